@@ -1,0 +1,26 @@
+"""The nouns: immutable values that need no TensorFlow."""
+
+from tfcompress.core._artifact import Artifact
+from tfcompress.core._errors import (
+    ArtifactError,
+    ConversionError,
+    DataError,
+    InterpreterError,
+    InvariantError,
+    ModelError,
+    ParityError,
+    RecipeError,
+    SkippedError,
+    TfcompressError,
+    TrainingError,
+)
+from tfcompress.core._files import write_all
+from tfcompress.core._profile import Latency, OpTime, Profile
+from tfcompress.core._recipe import Recipe
+from tfcompress.core._report import Rows, format_number
+from tfcompress.core._significance import Significance
+from tfcompress.core._target import Target
+from tfcompress.core._technique import Check, Skipped, Stage, Technique, Training
+from tfcompress.core._value import Value
+
+__all__ = [name for name in dir() if not name.startswith("_")]

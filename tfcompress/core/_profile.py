@@ -1,0 +1,85 @@
+"""What was measured of a file: sizes, latency by threads, memory, time per op. Every number has its unit in its name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Invoke times of one file at one thread count, in milliseconds, over `runs` timed runs after `warmup_runs`."""
+
+    threads: int
+    runs: int
+    warmup_runs: int
+    latency_ms_p50: float
+    latency_ms_p90: float
+    latency_ms_p99: float
+    latency_ms_mean: float
+    latency_ms_std: float
+    latency_ms_min: float
+    latency_ms_max: float
+    preempted_fraction: float
+    drift_fraction: float
+
+
+@dataclass(frozen=True)
+class OpTime:
+    """One operation of the file: its kind, median time where a runtime gives it, and multiply-accumulates."""
+
+    index: int
+    kind: str
+    name: str
+    macs: int
+    time_us_p50: float | None = None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Everything measured of one `.tflite`; `notes` says in words what could not be measured and why."""
+
+    name: str
+    size_bytes: int
+    gzip_bytes: int
+    sha256: str
+    runtime: str
+    weights: int | None = None
+    macs: int | None = None
+    init_ms: float | None = None
+    first_ms: float | None = None
+    latency: tuple[Latency, ...] = ()
+    peak_memory_bytes: int | None = None
+    ops: tuple[OpTime, ...] = ()
+    ops_source: str = ""
+    inputs: tuple[dict[str, Any], ...] = ()
+    outputs: tuple[dict[str, Any], ...] = ()
+    environment: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def latency_ms_p50(self) -> float | None:
+        """Median latency at the smallest thread count measured, milliseconds; None where nothing ran."""
+        return min(self.latency, key=lambda item: item.threads).latency_ms_p50 if self.latency else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as plain JSON data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}  ({self.runtime})", f"  size      {self.size_bytes:,} bytes, {self.gzip_bytes:,} gzipped"]
+        if self.weights is not None:
+            lines.append(f"  weights   {self.weights:,}   MACs {self.macs:,}")
+        if self.init_ms is not None:
+            lines.append(f"  start     {self.init_ms:.2f} ms to load, {self.first_ms:.3f} ms first run")
+        for row in self.latency:
+            lines.append(
+                f"  {row.threads} thread{'s' if row.threads > 1 else ' '} p50 {row.latency_ms_p50:.3f} ms  p90 {row.latency_ms_p90:.3f}"
+                f"  p99 {row.latency_ms_p99:.3f}  mean {row.latency_ms_mean:.3f} ± {row.latency_ms_std:.3f}  ({row.runs} runs)"
+            )
+        if self.peak_memory_bytes is not None:
+            lines.append(f"  memory    {self.peak_memory_bytes / 2**20:.1f} MiB at its peak")
+        for op in sorted(self.ops, key=lambda op: -(op.time_us_p50 or op.macs))[:8]:
+            time = f"{op.time_us_p50:9.1f} us" if op.time_us_p50 is not None else " " * 12
+            lines.append(f"  op {op.index:<4d} {op.kind:<22s} {time} {op.macs:>14,} MACs")
+        return "\n".join(lines + [f"  note: {note}" for note in self.notes])

@@ -1,0 +1,37 @@
+"""Significance: one score a layer, as every analysis returns it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Significance:
+    """Layer → score, in the order of the network; `details` holds what the analysis measured beside it (JSON data).
+
+    `rank` is by score, largest first: the layers that compression hurts most.
+    """
+
+    scores: Mapping[str, float]
+    by: str
+    unit: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, layer: str) -> float:
+        return self.scores[layer]
+
+    def __iter__(self):
+        return iter(self.scores)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def rank(self) -> list[str]:
+        """Layer names, the largest score first; equal scores keep the network's order."""
+        return sorted(self.scores, key=lambda layer: -self.scores[layer])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Scores, source and details as plain JSON data."""
+        return {"by": self.by, "unit": self.unit, "scores": dict(self.scores), "details": dict(self.details)}

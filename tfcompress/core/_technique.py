@@ -1,0 +1,89 @@
+"""What every technique is: a frozen value that changes a copy of a model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import Any, ClassVar
+
+from tfcompress.core._value import Value
+
+
+class Stage(IntEnum):
+    """Where in a recipe a technique may stand; a recipe's stages never decrease."""
+
+    ARCHITECTURE = 1
+    SPARSITY = 2
+    SHARING = 3
+    NUMERICS = 4
+
+
+class Training(Enum):
+    """Whether a technique needs a trainer while its wrappers are on."""
+
+    NEVER = "never"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """One layer that a technique or target left alone, and why."""
+
+    layer: str
+    kind: str
+    by: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.by} left {self.layer!r} ({self.kind}) alone: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise that was measured and holds: `value` against `bound` (unit in the name)."""
+
+    stage: str
+    what: str
+    value: float
+    bound: float
+    layer: str = ""
+
+
+class Technique(Value, ABC):
+    """A frozen value that changes a model: copy and wrap (`apply`), train, take the wrappers off (`strip`).
+
+    The model given to any method is left exactly as it was. Options are the fields of the value; data never is.
+    """
+
+    stage: ClassVar[Stage]
+    training: ClassVar[Training]
+
+    @abstractmethod
+    def apply(self, model: Any) -> Any:
+        """A new model with this technique's wrappers on, compiled as `model` is; `model` itself is untouched."""
+
+    def callbacks(self) -> list:
+        """The callbacks that `fit` must carry while the wrappers are on."""
+        return []
+
+    def strip(self, model: Any) -> Any:
+        """The trained model without wrappers: plain Keras, the user's layer names, the flavour that `apply` was given."""
+        return model
+
+    def skips(self, model: Any) -> tuple[Skipped, ...]:
+        """The layers with weights or arithmetic of `model` that `apply` would leave alone, each with its reason."""
+        return ()
+
+    def check(self, before: Any, after: Any) -> tuple[Check, ...]:
+        """What this technique promised of the stripped model `after` (`before`: as given to `apply`), measured.
+
+        Raises InvariantError, naming the layer, where a promise does not hold.
+        """
+        return ()
+
+    @property
+    def label(self) -> str:
+        """This technique's word in a recipe's name, e.g. `prune80`."""
+        return type(self).__name__.lower()
