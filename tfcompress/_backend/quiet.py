@@ -1,0 +1,108 @@
+"""Silence for code that prints from C++: file descriptors 1 and 2 go to a temporary file and come back, always."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import sys
+import tempfile
+import threading
+from typing import Any
+
+_LOCK = threading.RLock()
+_LOGGERS = ("", "absl", "tensorflow", "keras", "tf_keras", "ai_edge_litert")
+
+
+class quiet:
+    """Context manager that keeps the process's stdout and stderr, C++ included, out of sight.
+
+    `noise.text` is what was written meanwhile (an inner `quiet` holds only its own part), kept for an error message.
+    `sys.stdout`, `sys.stderr` and the log handlers that write to them go to the file as well, so that it is as quiet in
+    a notebook, where they are not the process's own. The last one out restores everything, also when threads overlap.
+    """
+
+    _shared: _Redirect | None = None
+    _inside = 0
+
+    def __init__(self):
+        self.text = ""
+
+    def __enter__(self) -> quiet:
+        with _LOCK:
+            if quiet._shared is None:
+                quiet._shared = _Redirect()
+            quiet._inside += 1
+            self._start = quiet._shared.size()
+        return self
+
+    def __exit__(self, *raised) -> None:
+        with _LOCK:
+            redirect = quiet._shared
+            assert redirect is not None
+            try:
+                self.text = redirect.read(self._start)
+            finally:
+                quiet._inside -= 1
+                if not quiet._inside:
+                    quiet._shared = None
+                    redirect.undo()
+
+
+class _Redirect:
+    """The one redirection that all open `quiet` blocks share."""
+
+    def __init__(self):
+        _flush()
+        self.file = tempfile.TemporaryFile(prefix="tfc-noise-")  # noqa: SIM115 - lives as long as the redirection
+        self.saved = {fd: _duplicate(fd) for fd in (1, 2)}
+        for fd in self.saved:
+            os.dup2(self.file.fileno(), fd)
+        self.python = sys.stdout, sys.stderr
+        self.writer = open(os.dup(self.file.fileno()), "w", buffering=1, errors="replace")  # noqa: SIM115
+        sys.stdout = sys.stderr = self.writer
+        self.handlers = [(handler, handler.stream) for handler in _handlers() if handler.stream in self.python]
+        for handler, _ in self.handlers:
+            handler.setStream(self.writer)
+
+    def size(self) -> int:
+        _flush()
+        return os.fstat(self.file.fileno()).st_size
+
+    def read(self, start: int) -> str:
+        # pread leaves the shared offset, at which C++ goes on writing, where it is.
+        return os.pread(self.file.fileno(), max(self.size() - start, 0), start).decode("utf-8", "replace")
+
+    def undo(self) -> None:
+        for handler, stream in self.handlers:
+            handler.setStream(stream)
+        sys.stdout, sys.stderr = self.python
+        for fd, saved in self.saved.items():
+            if saved is None:
+                os.close(fd)
+            else:
+                os.dup2(saved, fd)
+                os.close(saved)
+        self.writer.close()
+        self.file.close()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not getattr(stream, "closed", False):
+            stream.flush()
+    # C's own buffers too: what C++ printed to a redirected (block-buffered) stdout would otherwise surface after the end.
+    ctypes.CDLL(None).fflush(None)
+
+
+def _duplicate(fd: int) -> int | None:
+    try:
+        return os.dup(fd)
+    except OSError:  # closed in the parent: there is nothing to silence, and afterwards it is closed again
+        return None
+
+
+def _handlers() -> list[Any]:
+    found = [handler for name in _LOGGERS for handler in logging.getLogger(name).handlers]
+    found += [handler.python_handler for handler in found if hasattr(handler, "python_handler")]  # absl wraps its own
+    return [handler for handler in found if isinstance(handler, logging.StreamHandler)]
