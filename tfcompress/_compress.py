@@ -1,0 +1,116 @@
+"""The engine: for each technique apply → train → strip → check, then the target, then parity. It knows no member by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from tfcompress import recipes
+from tfcompress._backend import keras as _keras
+from tfcompress._backend import parity as _parity
+from tfcompress._backend.interpreter import open_interpreter
+from tfcompress._backend.progress import reporter
+from tfcompress.core import Artifact, Check, Recipe, Skipped, SkippedError, Target, Training, TrainingError
+
+PARITY_INPUTS = 16
+
+
+def compress(
+    model: Any,
+    recipe: Recipe | Target | str,
+    fit: Callable[[Any, list], None] | None = None,
+    samples: Any = None,
+    *,
+    strict: bool = False,
+    seed: int | None = None,
+    progress: Callable[[str, int, int], None] | bool | None = None,
+) -> Artifact:
+    """Carry out `recipe` (a Recipe, a Target, or a recipe's name) on a copy of `model` and return the checked file.
+
+    `model` is a built Sequential or Functional model of Keras 3 or tf_keras; it is left exactly as it was.
+    `fit` is any `(model, callbacks) -> None`, such as `Fit` or `Distill`; `samples` [n, ...] calibrate integer targets
+    and, with or without calibration, are the inputs of the parity check (else random ones are).
+    `strict` raises SkippedError if anything is left alone; `seed` makes training repeatable; `progress` is called with
+    (what, done, total), True draws a bar, None draws one on a terminal only.
+
+    Raises ModelError, RecipeError, DataError, TrainingError, ConversionError, InvariantError, ParityError.
+    """
+    recipe = recipes.recipe(recipe)
+    _keras.require_graph(model)
+    for technique in recipe.techniques:
+        if technique.training is Training.REQUIRED and fit is None:
+            raise TrainingError(f"{technique.label} needs training: pass fit=Fit(x_train, y_train, ...) to compress().")
+    if recipe.target.needs_samples:
+        _keras.samples.require(model, samples, recipe.target.label)
+    if seed is not None:
+        _keras.set_seed(seed)
+    skipped: list[Skipped] = []
+    checks: list[Check] = []
+    seconds: dict[str, float] = {}
+    scope = getattr(fit, "scope", nullcontext)
+    work = model
+    with reporter(progress, total=3 * len(recipe.techniques) + 2, title=recipe.name) as step:
+
+        def timed(what: str, action: Callable[[], Any]) -> Any:
+            step(what)
+            start = time.perf_counter()
+            result = action()
+            seconds[what] = round(time.perf_counter() - start, 3)
+            return result
+
+        for technique in recipe.techniques:
+            skipped += technique.skips(work)
+            _refuse_skipped(skipped, strict)
+            with scope():
+                wrapped = timed(f"{technique.label}: apply", lambda: technique.apply(work))  # noqa: B023
+            if fit is not None and technique.training is not Training.NEVER:
+                timed(f"{technique.label}: train", lambda: fit(wrapped, technique.callbacks()))  # noqa: B023
+            else:
+                step(f"{technique.label}: no training")
+            stripped = timed(f"{technique.label}: strip", lambda: technique.strip(wrapped))  # noqa: B023
+            checks += technique.check(work, stripped)
+            work = stripped
+        data = timed(f"{recipe.target.label}: convert", lambda: recipe.target.convert(work, samples))
+        skipped += recipe.target.skips(work, data)
+        _refuse_skipped(skipped, strict)
+        checks += recipe.target.check(work, data)
+        checks.append(timed(f"{recipe.target.label}: parity", lambda: _check_parity(work, data, recipe.target, samples)))
+    about = {"seed": seed, "seconds": seconds, "versions": _versions(), "flavour": _keras.flavour(model), "model": model.name}
+    final = work if work is not model else _keras.clone(model)
+    return Artifact(data, recipe, final, tuple(dict.fromkeys(skipped)), tuple(checks), about)
+
+
+def convert(model: Any, target: Target | str, samples: Any = None, *, strict: bool = False) -> Artifact:
+    """Write `model` as it is in the format of `target` (a Target or its name), checked like any recipe's file."""
+    return compress(model, target, samples=samples, strict=strict)
+
+
+def load_model(path: Any) -> Any:
+    """The Keras model in a `.keras` or `.h5` file or SavedModel folder, quantization-aware ones too; ModelError says why not."""
+    return _keras.load_model(path)
+
+
+def _check_parity(model: Any, data: bytes, target: Target, samples: Any) -> Check:
+    inputs = _keras.samples.take(model, samples, PARITY_INPUTS)
+    reference = _keras.predict(model, inputs)
+    outputs = open_interpreter(data).predict(inputs)
+    error = _parity.relative_error(reference, outputs, bound=target.max_relative_error, what=target.label)
+    return Check(target.label, "relative error of the file's outputs to the Keras model's", error, target.max_relative_error)
+
+
+def _refuse_skipped(skipped: list[Skipped], strict: bool) -> None:
+    if strict and skipped:
+        raise SkippedError("strict=True and these were left alone:\n" + "\n".join(f"  {item}" for item in dict.fromkeys(skipped)))
+
+
+def _versions() -> dict[str, str]:
+    out = {}
+    for name in ("tfcompress", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy"):
+        try:
+            out[name] = version(name)
+        except PackageNotFoundError:
+            out[name] = "not installed"
+    return out

@@ -1,0 +1,126 @@
+"""The subcommands and their options; each does its work in a module of its own, loaded when it is called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfcompress.cli import _demo, _doctor, _model
+
+app = typer.Typer(
+    help="Make a trained Keras model small and fast for the edge, and show, measured, what that cost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+Out = Annotated[Path, typer.Option(help="Folder or file stem to write to.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace files that are already there.")]
+DATA_HELP = "digits, mnist, cifar10, cifar100, an .npz (x_train y_train x_test y_test), or a folder of one folder of images a class."
+DataName = Annotated[str, typer.Option("--data", help=DATA_HELP)]
+Threads = Annotated[str, typer.Option(help="Thread counts to measure, e.g. 1,2,4.")]
+Runtime = Annotated[str, typer.Option(help="auto, litert, tflite_runtime or tensorflow.")]
+
+
+@app.command()
+def demo(
+    out: Out = Path("tfcompress-demo"), seed: int = 0, epochs: Annotated[int, typer.Option(help="Epochs of the base training.")] = 15
+) -> None:
+    """Train a small network on real digits, compress it in eight ways, and write the comparison and the files."""
+    _demo.run(out, seed, epochs)
+
+
+@app.command()
+def compress(
+    model: Annotated[Path, typer.Argument(help="A trained model: .keras, .h5 or a SavedModel folder.")],
+    recipe: Annotated[str, typer.Option(help="A recipe's name such as prune80-cluster16-qat-int8, or a recipe's .json.")] = "int8",
+    data: DataName = "",
+    out: Annotated[Path | None, typer.Option(help="File stem to write; default: the model's name and the recipe's.")] = None,
+    epochs: Annotated[int, typer.Option(help="Epochs of training with each technique.")] = 3,
+    batch_size: int = 32,
+    learning_rate: Annotated[float, typer.Option(help="Adam's learning rate where the model is not compiled.")] = 1e-3,
+    samples: Annotated[int, typer.Option(help="Training images used for calibration.")] = 200,
+    seed: int = 0,
+    strict: Annotated[bool, typer.Option(help="Fail if any layer is left alone.")] = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Compress a trained model by a recipe; words of a name: pruneS, pruneNofM, clusterN, qat, qatplain, then float32, float16,
+    dynamic, int8, int16x8 or packed."""
+    _model.compress(model, recipe, data, out, epochs, batch_size, learning_rate, samples, seed, strict, overwrite, as_json)
+
+
+@app.command()
+def convert(
+    model: Annotated[Path, typer.Argument(help="A trained model: .keras, .h5 or a SavedModel folder.")],
+    target: Annotated[str, typer.Option(help="float32, float16, dynamic, int8, int16x8 or packed.")] = "float32",
+    data: DataName = "",
+    out: Annotated[Path | None, typer.Option(help="File stem to write; default: the model's name and the target's.")] = None,
+    samples: Annotated[int, typer.Option(help="Training images used for calibration.")] = 200,
+    strict: Annotated[bool, typer.Option(help="Fail if any layer is left alone.")] = False,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Convert a model as it is: no training, only another number format."""
+    _model.compress(model, target, data, out, 0, 32, 1e-3, samples, None, strict, overwrite, as_json)
+
+
+@app.command()
+def profile(
+    files: Annotated[list[Path], typer.Argument(help=".tflite files; several are measured interleaved.")],
+    threads: Threads = "1",
+    runtime: Runtime = "auto",
+    as_json: Json = False,
+) -> None:
+    """Size, latency by threads, memory and time per operation of .tflite files."""
+    from tfcompress.profiling import profile_many
+
+    found = profile_many([str(file) for file in files], threads=_counts(threads), runtime=runtime)
+    _print([item.to_dict() for item in found] if as_json else "\n\n".join(map(str, found)))
+
+
+@app.command()
+def compare(
+    files: Annotated[list[Path], typer.Argument(help=".tflite files; the first is the base.")],
+    data: DataName = "",
+    metric: Annotated[str, typer.Option(help="accuracy or any Keras metric.")] = "accuracy",
+    threads: Threads = "1",
+    runtime: Runtime = "auto",
+    html: Annotated[Path | None, typer.Option(help="Also write the comparison as one HTML page.")] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Compare .tflite files: accuracy on test data, size, latency."""
+    from tfcompress._study import compare as run
+
+    evaluate = _model.test_data(data, files[0]) if data else None
+    report = run([str(file) for file in files], evaluate=evaluate, metric=metric, threads=_counts(threads), runtime=runtime)
+    if html:
+        report.to_html(html, overwrite=overwrite)
+    _print(list(report.rows) if as_json else report.to_markdown())
+    if any(row.get("error") for row in report.rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What is installed here, whether it fits together, and what to do where it does not."""
+    found = _doctor.examine()
+    _print(found if as_json else _doctor.as_text(found))
+    if found["problems"]:
+        raise typer.Exit(1)
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a list of thread counts such as 1,2,4") from None
+
+
+def _print(what: Any) -> None:
+    typer.echo(what if isinstance(what, str) else json.dumps(what, indent=2, sort_keys=True, default=str))

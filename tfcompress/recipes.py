@@ -1,0 +1,87 @@
+"""Ready-made recipes and the grammar of their names.
+
+A name is words joined by `-`: techniques in order, then one target (float32 if none is given).
+
+| word | meaning |
+|---|---|
+| `pruneS` | `Prune(S/100)`: S % of each kernel zero; `pruneNofM`: N zeros in every M, e.g. `prune2of4` |
+| `clusterN`, `clusterNpc` | `Cluster(N)`, and per channel; zeros kept when it follows `prune` |
+| `qat` | `QuantizeAware` that preserves what the words before it made (zeros, clusters or both) |
+| `qatplain` | `QuantizeAware(preserve=None)`: lets them go |
+| `float32 float16 dynamic int8 int16x8 packed packedsize` | the target |
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+from tfcompress import targets, techniques
+from tfcompress.core import Recipe, RecipeError, Target, Technique
+
+READY = (
+    "float32",
+    "dynamic",
+    "float16",
+    "int8",
+    "int16x8",
+    "prune50-int8",
+    "prune80-int8",
+    "prune2of4-int8",
+    "cluster16-int8",
+    "cluster32-int8",
+    "qat-int8",
+    "prune80-qat-int8",
+    "cluster16-qat-int8",
+    "prune80-cluster16-qat-int8",
+)
+"""Names to start from; any other name of the grammar works as well."""
+
+_TARGETS = {
+    "float32": lambda: targets.Float32(),
+    "base": lambda: targets.Float32(),
+    "float16": lambda: targets.Float16(),
+    "dynamic": lambda: targets.DynamicRange(),
+    "int8": lambda: targets.Int8(),
+    "int16x8": lambda: targets.Int16x8(),
+    "packed": lambda: targets.Packed(),
+    "packedsize": lambda: targets.Packed(prefer="size"),
+}
+
+
+def recipe(name: str | Recipe | Target) -> Recipe:
+    """The recipe of that name; a Recipe is returned as it is, a Target becomes the recipe without techniques.
+
+    Raises RecipeError for a word that is not in the grammar, with the nearest names.
+    """
+    if isinstance(name, Recipe):
+        return name
+    if isinstance(name, Target):
+        return Recipe([], name)
+    if not isinstance(name, str):
+        raise RecipeError(f"Expected a recipe's name, a Recipe or a Target, got {name!r} of type {type(name).__name__}.")
+    words = name.strip().lower().split("-")
+    target = _TARGETS[words.pop()]() if words[-1] in _TARGETS else targets.Float32()
+    made: list[Technique] = []
+    for word in words:
+        made.append(_technique(word, made, name))
+    return Recipe(made, target, name=name)
+
+
+def _technique(word: str, before: list[Technique], name: str) -> Technique:
+    pruned = any(isinstance(t, techniques.Prune) for t in before)
+    clustered = any(isinstance(t, techniques.Cluster) for t in before)
+    if match := re.fullmatch(r"prune(\d+)of(\d+)", word):
+        return techniques.Prune(pattern=(int(match[1]), int(match[2])))
+    if match := re.fullmatch(r"prune(\d+)", word):
+        return techniques.Prune(int(match[1]) / 100)
+    if match := re.fullmatch(r"cluster(\d+)(pc)?", word):
+        return techniques.Cluster(int(match[1]), per_channel=bool(match[2]), keep_zeros=pruned)
+    if word == "qat":
+        preserve = {(True, True): "both", (True, False): "sparsity", (False, True): "clusters"}.get((pruned, clustered))
+        return techniques.QuantizeAware(preserve=preserve)
+    if word == "qatplain":
+        return techniques.QuantizeAware()
+    near = get_close_matches(name, READY, 3, 0.4) + get_close_matches(word, [*_TARGETS, "qat", "qatplain", "prune80", "cluster16"], 3, 0.6)
+    hint = f" Near: {', '.join(dict.fromkeys(near))}." if near else ""
+    raise RecipeError(f"Unknown word {word!r} in recipe {name!r}.{hint} `tfcompress compress --help` lists the words.")

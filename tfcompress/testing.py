@@ -1,0 +1,126 @@
+"""The contract that every technique and every target must pass; yours too.
+
+from tfcompress.testing import check_technique, check_target
+
+def test_my_technique():
+    check_technique(MyTechnique(0.5), keras="keras")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+from tfcompress._backend import keras as _keras
+from tfcompress._backend import parity as _parity
+from tfcompress._backend.interpreter import open_interpreter
+from tfcompress.core import Recipe, Target, Technique, Training
+from tfcompress.training import Fit
+
+
+def tiny_model(keras: str = "keras", *, trained: bool = True) -> tuple[Any, np.ndarray, np.ndarray]:
+    """A compiled convolutional net for 8×8 images in the Keras named, with learnable data x [256, 8, 8, 1], y [256].
+
+    The images are noise with a bright quadrant; y in 0..3 is which. `trained` fits three epochs.
+    """
+    kit = importlib.import_module(keras)
+    _keras.set_seed(0)
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 4, 256)
+    x = rng.random((256, 8, 8, 1), dtype=np.float32) * 0.5
+    for image, label in zip(x, y):
+        row, column = 4 * (label // 2), 4 * (label % 2)
+        image[row : row + 4, column : column + 4] += 0.5
+    layers = kit.layers
+    inputs = layers.Input((8, 8, 1), name="image")
+    h = layers.Conv2D(8, 3, padding="same", activation="relu", name="conv1")(inputs)
+    h = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="depthwise")(h)
+    h = layers.BatchNormalization(name="bn")(h)
+    h = layers.ReLU(name="relu")(h)
+    h = layers.Add(name="add")([h, layers.Conv2D(8, 1, name="conv2")(h)])
+    h = layers.Flatten(name="flatten")(layers.MaxPooling2D(name="pool")(h))
+    h = layers.Dense(16, activation="relu", name="dense1")(h)
+    model = kit.Model(inputs, layers.Dense(4, activation="softmax", name="dense2")(h), name="tiny")
+    model.compile(kit.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    if trained:
+        model.fit(x, y, epochs=3, batch_size=32, verbose=0)
+    return model, x, y
+
+
+def check_technique(technique: Technique, keras: str = "keras", model_and_data: tuple[Any, np.ndarray, np.ndarray] | None = None) -> Any:
+    """Assert the contract of a technique on a tiny model of the Keras named; returns the stripped model.
+
+    It is a hashable value that survives JSON; `apply` leaves the model untouched and gives a compiled, trainable one;
+    `skips` names layers of the model; `strip` gives a model that predicts finite numbers of the same shape;
+    `check` passes after training.
+    """
+    model, x, y = model_and_data or tiny_model(keras)
+    assert type(technique).from_dict(technique.to_dict()) == technique
+    assert hash(technique) == hash(type(technique).from_dict(technique.to_dict()))
+    assert Recipe.from_json(Recipe([technique], _AnyTarget()).to_json()).techniques == (technique,)
+    with untouched(model, x):
+        names = {layer.name for layer in _keras.leaf_layers(model)}
+        assert {item.layer for item in technique.skips(model)} <= names, "skips() names a layer that the model does not have"
+        wrapped = technique.apply(model)
+        assert wrapped is not model
+        if technique.training is not Training.NEVER:
+            Fit(x, y, epochs=2, batch_size=32)(wrapped, technique.callbacks())
+        stripped = technique.strip(wrapped)
+        technique.check(model, stripped)
+        outputs = _keras.predict(stripped, [x[:4]])
+        assert [out.shape for out in outputs] == [out.shape for out in _keras.predict(model, [x[:4]])]
+        assert all(np.isfinite(out).all() for out in outputs)
+    return stripped
+
+
+def check_target(target: Target, keras: str = "keras", model_and_data: tuple[Any, np.ndarray, np.ndarray] | None = None) -> bytes:
+    """Assert the contract of a target on a tiny model of the Keras named; returns the file's bytes.
+
+    It is a hashable value that survives JSON; `convert` leaves the model untouched and writes a file that loads, runs,
+    agrees with the model within `max_relative_error` and passes the target's own check; twice the same model, twice the same bytes' size.
+    """
+    model, x, _ = model_and_data or tiny_model(keras)
+    assert type(target).from_dict(target.to_dict()) == target
+    with untouched(model, x):
+        data = target.convert(model, x[:100])
+        target.check(model, data)
+        assert all(item.layer and item.reason for item in target.skips(model, data))
+        outputs = open_interpreter(data).predict([x[:16]])
+        _parity.relative_error(_keras.predict(model, [x[:16]]), outputs, bound=target.max_relative_error, what=target.label)
+        assert len(target.convert(model, x[:100])) == len(data)
+    return data
+
+
+class untouched:
+    """Context: on leaving, `model` must have the same weights bit for bit, predictions and compile state, and still train."""
+
+    def __init__(self, model: Any, x: np.ndarray):
+        self.model, self.x = model, x
+
+    def __enter__(self) -> untouched:
+        self.weights = [np.array(weight) for weight in self.model.get_weights()]
+        self.outputs = _keras.predict(self.model, [self.x[:8]])
+        self.trainable = [layer.trainable for layer in self.model.layers]
+        self.optimizer = self.model.optimizer
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is not None:
+            return
+        after = self.model.get_weights()
+        assert len(after) == len(self.weights), "the model given lost or gained weights"
+        assert all(np.array_equal(a, b) for a, b in zip(self.weights, after)), "the weights of the model given changed"
+        assert all(np.array_equal(a, b) for a, b in zip(self.outputs, _keras.predict(self.model, [self.x[:8]]))), "its predictions changed"
+        assert [layer.trainable for layer in self.model.layers] == self.trainable, "its trainable flags changed"
+        assert self.model.optimizer is self.optimizer, "its optimizer changed"
+
+
+class _AnyTarget(Target):
+    """A target that is only there to complete a recipe."""
+
+    max_relative_error = 0.0
+
+    def convert(self, model: Any, samples: Any = None) -> bytes:
+        return b""
