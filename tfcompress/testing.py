@@ -9,6 +9,7 @@ def test_my_technique():
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,7 @@ class untouched:
         assert self.model.optimizer is self.optimizer, "its optimizer changed"
 
 
+@dataclass(frozen=True, eq=False)
 class _AnyTarget(Target):
     """A target that is only there to complete a recipe."""
 
