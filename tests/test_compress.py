@@ -1,0 +1,208 @@
+"""The engine: real recipes on real digits, its promises, and each bad input with its message."""
+
+import dataclasses
+import importlib
+
+import numpy as np
+import pytest
+
+import tfcompress as tfc
+from tfcompress.core import (
+    ConversionError,
+    DataError,
+    ModelError,
+    ParityError,
+    RecipeError,
+    SkippedError,
+    Stage,
+    Technique,
+    Training,
+    TrainingError,
+)
+from tfcompress.targets import Float32, Int8
+from tfcompress.techniques import Prune, QuantizeAware
+from tfcompress.testing import untouched
+from tfcompress.training import Fit
+
+
+@pytest.fixture(scope="module")
+def trained(small_cnn, digits):
+    made = {}
+
+    def get(flavour):
+        if flavour not in made:
+            made[flavour] = small_cnn(flavour)
+            made[flavour].fit(digits[0], digits[1], epochs=6, verbose=0)
+        return made[flavour]
+
+    return get
+
+
+@pytest.mark.parametrize("name", ["int8", "prune80-int8", "cluster16-qat-int8", "prune80-cluster16-qat-int8"])
+def test_recipe_gives_a_small_accurate_checked_file(name, keras_flavour, trained, digits):
+    model = trained(keras_flavour)
+    x, y, x_test, y_test = digits
+    with untouched(model, x):
+        base = tfc.convert(model, "float32")
+        art = tfc.compress(model, name, fit=Fit(x, y, epochs=3), samples=x[:100], seed=1)
+    assert art.size_bytes < 0.55 * base.size_bytes
+    assert tfc.evaluate(art, x_test, y_test) > tfc.evaluate(base, x_test, y_test) - 0.05
+    parity = art.checks[-1]
+    assert "relative error" in parity.what
+    assert parity.value <= parity.bound
+    assert art.about["seed"] == 1
+    assert art.about["flavour"] == keras_flavour
+
+
+def test_plain_results_come_back_in_the_users_keras(keras_flavour, trained, digits):
+    model = trained(keras_flavour)
+    art = tfc.compress(model, "prune50", fit=Fit(digits[0][:64], digits[1][:64], epochs=1))
+    assert type(art.model).__module__.split(".")[0] == keras_flavour
+    assert [layer.name for layer in art.model.layers] == [layer.name for layer in model.layers]
+    kernel = art.model.get_layer("dense1").get_weights()[0]
+    assert np.mean(kernel == 0) >= 0.5 - 1 / kernel.size
+
+
+def test_same_seed_same_bytes(trained, digits):
+    model, fit = trained("keras"), Fit(digits[0][:256], digits[1][:256], epochs=1)
+    one, two = (tfc.compress(model, "prune50-int8", fit=fit, samples=digits[0][:64], seed=3) for _ in range(2))
+    assert one.data == two.data
+
+
+def test_artifact_with_model_round_trips(trained, digits, tmp_path):
+    art = tfc.compress(trained("keras"), "qat-int8", fit=Fit(digits[0][:64], digits[1][:64], epochs=1), samples=digits[0][:64])
+    art.save(tmp_path / "net")
+    assert (tmp_path / "net.tflite").stat().st_size == art.size_bytes
+    back = tfc.Artifact.load(tmp_path / "net.tflite")
+    assert back.recipe == art.recipe
+    again = tfc.load_model(tmp_path / "net.keras")
+    x = digits[2][:16]
+    np.testing.assert_allclose(again.predict(x, verbose=0), art.model.predict(x, verbose=0), atol=1e-5)
+
+
+def test_progress_is_told(trained, digits):
+    heard = []
+    tfc.compress(
+        trained("keras"),
+        "prune50-int8",
+        fit=Fit(digits[0][:64], digits[1][:64]),
+        samples=digits[0][:64],
+        progress=lambda *a: heard.append(a),
+    )
+    assert [what for what, _, _ in heard][-1] == "done"
+    assert heard[-1][1] == heard[-1][2]
+    assert any("train" in what for what, _, _ in heard)
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------------
+
+
+def test_unbuilt_model(keras_flavour):
+    keras = importlib.import_module(keras_flavour)
+    with pytest.raises(ModelError, match="Input"):
+        tfc.convert(keras.Sequential([keras.layers.Dense(3)]), "float32")
+
+
+def test_subclassed_model(keras_flavour):
+    keras = importlib.import_module(keras_flavour)
+
+    class Mine(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Mine()
+    model(np.zeros((1, 4), "float32"))
+    with pytest.raises(ModelError, match=r"Mine.*subclassed"):
+        tfc.convert(model, "float32")
+
+
+@pytest.mark.parametrize("thing", [None, "model.keras", np.zeros(3)])
+def test_what_is_no_model(thing):
+    with pytest.raises(ModelError, match="Keras"):
+        tfc.convert(thing, "float32")
+
+
+def test_missing_samples_for_int8_are_asked_for_before_training(trained):
+    def never(model, callbacks):
+        raise AssertionError("trained although samples are missing")
+
+    with pytest.raises(DataError, match="samples"):
+        tfc.compress(trained("keras"), "prune50-int8", fit=never)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.zeros((10, 8, 8, 3), "float32"), r"\(8, 8, 1\)|8, 8, 1"),
+        (np.full((10, 8, 8, 1), np.nan, "float32"), "NaN"),
+        (np.zeros((0, 8, 8, 1), "float32"), "empty|no samples|0 samples"),
+    ],
+)
+def test_wrong_samples(trained, samples, message):
+    with pytest.raises(DataError, match=message):
+        tfc.convert(trained("keras"), "int8", samples=samples)
+
+
+def test_no_trainer_for_what_needs_training(trained, digits):
+    with pytest.raises(TrainingError, match="fit=Fit"):
+        tfc.compress(trained("keras"), "qat-int8", samples=digits[0][:64])
+
+
+def test_unknown_recipe_names_near_ones(trained):
+    with pytest.raises(RecipeError, match=r"prune80-int8"):
+        tfc.compress(trained("keras"), "prun80-int8")
+    with pytest.raises(RecipeError, match="Expected a recipe"):
+        tfc.compress(trained("keras"), 8)
+
+
+def test_unknown_layer_in_only(trained):
+    with pytest.raises(RecipeError, match="dense1"):
+        tfc.compress(trained("keras"), tfc.Recipe([Prune(0.5, only=["dense_1"])], Float32()))
+
+
+def test_recipe_in_the_wrong_order():
+    with pytest.raises(RecipeError, match="Prune → QuantizeAware"):
+        tfc.Recipe([QuantizeAware(), Prune(0.5)], Int8())
+
+
+def test_strict_raises_where_something_is_left_alone(trained, digits):
+    recipe = tfc.Recipe([Prune(0.5, skip=["dense2"])], Float32())
+    with pytest.raises(SkippedError, match="dense2"):
+        tfc.compress(trained("keras"), recipe, fit=Fit(digits[0][:64], digits[1][:64]), strict=True)
+
+
+def test_nan_model_is_an_error_not_a_file(small_cnn):
+    model = small_cnn("keras")
+    weights = model.get_weights()
+    weights[0][...] = np.nan
+    model.set_weights(weights)
+    with pytest.raises((ParityError, ModelError, ConversionError), match=r"NaN|finite"):
+        tfc.convert(model, "float32")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Forgetful(Technique):
+    """Promises zeros and makes none."""
+
+    stage = Stage.SPARSITY
+    training = Training.NEVER
+
+    def apply(self, model):
+        return Prune(0.5).apply(model)
+
+    def strip(self, model):
+        return Prune(0.5).strip(model)
+
+    def check(self, before, after):
+        return Prune(0.9).check(before, after)
+
+
+def test_broken_promise_is_an_error(trained):
+    from tfcompress.core import InvariantError
+
+    with pytest.raises(InvariantError, match="zero"):
+        tfc.compress(trained("keras"), tfc.Recipe([Forgetful()], Float32()))

@@ -1,0 +1,60 @@
+"""The grammar of recipe names: what each word means, and that every name is data."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfcompress import recipes
+from tfcompress.core import Recipe, RecipeError
+from tfcompress.targets import DynamicRange, Float32, Int8
+from tfcompress.techniques import Cluster, Prune, QuantizeAware
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        ("int8", Recipe([], Int8())),
+        ("base", Recipe([], Float32())),
+        ("prune80", Recipe([Prune(0.8)], Float32())),
+        ("prune2of4-int8", Recipe([Prune(pattern=(2, 4))], Int8())),
+        ("cluster8pc-dynamic", Recipe([Cluster(8, per_channel=True)], DynamicRange())),
+        ("qat-int8", Recipe([QuantizeAware()], Int8())),
+        ("cluster16-qat-int8", Recipe([Cluster(16), QuantizeAware(preserve="clusters")], Int8())),
+        ("cluster16-qatplain-int8", Recipe([Cluster(16), QuantizeAware()], Int8())),
+        ("prune80-qat-int8", Recipe([Prune(0.8), QuantizeAware(preserve="sparsity")], Int8())),
+        (
+            "prune80-cluster16-qat-int8",
+            Recipe([Prune(0.8), Cluster(16, keep_zeros=True), QuantizeAware(preserve="both")], Int8()),
+        ),
+    ],
+)
+def test_words(name, recipe):
+    assert recipes.recipe(name) == recipe
+    assert recipes.recipe(name).name == name
+
+
+@pytest.mark.parametrize("name", recipes.READY)
+def test_ready_recipes_are_data(name):
+    recipe = recipes.recipe(name)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert recipes.recipe(recipe) is recipe
+
+
+@given(sparsity=st.integers(1, 99), clusters=st.integers(2, 64), target=st.sampled_from(["", "-int8", "-float16", "-dynamic"]))
+def test_numbers_arrive(sparsity, clusters, target):
+    recipe = recipes.recipe(f"prune{sparsity}-cluster{clusters}{target}")
+    prune, cluster = recipe.techniques
+    assert prune.sparsity == pytest.approx(sparsity / 100)
+    assert cluster.clusters == clusters
+    assert cluster.keep_zeros
+
+
+@pytest.mark.parametrize("name", ["", "prune", "int9", "prune80-int8-cluster16", "cluster16-prune80"])
+def test_what_is_no_recipe(name):
+    with pytest.raises(RecipeError):
+        recipes.recipe(name)
+
+
+def test_near_names_are_offered():
+    with pytest.raises(RecipeError, match="cluster16-int8"):
+        recipes.recipe("clustr16-int8")
