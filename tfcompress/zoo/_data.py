@@ -110,8 +110,8 @@ def _named(name: str, folder: str | Path | None) -> dict[str, np.ndarray]:
         return read_npz(keras_dataset(name))
     except Exception as error:
         raise DataError(
-            f"{name!r} could not be downloaded by Keras ({type(error).__name__}: {error}). Put {name}.npz (x_train, y_train, x_test, y_test) "
-            f"in a folder and give folder=... or set TFCOMPRESS_DATA to it; 'digits' needs no download."
+            f"{name!r} could not be downloaded by Keras ({type(error).__name__}: {error}). Put {name}.npz (x_train, y_train, x_test, y_test) in "
+            f"a folder and give folder=... or set TFCOMPRESS_DATA to it; 'digits' needs no download."
         ) from error
 
 
