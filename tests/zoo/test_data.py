@@ -66,6 +66,12 @@ def test_split_flatten_and_scale(stored):
     assert data.x_train.shape == (125, 3072) and data.x_train.max() == 255
 
 
+def test_what_the_model_takes_is_given_or_refused():
+    assert load_data("digits", input_shape=(8, 8, 1)).x_train.shape[1:] == (8, 8, 1)
+    assert load_data("digits", input_shape=(None, None, 1)).x_train.shape[1:] == (8, 8, 1)
+    assert load_data("digits", input_shape=(64,)).x_train.shape[1:] == (64,)
+
+
 def test_the_real_class_pair_has_twelve_thousand_images(shared):
     data = load_data("cifar10", shared / "data", classes=("cat", "dog"))
     assert [len(x) for x, _ in parts(data)] == [8400, 1200, 2400]
@@ -100,15 +106,15 @@ def test_a_folder_of_images_is_resized_to_what_the_model_takes(tmp_path):
         (tmp_path / name).mkdir()
         for index in range(10):
             image.new("RGB", (20 + index, 16), (100 * number, 50, index)).save(tmp_path / name / f"{index}.png")
-    data = load_data(tmp_path, size=(8, 12))
+    data = load_data(tmp_path, input_shape=(8, 12))
     assert data.class_names == ("bolt", "nut") and data.x_train.shape == (14, 8, 12, 3)
     np.testing.assert_allclose(data.x_train[:, 0, 0, 0], data.y_train * 100 / 255, atol=0.01)
-    assert load_data(tmp_path, size=(8, 12, 1)).x_train.shape[1:] == (8, 12, 1)
-    with pytest.raises(DataError, match="give size="):
+    assert load_data(tmp_path, input_shape=(8, 12, 1)).x_train.shape[1:] == (8, 12, 1)
+    with pytest.raises(DataError, match="give input_shape="):
         load_data(tmp_path)
     (tmp_path / "nut" / "broken.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"broken\.png"):
-        load_data(tmp_path, size=(8, 8))
+        load_data(tmp_path, input_shape=(8, 8))
 
 
 def test_train_and_test_folders_stay_apart(tmp_path):
@@ -131,7 +137,7 @@ def test_train_and_test_folders_stay_apart(tmp_path):
         ({"name": "cifar10", "classes": (3, 12)}, "class 12 among the labels 0..9"),
         ({"name": "cifar10", "split": (0.5, 0.5, 0.5)}, "sum to 1"),
         ({"name": "cifar10", "split": (0.9, 0.1, 0.0)}, "no test images are left"),
-        ({"name": "cifar10", "size": (8, 8)}, "resizes folders"),
+        ({"name": "cifar10", "input_shape": (8, 8, 3)}, "the model takes \\(8, 8, 3\\)"),
         ({"name": "mnist"}, r"mnist\.npz"),
     ],
 )

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def load_data(
     classes: Sequence[str | int] | None = None,
     split: Sequence[float] | None = None,
     seed: int = 0,
-    size: Sequence[int] | None = None,
+    input_shape: Sequence[int | None] | None = None,
     flatten: bool = False,
     scale: float = 255.0,
 ) -> Data:
@@ -52,15 +53,18 @@ def load_data(
     "digits" is inside scikit-learn. The others are read from `<name>.npz` (x_train y_train x_test y_test) in `folder` or in the
     folder that the environment variable TFCOMPRESS_DATA names, else loaded by Keras (which downloads them once).
     A `.npz` of your own has those keys, and x_val y_val if you like, or just x and y. A folder of images holds one folder per class,
-    or such folders inside train/, val/ and test/; `size` = (height, width) or (height, width, channels) resizes them.
+    or such folders inside train/, val/ and test/.
 
     classes: keep these classes only (names or numbers), labelled 0, 1, … in this order.
     split: (train, validation, test) fractions of all images pooled and shuffled by `seed`; without it the set's own test images stay the
         test set and a tenth of the training images validates, except for "digits", for `classes` and for x/y alone: (0.7, 0.1, 0.2).
+    input_shape: what the model takes, (height, width) or (height, width, channels) or (values,): images of a folder are resized to it,
+    other images flattened where it says so, and must fit it.
     flatten: one vector per image. scale: integer images are divided by it (255: to 0..1; 1: left 0..255); floats are kept as they are.
     Raises DataError: unknown name, missing file and no download, wrong keys, lengths, NaN, unknown classes, an empty part.
     """
-    given, known, own = _read(name, folder, size)
+    flat = flatten or (input_shape is not None and len(input_shape) == 1)
+    given, known, own = _read(name, folder, input_shape)
     if classes is not None:
         given, known = _choose(given, classes, known)
     if split is None and (classes is not None or "x_test" not in given):
@@ -74,16 +78,19 @@ def load_data(
                 f"{own}: no {part} images are left ({', '.join(f'{k}: {len(v[0])}' for k, v in parts.items())}); change `split`."
             )
         x = x.astype("float32") / np.float32(scale if np.issubdtype(x.dtype, np.integer) else 1)
-        arrays[f"x_{part}"] = x.reshape(len(x), -1) if flatten else x
+        arrays[f"x_{part}"] = x.reshape(len(x), -1) if flat else x
         arrays[f"y_{part}"] = y.astype("int64" if np.issubdtype(y.dtype, np.integer) else "float32")
+    came = arrays["x_train"].shape[1:]
+    if input_shape is not None and not flatten and any(want not in (None, have) for want, have in zip(input_shape, came)):
+        raise DataError(
+            f"The images of {own!r} have shape {came}, the model takes {tuple(input_shape)}; only folders of images are resized."
+        )
     return Data(**arrays, name=own, class_names=known)
 
 
-def _read(name: str | Path, folder: str | Path | None, size: Sequence[int] | None) -> tuple[dict[str, np.ndarray], tuple[str, ...], str]:
+def _read(name: str | Path, folder: str | Path | None, size: Any) -> tuple[dict[str, np.ndarray], tuple[str, ...], str]:
     """Arrays as they are stored, class names, and what to call the set."""
     if str(name) in CLASS_NAMES:
-        if size is not None:
-            raise DataError(f"size={tuple(size)} resizes folders of images; the images of {name!r} have the size they have.")
         return _named(str(name), folder), CLASS_NAMES[str(name)], str(name)
     path = Path(name)
     if path.is_dir():
@@ -110,7 +117,7 @@ def _named(name: str, folder: str | Path | None) -> dict[str, np.ndarray]:
         return read_npz(keras_dataset(name))
     except Exception as error:
         raise DataError(
-            f"{name!r} could not be downloaded by Keras ({type(error).__name__}: {error}). Put {name}.npz (x_train, y_train, x_test, y_test) in "
+            f"{name!r} could not be downloaded by Keras ({error}). Put {name}.npz (x_train, y_train, x_test, y_test) in "
             f"a folder and give folder=... or set TFCOMPRESS_DATA to it; 'digits' needs no download."
         ) from error
 

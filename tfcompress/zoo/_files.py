@@ -54,6 +54,8 @@ def read_folder(path: Path, size: Sequence[int] | None) -> tuple[dict[str, np.nd
     Images become uint8 [n, height, width, channels], resized to `size` (height, width[, channels: 1 or 3]); the same size is expected
     of all when `size` is None. Raises DataError (no images, no Pillow, an unreadable file, different sizes).
     """
+    if size is not None and (len(size) not in (2, 3) or None in size[:2]):
+        size = None
     parts = [part for part in ("train", "val", "test") if (path / part).is_dir()]
     roots = {f"_{part}": path / part for part in parts} if "train" in parts else {"": path}
     names = tuple(sorted({entry.name for root in roots.values() for entry in root.iterdir() if entry.is_dir()}))
@@ -69,7 +71,7 @@ def read_folder(path: Path, size: Sequence[int] | None) -> tuple[dict[str, np.nd
         shapes = sorted({image.shape for image in images})
         if len(shapes) > 1:
             raise DataError(
-                f"The images of {root} have {len(shapes)} different shapes, e.g. {shapes[0]} and {shapes[-1]}; give size=(height, width)."
+                f"The images of {root} have different shapes, e.g. {shapes[0]} and {shapes[-1]}; give input_shape=(height, width)."
             )
         arrays["x" + suffix], arrays["y" + suffix] = np.stack(images), np.array(labels, "int64")
     return arrays, names
