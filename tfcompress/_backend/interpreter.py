@@ -1,0 +1,322 @@
+"""Opening a `.tflite` with whichever interpreter is there (LiteRT, tflite_runtime, TensorFlow's): real numbers in, real numbers out."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfcompress._backend.quiet import quiet
+from tfcompress.core._errors import DataError, InterpreterError
+
+RUNTIMES = {
+    "litert": ("ai_edge_litert.interpreter", "ai-edge-litert", "pip install ai-edge-litert"),
+    "tflite_runtime": ("tflite_runtime.interpreter", "tflite-runtime", "pip install tflite-runtime 'numpy<2' (Python 3.11 or older)"),
+    "tensorflow": ("tensorflow", "tensorflow", "pip install tensorflow"),
+}
+"""Runtime → module, distribution, how to get it; in the order in which "auto" tries them."""
+
+
+@dataclass(frozen=True, eq=False)
+class TensorInfo:
+    """A tensor of the file: `shape` with None where it is dynamic, `dtype`, and real = scale · (stored − zero_point) if scale ≠ 0.
+
+    `scale` and `zero_point` are the first of `scales` and `zero_points`, which have one entry per slice along `axis`.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: np.dtype
+    scales: np.ndarray
+    zero_points: np.ndarray
+    axis: int = 0
+
+    @property
+    def scale(self) -> float:
+        return float(self.scales[0]) if len(self.scales) else 0.0
+
+    @property
+    def zero_point(self) -> int:
+        return int(self.zero_points[0]) if len(self.zero_points) else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name, shape, dtype, scale and zero point as plain JSON data."""
+        said = {"name": self.name, "shape": list(self.shape), "dtype": self.dtype.name}
+        return said | ({"scale": self.scale, "zero_point": self.zero_point} if self.scale else {})
+
+    def store(self, values: Any) -> np.ndarray:
+        """Real `values` as this tensor stores them: clip(round(x / scale) + zero_point); values already of its integer type pass."""
+        values = np.asarray(values)
+        if values.dtype == self.dtype:
+            return values
+        if self.scale:
+            kind = np.iinfo(self.dtype)
+            return np.clip(np.rint(values.astype(np.float64) / self.scale) + self.zero_point, kind.min, kind.max).astype(self.dtype)
+        cast = values.astype(self.dtype)
+        if self.dtype.kind in "iu" and not np.array_equal(cast, values):
+            raise DataError(f"Input {self.name!r} takes whole numbers ({self.dtype}); the values given are not.")
+        return cast
+
+    def real(self, stored: np.ndarray) -> np.ndarray:
+        """What `stored` stands for: float32 scale · (stored − zero_point) if quantized, else as it is."""
+        if not self.scale:
+            return stored
+        return ((stored.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class OpInfo:
+    """An operation of the file: its kind (`CONV_2D`) and the indices of its tensors, -1 where an optional input is left out."""
+
+    index: int
+    kind: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class Interpreter:
+    """An open `.tflite`. `inputs`/`outputs` (TensorInfo) are in the order that `run` and `predict` take and give.
+
+    That is the file's own order, but outputs named `output_0`, `output_1`, … go by their number (converters shuffle them),
+    and names given to `open_interpreter` go first.
+    """
+
+    def __init__(self, raw: Any, runtime: str, what: str, input_names: Sequence[str] | None, output_names: Sequence[str] | None):
+        self.raw, self.runtime, self.what = raw, runtime, what
+        self.version = version(RUNTIMES[runtime][1])
+        self._batch_now = 1
+        signature = next(iter(raw._get_full_signature_list().values()), {})
+        self.inputs = _ordered(_named(raw.get_input_details(), signature.get("inputs", {})), input_names)
+        self.outputs = _ordered(_named(raw.get_output_details(), signature.get("outputs", {})), output_names)
+
+    @property
+    def batch(self) -> int | None:
+        """How many samples the file takes at once; None if any number."""
+        first = self.inputs[0].shape
+        return None if first and first[0] is None else int(first[0] or 1) if first else 1
+
+    def tensors(self) -> list[TensorInfo]:
+        """All tensors of the main graph, with the shapes that they have now."""
+        return [_info(detail) for detail in self.raw.get_tensor_details() if detail["name"] or len(detail["shape"])]
+
+    def value(self, index: int) -> np.ndarray:
+        """What is stored in the tensor of that index: a constant, an input or an output."""
+        return self.raw.get_tensor(index)
+
+    def ops(self) -> list[OpInfo]:
+        """All operations of the main graph in order, then one `DELEGATE` for each part that a delegate took over."""
+        return [
+            OpInfo(int(op["index"]), str(op["op_name"]), tuple(map(int, op["inputs"])), tuple(map(int, op["outputs"])))
+            for op in self.raw._get_ops_details()
+        ]
+
+    def resize(self, batch: int) -> None:
+        """Set the batch of a file that takes any number."""
+        for info in self.inputs:
+            self.raw.resize_tensor_input(info.index, [batch, *(n or 1 for n in info.shape[1:])])
+        self._guarded("allocate", self.raw.allocate_tensors)
+        self._batch_now = batch
+
+    def set_inputs(self, inputs: Sequence[Any] | Mapping[str, Any]) -> None:
+        """Write one batch into the inputs (a list in `inputs`' order, or name → array)."""
+        for info, values in zip(self.inputs, self._listed(inputs)):
+            self.raw.set_tensor(info.index, np.ascontiguousarray(info.store(values)))
+
+    def invoke(self) -> None:
+        """Run once on what is set."""
+        self.raw.invoke()
+
+    def run(self, inputs: Sequence[Any] | Mapping[str, Any]) -> list[np.ndarray]:
+        """Outputs of one batch of exactly the file's size (any, if it is dynamic), as real numbers."""
+        arrays = self._listed(inputs)
+        for info, values in zip(self.inputs, arrays):
+            _fit(info, values, self.what)
+        if self.batch is None and self._batch_now != len(arrays[0]):
+            self.resize(len(arrays[0]))
+        self.set_inputs(arrays)
+        self._guarded("run", self.raw.invoke)
+        return [info.real(self.raw.get_tensor(info.index)) for info in self.outputs]
+
+    def predict(self, inputs: Sequence[Any] | Mapping[str, Any], batch_size: int = 64) -> list[np.ndarray]:
+        """Outputs of any number of samples, as real numbers, in batches of the file's size (`batch_size` if it takes any).
+
+        The last batch is filled up with its last sample. Raises DataError when the samples do not fit the file.
+        """
+        arrays = self._listed(inputs)
+        count = len(arrays[0])
+        if count == 0 or any(len(values) != count for values in arrays):
+            raise DataError(f"{self.what}: needs the same number of samples (≥ 1) for every input; {[len(v) for v in arrays]} came.")
+        batch = min(self.batch or batch_size, max(count, self.batch or 1))
+        parts: list[list[np.ndarray]] = []
+        for start in range(0, count, batch):
+            chunk = [values[start : start + batch] for values in arrays]
+            short = batch - len(chunk[0])
+            if short:
+                chunk = [np.concatenate([values, np.repeat(values[-1:], short, axis=0)]) for values in chunk]
+            outputs = self.run(chunk)
+            if count > batch and any(not out.ndim or len(out) != batch for out in outputs):
+                raise InterpreterError(f"{self.what}: an output is not one per sample; call run() with one batch at a time.")
+            parts.append([out[: batch - short] if out.ndim and len(out) == batch else out for out in outputs])
+        return [np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts)]
+
+    def _listed(self, inputs: Sequence[Any] | Mapping[str, Any]) -> list[np.ndarray]:
+        if isinstance(inputs, Mapping):
+            missing = [info.name for info in self.inputs if info.name not in inputs]
+            if missing or len(inputs) != len(self.inputs):
+                raise DataError(f"{self.what} has the inputs {[info.name for info in self.inputs]}; {list(inputs)} came.")
+            return [np.asarray(inputs[info.name]) for info in self.inputs]
+        if len(inputs) != len(self.inputs):
+            raise DataError(f"{self.what} has {len(self.inputs)} inputs {[info.name for info in self.inputs]}; {len(inputs)} came.")
+        return [np.asarray(values) for values in inputs]
+
+    def _guarded(self, doing: str, action: Any) -> None:
+        try:
+            action()
+        except (RuntimeError, ValueError) as error:
+            raise InterpreterError(f"{self.what} does not {doing} in {self.runtime} {self.version}: {error}") from error
+
+
+def open_interpreter(
+    data: bytes | str | os.PathLike,
+    *,
+    runtime: str = "auto",
+    threads: int = 1,
+    delegates: bool = True,
+    batch: int | None = None,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+) -> Interpreter:
+    """Open a `.tflite`, given as bytes or path, with its tensors allocated.
+
+    `runtime` is "litert", "tflite_runtime", "tensorflow", or "auto" (the first of these that works here);
+    `delegates=False` leaves XNNPACK out; `batch` resizes a file that takes any number of samples;
+    `input_names`/`output_names` put inputs and outputs in that order (a Keras model's), where the file knows the names.
+    Raises InterpreterError for a missing runtime (with how to install it), a file that is none, or one that does not load.
+    """
+    data = bytes(data) if isinstance(data, (bytearray, memoryview)) else data
+    what = "The model" if isinstance(data, bytes) else str(data)
+    check_file(data)
+    name = choose(runtime)
+    with quiet():
+        kit = importlib.import_module(RUNTIMES[name][0])
+    if name == "tensorflow":
+        maker, resolvers = kit.lite.Interpreter, kit.lite.experimental.OpResolverType
+    else:
+        maker, resolvers = kit.Interpreter, kit.OpResolverType
+    options: dict[str, Any] = {"num_threads": threads}
+    if not delegates:
+        options["experimental_op_resolver_type"] = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    source = {"model_content": data} if isinstance(data, bytes) else {"model_path": str(data)}
+    try:
+        with quiet() as noise, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            raw = maker(**source, **options)
+            raw.allocate_tensors()
+    except SystemError as error:
+        raise InterpreterError(f"{name} does not work with NumPy {np.__version__}: {RUNTIMES[name][2]}.") from error
+    except (RuntimeError, ValueError) as error:
+        came = f"{name} {version(RUNTIMES[name][1])}"
+        raise InterpreterError(f"{what} does not load in {came}: {_reason(error, noise.text)}") from error
+    opened = Interpreter(raw, name, what, input_names, output_names)
+    if batch is not None and opened.batch is None:
+        opened.resize(batch)
+    return opened
+
+
+def available() -> dict[str, str]:
+    """Runtime → its version, or why it cannot be used here ("missing: …"); loads none of them."""
+    found = {}
+    for name, (_, distribution, remedy) in RUNTIMES.items():
+        try:
+            found[name] = version(distribution)
+        except PackageNotFoundError:
+            found[name] = f"missing: {remedy}"
+            continue
+        if name == "tflite_runtime" and int(np.__version__.split(".")[0]) >= 2:
+            found[name] = f"missing: tflite-runtime {found[name]} does not work with NumPy {np.__version__}: pip install 'numpy<2'"
+    return found
+
+
+def choose(runtime: str = "auto") -> str:
+    """The runtime that `runtime` stands for here; InterpreterError if it is unknown or missing, with what to install."""
+    found = available()
+    if runtime == "auto":
+        for name, text in found.items():
+            if not text.startswith("missing"):
+                return name
+        raise InterpreterError("No interpreter is installed here: pip install ai-edge-litert.")
+    if runtime not in found:
+        raise InterpreterError(f"Unknown runtime {runtime!r}; choose from auto, {', '.join(found)}.")
+    if found[runtime].startswith("missing"):
+        raise InterpreterError(f"Runtime {runtime!r} is not usable here ({found[runtime]}).")
+    return runtime
+
+
+def check_file(data: bytes | str | os.PathLike) -> None:
+    """Raise InterpreterError unless `data` starts as a `.tflite` does: at least 8 bytes, the identifier TFL3 from the fifth on."""
+    if isinstance(data, bytes):
+        head, size, what = data[:8], len(data), "The bytes given"
+    else:
+        what = str(data)
+        try:
+            with open(data, "rb") as file:
+                head, size = file.read(8), Path(data).stat().st_size
+        except OSError as error:
+            raise InterpreterError(f"Cannot read {what}: {error.strerror}.") from error
+    if head[4:8] != b"TFL3":
+        hint = {b"PK\x03\x04": " (a .keras archive: convert it first)", b"\x89HDF": " (an .h5 file: convert it first)"}.get(head[:4], "")
+        raise InterpreterError(f"{what} is not a .tflite file{hint}: {size:,} bytes, no identifier TFL3 at the fifth byte.")
+
+
+def _named(details: list[dict], signature: Mapping[str, int]) -> list[TensorInfo]:
+    names = {index: name for name, index in signature.items()}
+    found = [_info(detail, names.get(detail["index"])) for detail in details]
+    numbers = [re.fullmatch(r"output_(\d+)", info.name) for info in found]
+    if all(numbers):
+        found = [info for _, info in sorted(zip(numbers, found), key=lambda pair: int(pair[0][1]))]  # type: ignore[index]
+    return found
+
+
+def _ordered(infos: list[TensorInfo], names: Sequence[str] | None) -> tuple[TensorInfo, ...]:
+    known = {info.name: info for info in infos}
+    if names is None or set(names) != set(known):
+        return tuple(infos)
+    return tuple(known[name] for name in names)
+
+
+def _info(detail: dict, name: str | None = None) -> TensorInfo:
+    signature = detail.get("shape_signature", detail["shape"])
+    dynamic = len(signature) == len(detail["shape"])
+    shape = tuple(None if dynamic and s < 0 else int(n) for n, s in zip(detail["shape"], signature if dynamic else detail["shape"]))
+    quantized = detail["quantization_parameters"]
+    plain = re.sub(r"^serving_default_|:\d+$", "", detail["name"])
+    return TensorInfo(
+        int(detail["index"]),
+        plain if name is None else name,
+        shape,
+        np.dtype(detail["dtype"]),
+        quantized["scales"],
+        quantized["zero_points"],
+        int(quantized["quantized_dimension"]),
+    )
+
+
+def _fit(info: TensorInfo, values: np.ndarray, what: str) -> None:
+    fits = values.ndim == len(info.shape) and all(wanted in (None, came) for wanted, came in zip(info.shape, values.shape))
+    if not fits:
+        raise DataError(f"{what}: input {info.name!r} takes {list(info.shape)}; {list(values.shape)} came.")
+
+
+def _reason(error: Exception, noise: str) -> str:
+    said = str(error).strip()
+    errors = [line for line in noise.splitlines() if line.startswith("ERROR") and line[7:].strip() not in said]
+    return " ".join([said or type(error).__name__, *errors])
