@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,15 +14,16 @@ from typing import Any
 from tfcompress.core._errors import RecipeError
 from tfcompress.core._files import write_all
 
-LOWER_IS_BETTER = ("bytes", "_ms", "latency", "macs", "memory", "loss", "mse", "mae", "error")
+LOWER_IS_BETTER = ("bytes", "_ms", "latency", "macs", "weights", "memory", "seconds", "loss", "mse", "mae", "error")
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Rows of one comparison, one per (recipe, seed): plain dictionaries of JSON data whose keys carry their units.
 
-    Every row has "recipe" and "seed"; the rest is what was measured ("accuracy", "size_bytes", "gzip_bytes",
-    "latency_ms_p50", …) and, in nested data, what a page shows beside it ("profile", "skipped", "checks", "error").
+    Every row has "recipe" and "seed"; the numbers beside them are columns ("accuracy", "size_bytes", "gzip_bytes",
+    "latency_ms_p50", …). Nested data ("profile", "skipped", "checks", "error") is for a page, and "correct" (a string
+    of one 0 or 1 a test example, in order) for paired statistics. Columns, summaries and CSV leave both out.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -35,15 +35,22 @@ class Rows:
 
     def columns(self) -> list[str]:
         """Names of the numeric columns, in the order in which rows first mention them."""
-        seen: dict[str, None] = {}
-        for row in self.rows:
-            seen.update({k: None for k, v in row.items() if k != "seed" and isinstance(v, (int, float)) and not isinstance(v, bool)})
-        return list(seen)
+        return list(dict.fromkeys(key for row in self.rows for key, value in row.items() if key != "seed" and _is_number(value)))
+
+    def recipes(self) -> list[str]:
+        """Names of the recipes, in the order in which rows first mention them."""
+        return list(dict.fromkeys(row["recipe"] for row in self.rows))
+
+    @staticmethod
+    def lower_is_better(column: str) -> bool:
+        """True for columns of bytes, milliseconds, MACs, weights, memory, seconds, loss and error; False for all others."""
+        return any(word in column for word in LOWER_IS_BETTER)
 
     def summary(self) -> list[dict[str, Any]]:
-        """One row a recipe: for each column its mean over seeds, `<column>_std` (n − 1) where n ≥ 2, and `seeds` = n.
+        """One line a recipe: for each column its mean over seeds, `<column>_std` (n − 1) where n ≥ 2, and `seeds` = n.
 
-        Rows that failed ("error" set) do not enter the means; a recipe that failed for every seed keeps its first error.
+        Rows that failed ("error" set) and values that are not finite do not enter the means; `failed` counts the former,
+        and a recipe that failed for every seed has its first error as `error`.
         """
         groups: dict[str, list[Mapping[str, Any]]] = {}
         for row in self.rows:
@@ -53,11 +60,13 @@ class Rows:
             good = [row for row in members if not row.get("error")]
             line: dict[str, Any] = {"recipe": recipe, "seeds": len(good)}
             for column in columns:
-                values = [row[column] for row in good if isinstance(row.get(column), (int, float)) and math.isfinite(row[column])]
+                values = [row[column] for row in good if _is_number(row.get(column)) and math.isfinite(row[column])]
                 if values:
                     line[column] = fmean(values)
                 if len(values) > 1:
                     line[column + "_std"] = stdev(values)
+            if len(good) < len(members):
+                line["failed"] = len(members) - len(good)
             if not good:
                 line["error"] = members[0]["error"]
             out.append(line)
@@ -66,15 +75,20 @@ class Rows:
     def pareto(self, *columns: str) -> Any:
         """The rows of the recipes that no other recipe beats in all of `columns` at once (means over seeds).
 
-        Columns of bytes, milliseconds, MACs, memory, loss and error count as better when lower, all others when higher.
-        Raises RecipeError for a column that no row has.
+        A recipe is beaten by one that is at least as good everywhere and better somewhere; `lower_is_better` says which
+        way a column counts. Raises RecipeError without columns, or for one that no row has.
         """
+        if not columns:
+            raise RecipeError(f"Name the columns to weigh against each other; there are: {', '.join(self.columns())}.")
         for column in columns:
             if column not in self.columns():
                 raise RecipeError(f"No column {column!r}; there are: {', '.join(self.columns())}.")
-        sign = [-1.0 if any(word in column for word in LOWER_IS_BETTER) else 1.0 for column in columns]
+        sign = [-1.0 if self.lower_is_better(column) else 1.0 for column in columns]
         points = {
-            line["recipe"]: [s * line[c] for s, c in zip(sign, columns)] for line in self.summary() if all(c in line for c in columns)
+            # Means of the same values over seeds can differ in their last bits: twelve digits decide.
+            line["recipe"]: [s * float(f"{line[c]:.12g}") for s, c in zip(sign, columns)]
+            for line in self.summary()
+            if all(c in line for c in columns)
         }
         front = {
             name
@@ -85,34 +99,45 @@ class Rows:
 
     def to_markdown(self, columns: Iterable[str] | None = None) -> str:
         """The summary as a Markdown table: mean, ± std where there are several seeds; a failed recipe's cell holds its error."""
-        columns = [c for c in (columns or self.columns())]
+        columns = list(columns or self.columns())
         lines = ["| recipe | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
         for line in self.summary():
             if "error" in line:
-                cells = ["failed: " + str(line["error"]).replace("\n", " ").replace("|", "\\|")] + [""] * (len(columns) - 1)
+                cells = ["failed: " + line["error"], *[""] * (len(columns) - 1)]
             else:
                 cells = [_cell(line, column) for column in columns]
-            lines.append(f"| {line['recipe']} | " + " | ".join(cells) + " |")
+            failed = f" ({line['failed']} of {line['failed'] + line['seeds']} seeds failed)" if line["seeds"] and "failed" in line else ""
+            lines.append("| " + " | ".join(_escape(cell) for cell in [line["recipe"] + failed, *cells]) + " |")
         return "\n".join(lines) + "\n"
 
     def to_csv(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
-        """All rows (not the summary) as CSV, nested data as JSON; also written to `path` when given (ArtifactError if it is there)."""
-        keys = list(dict.fromkeys(key for row in self.rows for key in row))
+        """All rows (not the summary) as CSV: numbers and words, no nested data. Also written to `path` when given.
+
+        Raises ArtifactError when `path` is there already and `overwrite` is not set, or cannot be written.
+        """
+        flat = [{k: v for k, v in row.items() if k != "correct" and not isinstance(v, (list, tuple, Mapping))} for row in self.rows]
         out = io.StringIO()
-        writer = csv.DictWriter(out, keys, restval="", lineterminator="\n")
+        writer = csv.DictWriter(out, list(dict.fromkeys(key for row in flat for key in row)), restval="", lineterminator="\n")
         writer.writeheader()
-        for row in self.rows:
-            writer.writerow({k: json.dumps(v, sort_keys=True) if isinstance(v, (list, tuple, dict)) else v for k, v in row.items()})
+        writer.writerows(flat)
         if path is not None:
             write_all({Path(path): out.getvalue()}, overwrite=overwrite)
         return out.getvalue()
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _escape(cell: str) -> str:
+    return " ".join(cell.split()).replace("|", "\\|")
 
 
 def _cell(line: Mapping[str, Any], column: str) -> str:
     if column not in line:
         return ""
     text = format_number(line[column], column)
-    return text + (f" ± {format_number(line[column + '_std'], column)}" if column + "_std" in line else "")
+    return text + (f" ± {format_number(line[column + '_std'], column)}" if line.get(column + "_std") else "")
 
 
 def format_number(value: float, column: str) -> str:

@@ -1,0 +1,7 @@
+"""What was measured, side by side: tables, plots, a recommendation, and one self-contained HTML page."""
+
+from tfcompress.report._paired import Difference, paired_difference
+from tfcompress.report._recommend import Recommendation
+from tfcompress.report._report import Report
+
+__all__ = ["Difference", "Recommendation", "Report", "paired_difference"]

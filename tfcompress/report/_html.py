@@ -1,0 +1,139 @@
+"""The page: what the template shows, in its order; Jinja2 escapes every word of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tfcompress.report import _figures
+from tfcompress.report._recommend import LATENCY, SIZE
+from tfcompress.report._words import HEADS, MEMORY, against_base, full, say, short, signed, tick, unit
+
+if TYPE_CHECKING:
+    from tfcompress.report._report import Report
+
+OPS_SHOWN = 10
+COUNTED = (("checks", "check"), ("skipped", "left alone"))
+PROFILE_FACTS = ("runtime", "weights", "macs", "init_ms", "first_ms", "peak_memory_bytes", "sha256", "ops_source")
+
+
+def page(report: Report) -> str:
+    """The report as one HTML page with its styles, script and figures inside it."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("tfcompress.report", ".")
+    pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return pages.get_template("page.html").render(context(report))
+
+
+def context(report: Report) -> dict[str, Any]:
+    """Everything that the template needs, worded and laid out."""
+    metric, chosen, lines = report.metric, report.recommend(), report.summary()
+    good = {line["recipe"]: line for line in lines if "error" not in line}
+    base, best = good.get(report.base), good.get(chosen.recipe)
+    marks = {report.base: "base", chosen.recipe: "recommended"}
+    columns = [column for column in (metric, SIZE, "gzip_bytes", LATENCY, MEMORY) if column in report.columns()]
+    tips = {name: [name, *(f"{_head(c)} {full(line, c)}" for c in columns if c in line)] for name, line in good.items()}
+    figures = []
+    for x in (SIZE, LATENCY):
+        if figure := _figures.scatter(report, x, metric, tick, marks):
+            words = {"title": f"{metric.capitalize()} against {_head(x)}", "x_label": f"{_head(x)}, {unit(x)}", "y_label": metric}
+            figures.append({**figure, **words})
+    front = {point["recipe"] for figure in figures for point in figure["points"] if point["front"]}
+    return {
+        "title": report.title,
+        "subtitle": _subtitle(report),
+        "chosen": chosen,
+        "tiles": [_tile(report, best, base, c) for c in columns if c in best] if best else [],
+        "heads": [{"name": _head(c), "unit": unit(c), "lower": report.lower_is_better(c)} for c in columns],
+        "lines": [_table_line(report, line, base, columns, marks, front) for line in lines],
+        "tips": tips,
+        "figures": figures,
+        "spread": any(metric + "_std" in line for line in lines),
+        "threads": _figures.thread_dots(report.latency_by_threads(), tick),
+        "details": [_detail(report, recipe) for recipe in report.recipes()],
+        "facts": _facts({key: value for key, value in report.about.items() if key not in ("metric", "base")}),
+        "frame": _figures,
+    }
+
+
+def _head(column: str) -> str:
+    return HEADS.get(column, column.replace("_", " "))
+
+
+def _subtitle(report: Report) -> list[str]:
+    seeds = len({row.get("seed") for row in report.rows})
+    said = [f"{len(report.recipes())} recipes", f"{seeds} seeds" if seeds > 1 else ""]
+    if examples := report.about.get("test_examples"):
+        said.append(f"{examples:,} test examples")
+    return [item for item in (*said, str(report.about.get("created", ""))) if item]
+
+
+def _tile(report: Report, best: Mapping[str, Any], base: Mapping[str, Any] | None, column: str) -> dict[str, str]:
+    return {"name": _head(column), "value": short(best[column], column), "note": against_base(report, best, base, column)}
+
+
+def _table_line(report: Report, line: Mapping[str, Any], base: Any, columns: list[str], marks: Mapping, front: set[str]) -> dict[str, Any]:
+    name = line["recipe"]
+    cells = []
+    for column in columns:
+        if column not in line:
+            cells.append(None)
+            continue
+        spread = f"± {say(line[column + '_std'], column)}" if line.get(column + "_std") else ""
+        note = against_base(report, line, base, column)
+        if column == report.metric and note and (difference := report.difference(name)):
+            note += f" [{signed(100 * difference.low)}, {signed(100 * difference.high)}]"
+        cells.append({"sort": line[column], "text": say(line[column], column), "spread": spread, "note": note})
+    failed = f"{line['failed']} of {line['failed'] + line['seeds']} seeds failed" if "failed" in line and line["seeds"] else ""
+    return {"recipe": name, "mark": marks.get(name, ""), "front": name in front, "cells": cells, "failed": failed, "error": line.get("error", "")}
+
+
+def _detail(report: Report, recipe: str) -> dict[str, Any]:
+    rows = [row for row in report.rows if row["recipe"] == recipe]
+    shown = next((row for row in rows if not row.get("error")), rows[0])
+    profile = report.profile(recipe)
+    made = dict(shown.get("made") or {})
+    facts = {key: profile[key] for key in PROFILE_FACTS if profile.get(key) not in (None, "")}
+    ops = sorted(profile.get("ops") or (), key=lambda op: -(op["time_us_p50"] or op["macs"] or 0))
+    timed = any(op["time_us_p50"] is not None for op in ops)
+    most = max((op["time_us_p50"] if timed else op["macs"]) or 0 for op in ops) if ops else 0
+    bars = [
+        {
+            "name": f"{op['index']} {op['kind']}",
+            "text": f"{value:,.1f} µs" if timed else f"{value:,} MACs",
+            "share": round(100 * value / most, 1) if most else 0,
+        }
+        for op in ops[:OPS_SHOWN]
+        for value in [(op["time_us_p50"] if timed else op["macs"]) or 0]
+    ]
+    return {
+        "recipe": recipe,
+        "counts": " · ".join(_count(len(shown.get(key) or ()), word) for key, word in COUNTED if shown.get(key)),
+        "errors": [f"seed {row.get('seed')}: {row['error']}" if len(rows) > 1 else row["error"] for row in rows if row.get("error")],
+        "call": made.pop("call", ""),
+        "facts": _facts({**made, **facts}),
+        "checks": shown.get("checks") or [],
+        "skipped": shown.get("skipped") or [],
+        "ops": bars,
+        "more_ops": len(ops) - len(bars),
+        "notes": list(profile.get("notes") or ()),
+    }
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'s' if number != 1 and not word.endswith('alone') else ''}"
+
+
+def _facts(found: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested data as (name, words) pairs, in its order."""
+    out: list[tuple[str, str]] = []
+    for key, value in found.items():
+        name = f"{prefix}{str(key).replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            out += _facts(value, f"{name}: ")
+        elif isinstance(value, (list, tuple)):
+            out.append((name, ", ".join(map(str, value))))
+        else:
+            out.append((name, f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10000 else str(value)))
+    return out
