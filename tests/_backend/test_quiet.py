@@ -72,6 +72,17 @@ def test_log_handler_with_its_own_stream_is_silenced_and_put_back(capsys):
     assert "converter says" not in capsys.readouterr().err
 
 
+def test_a_stream_kept_from_inside_works_afterwards(capsys):
+    with quiet() as noise:
+        handler = logging.StreamHandler(sys.stderr)
+    logger = logging.getLogger("made inside")
+    logger.propagate = False
+    logger.addHandler(handler)
+    logger.error("later")
+    assert capsys.readouterr().err == "later\n"
+    assert noise.text == ""
+
+
 def test_overlapping_threads_restore_only_when_the_last_leaves(capfd):
     entered, leave = threading.Event(), threading.Event()
 

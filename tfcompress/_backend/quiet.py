@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import logging
 import os
 import sys
@@ -59,11 +60,11 @@ class _Redirect:
         for fd in self.saved:
             os.dup2(self.file.fileno(), fd)
         self.python = sys.stdout, sys.stderr
-        self.writer = open(os.dup(self.file.fileno()), "w", buffering=1, errors="replace")  # noqa: SIM115
-        sys.stdout = sys.stderr = self.writer
+        self.writers = [_Writer(self.file.fileno(), stream) for stream in self.python]
+        sys.stdout, sys.stderr = self.writers
         self.handlers = [(handler, handler.stream) for handler in _handlers() if handler.stream in self.python]
-        for handler, _ in self.handlers:
-            handler.setStream(self.writer)
+        for handler, stream in self.handlers:
+            handler.setStream(self.writers[self.python.index(stream)])
 
     def size(self) -> int:
         _flush()
@@ -83,8 +84,36 @@ class _Redirect:
             else:
                 os.dup2(saved, fd)
                 os.close(saved)
-        self.writer.close()
+        for writer in self.writers:
+            writer.fd = None
         self.file.close()
+
+
+class _Writer(io.TextIOBase):
+    """A text stream into descriptor `fd`; once that is None, into the stream it stood in for.
+
+    Whoever was first imported inside a `quiet` block (a logger, a console) keeps the `sys.stderr` it saw there for good.
+    """
+
+    def __init__(self, fd: int, instead_of: Any):
+        self.fd, self.instead_of = fd, instead_of
+
+    def write(self, text: str) -> int:
+        if self.fd is not None:
+            os.write(self.fd, text.encode("utf-8", "replace"))
+        elif self.instead_of is not None:
+            self.instead_of.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if self.fd is None and self.instead_of is not None:
+            self.instead_of.flush()
+
+    def fileno(self) -> int:
+        return self.instead_of.fileno() if self.fd is None else self.fd
+
+    def writable(self) -> bool:
+        return True
 
 
 def _flush() -> None:
