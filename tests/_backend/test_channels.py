@@ -1,0 +1,172 @@
+"""Dependency graph and narrowing: removed channels whose weights are zero leave every output as it was, on any graph."""
+
+import importlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tfcompress._backend.channels import analyse
+from tfcompress._backend.narrow import cost, narrow
+
+APPLICATIONS = {
+    "VGG16": 32,
+    "ResNet50": 32,
+    "ResNet50V2": 32,
+    "MobileNet": 32,
+    "MobileNetV2": 32,
+    "MobileNetV3Small": 32,
+    "EfficientNetB0": 32,
+    "DenseNet121": 32,
+    "Xception": 71,
+    "InceptionV3": 75,
+    "ConvNeXtTiny": 32,
+}
+
+
+def silence(channels, gone):
+    """Zero every filter, bias and BatchNormalization entry of the channels that are to go."""
+    for site in channels.sites.values():
+        weights = site.layer.get_weights()
+        if site.makes or weights[site.weight].ndim == 1:
+            mask = np.isin(channels.roots(site.ids), list(gone))
+            weights[site.weight][(slice(None),) * site.axis + (mask,)] = 0
+            site.layer.set_weights(weights)
+
+
+def some_roots(channels, share, rng):
+    roots = np.unique(np.concatenate([channels.roots(ids) for ids in channels.made.values()]))
+    free = np.array([root for root in roots.tolist() if root not in channels.frozen])
+    gone = set(rng.choice(free, int(share * len(free)), replace=False).tolist())
+    for ids in channels.made.values():  # no layer may lose everything
+        found = channels.roots(ids)
+        if np.isin(found, list(gone)).all():
+            gone.discard(int(found[0]))
+    return gone
+
+
+def check_narrowing(model, share, seed, scale=1.0):
+    rng = np.random.default_rng(seed)
+    channels = analyse(model)
+    gone = some_roots(channels, share, rng)
+    silence(channels, gone)
+    x = [rng.random((2, *model.input_shape[1:]), dtype=np.float32) * scale]
+    before = [np.array(weight) for weight in model.get_weights()]
+    new = narrow(model, channels, gone)
+    expected, outputs = model.predict(x[0], verbose=0), new.predict(x[0], verbose=0)
+    if not isinstance(expected, list):
+        expected, outputs = [expected], [outputs]
+    for one, other in zip(expected, outputs):
+        np.testing.assert_allclose(other, one, atol=1e-5 * max(np.abs(one).max(), 1))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights()))
+    assert new.count_params() == cost(channels, gone)[0]
+    assert (new.count_params() < model.count_params()) == bool(gone)
+    return new
+
+
+def random_weights(model, seed):
+    rng = np.random.default_rng(seed)
+    model.set_weights(
+        [(rng.random(w.shape) + 0.3 if w.ndim == 1 else rng.normal(0, 0.3, w.shape)).astype("float32") for w in model.get_weights()]
+    )
+
+
+BLOCKS = ("conv", "depthwise", "separable", "residual", "branch", "gate", "bn", "pool", "prelu", "transpose", "nested", "up", "shared")
+
+
+def build(flavour, blocks):
+    """A random network with branches, gates and concatenations, two outputs, and a Dense behind Flatten."""
+    keras = importlib.import_module(flavour)
+    layers = keras.layers
+    x = inputs = layers.Input((8, 8, 3))
+    x = layers.Conv2D(6, 3, padding="same")(x)
+    for block in blocks:
+        width = x.shape[-1]
+        if block == "conv":
+            x = layers.Conv2D(width + 2, 3, padding="same", activation="relu")(x)
+        elif block == "depthwise":
+            x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(x)
+        elif block == "separable":
+            x = layers.SeparableConv2D(7, 3, padding="same")(x)
+        elif block == "residual":
+            x = layers.Add()([x, layers.Conv2D(width, 1, use_bias=False)(x)])
+        elif block == "branch":
+            x = layers.Concatenate()([layers.Conv2D(3, 1)(x), x, layers.MaxPooling2D(3, 1, "same")(x)])
+        elif block == "gate":
+            gate = layers.Dense(width, activation="sigmoid")(layers.Dense(4, activation="relu")(layers.GlobalAveragePooling2D()(x)))
+            x = layers.Multiply()([x, layers.Reshape((1, 1, width))(gate)])
+        elif block == "bn":
+            x = layers.BatchNormalization()(x)
+        elif block == "pool" and x.shape[1] > 2:
+            x = layers.AveragePooling2D(2)(x)
+        elif block == "prelu":
+            x = layers.PReLU(shared_axes=[1, 2])(x)
+        elif block == "transpose":
+            x = layers.Conv2DTranspose(5, 3, padding="same")(x)
+        elif block == "nested":
+            inner = layers.Input(x.shape[1:])
+            x = keras.Model(inner, layers.ReLU()(layers.Conv2D(4, 1)(inner)))(x)
+        elif block == "up" and x.shape[1] < 8:
+            x = layers.UpSampling2D()(x)
+        elif block == "shared":
+            conv = layers.Conv2D(width, 1)
+            x = layers.Add()([conv(x), conv(layers.ReLU()(x))])
+    side = layers.Dense(3, activation="softmax")(layers.GlobalMaxPooling2D()(x))
+    flat = layers.Dense(5, activation="relu")(layers.Flatten()(x))
+    return keras.Model(inputs, [layers.Dense(2)(flat), side])
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(blocks=st.lists(st.sampled_from(BLOCKS), min_size=1, max_size=5), share=st.floats(0, 0.7), seed=st.integers(0, 99))
+def test_random_graphs(keras_flavour, blocks, share, seed):
+    model = build(keras_flavour, blocks)
+    random_weights(model, seed)
+    check_narrowing(model, share, seed)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_block(block, keras_flavour):
+    model = build(keras_flavour, [block, "conv"])
+    random_weights(model, 1)
+    new = check_narrowing(model, 0.4, 1)
+    assert {layer.name for layer in new.layers} >= {
+        layer.name for layer in model.layers if "functional" not in layer.name and "model" not in layer.name
+    }
+
+
+def test_what_cannot_be_followed_is_frozen_and_said(keras_flavour):
+    keras = importlib.import_module(keras_flavour)
+    layers = keras.layers
+    inputs = layers.Input((6, 6, 2))
+    x = layers.Conv2D(4, 3, name="before")(inputs)
+    x = layers.LayerNormalization(name="norm")(x)
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    channels = analyse(model)
+    frozen = [channels.frozen.get(root) for root in channels.roots(channels.made[id(model.get_layer("before"))]).tolist()]
+    assert all("LayerNormalization 'norm'" in reason for reason in frozen)
+    with pytest.raises(ValueError, match="LayerNormalization"):
+        narrow(model, channels, set(channels.roots(channels.made[id(model.get_layer("before"))])[:1].tolist()))
+
+
+def test_layer_that_would_lose_everything_is_refused(keras_flavour):
+    model = build(keras_flavour, ["conv"])
+    channels = analyse(model)
+    layer = model.layers[1]
+    with pytest.raises(ValueError, match="would lose all its 6 channels"):
+        narrow(model, channels, set(channels.roots(channels.made[id(layer)]).tolist()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_applications(name, keras_flavour):
+    keras = importlib.import_module(keras_flavour)
+    size = APPLICATIONS[name]
+    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=10, classifier_activation=None)
+    check_narrowing(model, 0.3, 0, scale=255.0 if name in ("MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny") else 1.0)
+
+
+def test_mobilenet_v3(keras_flavour):
+    keras = importlib.import_module(keras_flavour)
+    model = keras.applications.MobileNetV3Small(weights=None, input_shape=(32, 32, 3), classes=10, alpha=0.35, classifier_activation=None)
+    check_narrowing(model, 0.3, 0, scale=255.0)

@@ -1,0 +1,184 @@
+"""Which filters go: importance of every group of coupled channels, and the plan that meets a ratio or a budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfcompress._backend.channels import Channels, analyse
+from tfcompress._backend.narrow import cost, narrow
+from tfcompress._backend.select import select
+from tfcompress.core._errors import RecipeError
+
+IMPORTANCE = ("l1", "l2", "bn_gamma")
+
+
+@dataclass
+class Group:
+    """Layers whose channels are joined: the roots that may go, their importance, and how many roots there are in all."""
+
+    layers: list[Any]
+    roots: np.ndarray
+    scores: np.ndarray
+    total: int
+
+
+@dataclass
+class Plan:
+    """A model, its channels, its groups, and the root labels to be removed."""
+
+    model: Any
+    channels: Channels
+    groups: list[Group]
+    removed: set[int]
+    whole: list[tuple[str, str, str]]
+
+    def make(self) -> Any:
+        """The narrowed model, uncompiled."""
+        return narrow(self.model, self.channels, self.removed)
+
+    def cost(self, removed: Collection[int] | None = None) -> tuple[int, int]:
+        """(parameters, MACs) with `removed` (default: the plan's) gone."""
+        return cost(self.channels, self.removed if removed is None else removed)
+
+    def kept_whole(self) -> list[tuple[str, str, str]]:
+        """(layer, kind, reason) of the layers that lose nothing because they cannot or must not."""
+        return self.whole
+
+
+def plan(
+    model: Any,
+    *,
+    importance: str | Callable[[Any], Any],
+    ratio: float | Mapping[str, float] | None,
+    scope: str,
+    round_to: int,
+    target_macs: float | None,
+    target_params: float | None,
+    only: Any,
+    skip: Any,
+) -> Plan:
+    """The plan for one model; RecipeError for an unknown layer, nothing that can be pruned, or a budget out of reach."""
+    channels = analyse(model)
+    chosen = select(list(channels.makers.values()), only, skip)
+    groups, whole = _groups(channels, importance, chosen)
+    if not groups:
+        reasons = "; ".join(f"{layer}: {reason}" for layer, _, reason in whole[:5])
+        raise RecipeError(f"No channel of model {model.name!r} can be removed ({reasons}).")
+    made = Plan(model, channels, groups, set(), whole)
+    if isinstance(ratio, Mapping):
+        made.removed = _by_layer(groups, [_ratio_of(group, ratio) for group in groups], round_to)
+        unknown = [key for key in ratio if not any(re.fullmatch(key, layer.name) for layer in channels.makers.values())]
+        if unknown:
+            raise RecipeError(f"ratio names {unknown[0]!r}, which matches no layer; there are {', '.join(sorted(chosen)[:12])}, …")
+        return made
+    choose = _globally if scope == "global" else lambda groups, share, to: _by_layer(groups, [share] * len(groups), to)
+    if ratio is not None:
+        made.removed = choose(groups, ratio, round_to)
+        return made
+    which, goal = (0, target_params) if target_params is not None else (1, target_macs)
+    allowed = (goal or 0.0) * made.cost(())[which]
+    low, high = 0.0, 0.999
+    if made.cost(choose(groups, high, round_to))[which] > allowed:
+        left = made.cost(choose(groups, high, round_to))[which] / made.cost(())[which]
+        raise RecipeError(f"A budget of {goal:.0%} is out of reach: with every removable filter gone {left:.0%} remain.")
+    for _ in range(20):  # bisection: cost falls as the ratio rises
+        middle = (low + high) / 2
+        low, high = (middle, high) if made.cost(choose(groups, middle, round_to))[which] > allowed else (low, middle)
+    made.removed = choose(groups, high, round_to)
+    return made
+
+
+def _groups(channels: Channels, importance: Any, chosen: set[str]) -> tuple[list[Group], list[tuple[str, str, str]]]:
+    scores = _scores(channels, importance)
+    members: dict[int, set[int]] = {}  # root → makers
+    for key, ids in channels.made.items():
+        for root in channels.roots(ids).tolist():
+            members.setdefault(root, set()).add(key)
+    together = {key: key for key in channels.made}
+
+    def lead(key: int) -> int:
+        while together[key] != key:
+            key = together[key]
+        return key
+
+    for keys in members.values():
+        first, *others = sorted(keys)
+        for other in others:
+            together[lead(other)] = lead(first)
+    parts: dict[int, list[int]] = {}
+    for key in channels.made:
+        parts.setdefault(lead(key), []).append(key)
+    groups, whole = [], []
+    for keys in parts.values():
+        layers = [channels.makers[key] for key in keys]
+        roots = np.unique(np.concatenate([channels.roots(channels.made[key]) for key in keys]))
+        left_out = [layer.name for layer in layers if layer.name not in chosen]
+        free = np.array([root for root in roots.tolist() if root not in channels.frozen], dtype=np.int64)
+        if left_out or not len(free):
+            reason = f"{left_out[0]!r} was not selected" if left_out else channels.frozen[int(roots[0])]
+            whole += [(layer.name, type(layer).__name__, reason) for layer in layers]
+            continue
+        groups.append(Group(layers, free, np.array([scores.get(int(root), 0.0) for root in free]), len(roots)))
+    return groups, whole
+
+
+def _scores(channels: Channels, importance: Any) -> dict[int, float]:
+    scores: dict[int, float] = {}
+    for site in channels.sites.values():
+        weights = site.layer.get_weights()
+        gamma = type(site.layer).__name__ == "BatchNormalization" and site.layer.scale and site.weight == 0
+        if importance == "bn_gamma":
+            if not gamma:
+                continue
+            values = np.abs(weights[0])
+        elif not site.makes:
+            continue
+        elif callable(importance):
+            values = np.asarray(importance(site.layer), dtype=np.float64)
+            if values.shape != site.ids.shape:
+                raise RecipeError(f"importance({site.layer.name!r}) gave shape {values.shape}, expected {site.ids.shape}.")
+        else:
+            kernel = np.moveaxis(weights[site.weight], site.axis, 0).reshape(len(site.ids), -1).astype(np.float64)
+            values = np.abs(kernel).sum(1) if importance == "l1" else np.sqrt((kernel**2).sum(1))
+        for root, value in zip(channels.roots(site.ids).tolist(), values.tolist()):
+            scores[root] = scores.get(root, 0.0) + value
+    return scores
+
+
+def _ratio_of(group: Group, ratios: Mapping[str, float]) -> float:
+    found = [value for layer in group.layers for key, value in ratios.items() if re.fullmatch(key, layer.name)]
+    return max(found, default=0.0)
+
+
+def _removable(group: Group, wanted: int, round_to: int) -> int:
+    """How many of a group's roots go: at least one stays, and what stays is a multiple of `round_to` where it can be."""
+    left = max(group.total - min(wanted, len(group.roots)), 1)
+    if group.total >= round_to:
+        left = max(-(-left // round_to) * round_to, round_to)
+    return max(min(group.total - left, len(group.roots)), 0)
+
+
+def _by_layer(groups: list[Group], ratios: list[float], round_to: int) -> set[int]:
+    removed: set[int] = set()
+    for group, ratio in zip(groups, ratios):
+        count = _removable(group, int(ratio * group.total + 1e-9), round_to)
+        removed.update(group.roots[np.argsort(group.scores, kind="stable")[:count]].tolist())
+    return removed
+
+
+def _globally(groups: list[Group], ratio: float, round_to: int) -> set[int]:
+    """One threshold for all: scores divided by their group's mean, so that wide kernels do not win by their size."""
+    scaled = [group.scores / max(float(group.scores.mean()), 1e-30) for group in groups]
+    everything = np.sort(np.concatenate(scaled))
+    count = int(ratio * len(everything) + 1e-9)
+    threshold = everything[count - 1] if count else -np.inf
+    removed: set[int] = set()
+    for group, scores in zip(groups, scaled):
+        order = np.argsort(group.scores, kind="stable")
+        removed.update(group.roots[order[: _removable(group, int((scores <= threshold).sum()), round_to)]].tolist())
+    return removed
