@@ -11,11 +11,13 @@ from typing import Any
 from tfcompress import recipes
 from tfcompress._backend import keras as _keras
 from tfcompress._backend import parity as _parity
+from tfcompress._backend import samples as _samples
 from tfcompress._backend.interpreter import open_interpreter
 from tfcompress._backend.progress import reporter
-from tfcompress.core import Artifact, Check, Recipe, Skipped, SkippedError, Target, Training, TrainingError
+from tfcompress.core import Artifact, Check, Recipe, Skipped, SkippedError, Target, Technique, Training, TrainingError
 
 PARITY_INPUTS = 16
+MOST_SAMPLES = 1000
 
 
 def compress(
@@ -31,8 +33,8 @@ def compress(
     """Carry out `recipe` (a Recipe, a Target, or a recipe's name) on a copy of `model` and return the checked file.
 
     `model` is a built Sequential or Functional model of Keras 3 or tf_keras; it is left exactly as it was.
-    `fit` is any `(model, callbacks) -> None`, such as `Fit` or `Distill`; `samples` [n, ...] calibrate integer targets
-    and, with or without calibration, are the inputs of the parity check (else random ones are).
+    `fit` is any `(model, callbacks) -> None`, such as `Fit` or `Distill`; `samples` [n, ...] (array, tf.data, generator; at
+    most 1,000 are taken, evenly) calibrate integer targets and are the inputs of the parity check (else random ones are).
     `strict` raises SkippedError if anything is left alone; `seed` makes training repeatable; `progress` is called with
     (what, done, total), True draws a bar, None draws one on a terminal only.
 
@@ -44,40 +46,27 @@ def compress(
         if technique.training is Training.REQUIRED and fit is None:
             raise TrainingError(f"{technique.label} needs training: pass fit=Fit(x_train, y_train, ...) to compress().")
     if recipe.target.needs_samples:
-        _keras.samples.require(model, samples, recipe.target.label)
+        _samples.require(model, samples, recipe.target.label)
+    if samples is not None:  # read once, since a generator can be read only once, and checked before anything is trained
+        samples = _samples.as_samples(model, samples, MOST_SAMPLES)
     if seed is not None:
         _keras.set_seed(seed)
     skipped: list[Skipped] = []
     checks: list[Check] = []
-    seconds: dict[str, float] = {}
-    scope = getattr(fit, "scope", nullcontext)
-    work = model
+    work, target = model, recipe.target
     with reporter(progress, total=3 * len(recipe.techniques) + 2, title=recipe.name) as step:
-
-        def timed(what: str, action: Callable[[], Any]) -> Any:
-            step(what)
-            start = time.perf_counter()
-            result = action()
-            seconds[what] = round(time.perf_counter() - start, 3)
-            return result
-
+        clock = _Clock(step)
         for technique in recipe.techniques:
             skipped += technique.skips(work)
             _refuse_skipped(skipped, strict)
-            with scope():
-                wrapped = timed(f"{technique.label}: apply", lambda: technique.apply(work))  # noqa: B023
-            if fit is not None and technique.training is not Training.NEVER:
-                timed(f"{technique.label}: train", lambda: fit(wrapped, technique.callbacks()))  # noqa: B023
-            else:
-                step(f"{technique.label}: no training")
-            stripped = timed(f"{technique.label}: strip", lambda: technique.strip(wrapped))  # noqa: B023
-            checks += technique.check(work, stripped)
-            work = stripped
-        data = timed(f"{recipe.target.label}: convert", lambda: recipe.target.convert(work, samples))
-        skipped += recipe.target.skips(work, data)
+            before, work = work, _carry_out(technique, work, fit, clock)
+            checks += technique.check(before, work)
+        data = clock(f"{target.label}: convert", target.convert, work, samples)
+        skipped += target.skips(work, data)
         _refuse_skipped(skipped, strict)
-        checks += recipe.target.check(work, data)
-        checks.append(timed(f"{recipe.target.label}: parity", lambda: _check_parity(work, data, recipe.target, samples)))
+        checks += target.check(work, data)
+        checks.append(clock(f"{target.label}: parity", _check_parity, work, data, target, samples))
+    seconds = clock.seconds
     about = {"seed": seed, "seconds": seconds, "versions": _versions(), "flavour": _keras.flavour(model), "model": model.name}
     final = work if work is not model else _keras.clone(model)
     return Artifact(data, recipe, final, tuple(dict.fromkeys(skipped)), tuple(checks), about)
@@ -93,8 +82,30 @@ def load_model(path: Any) -> Any:
     return _keras.load_model(path)
 
 
+def _carry_out(technique: Technique, model: Any, fit: Any, clock: _Clock) -> Any:
+    with getattr(fit, "scope", nullcontext)():
+        wrapped = clock(f"{technique.label}: apply", technique.apply, model)
+    if fit is not None and technique.training is not Training.NEVER:
+        clock(f"{technique.label}: train", fit, wrapped, technique.callbacks())
+    return clock(f"{technique.label}: strip", technique.strip, wrapped)
+
+
+class _Clock:
+    """Calls a function as one announced step and keeps how many seconds it took."""
+
+    def __init__(self, step: Callable[[str], None]):
+        self.step, self.seconds = step, {}
+
+    def __call__(self, what: str, function: Callable, *arguments: Any) -> Any:
+        self.step(what)
+        start = time.perf_counter()
+        result = function(*arguments)
+        self.seconds[what] = round(time.perf_counter() - start, 3)
+        return result
+
+
 def _check_parity(model: Any, data: bytes, target: Target, samples: Any) -> Check:
-    inputs = _keras.samples.take(model, samples, PARITY_INPUTS)
+    inputs = _samples.take(model, samples, PARITY_INPUTS)
     reference = _keras.predict(model, inputs)
     outputs = open_interpreter(data).predict(inputs)
     error = _parity.relative_error(reference, outputs, bound=target.max_relative_error, what=target.label)
