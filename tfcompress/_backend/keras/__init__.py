@@ -1,0 +1,27 @@
+"""The door to both Kerases: models carried from Keras 3 to tf_keras and back, proven equal; compile state, inputs, files."""
+
+from tfcompress._backend.keras._bridge import to_tf_keras
+from tfcompress._backend.keras._clone import clone, restore
+from tfcompress._backend.keras._compile import carry_compile, compile_problem
+from tfcompress._backend.keras._files import fingerprint, load_model, save_model
+from tfcompress._backend.keras._flavour import flavour, require_graph, set_seed
+from tfcompress._backend.keras._graph import leaf_layers
+from tfcompress._backend.keras._inputs import input_specs, predict, random_inputs
+
+__all__ = [
+    "carry_compile",
+    "clone",
+    "compile_problem",
+    "fingerprint",
+    "flavour",
+    "input_specs",
+    "leaf_layers",
+    "load_model",
+    "predict",
+    "random_inputs",
+    "require_graph",
+    "restore",
+    "save_model",
+    "set_seed",
+    "to_tf_keras",
+]

@@ -1,0 +1,164 @@
+"""One Keras 3 layer → the tf_keras layer of the same kind and options, where there is one."""
+
+import inspect
+
+import numpy as np
+
+from tfcompress._backend.keras._copy import config_of
+from tfcompress._backend.keras._flavour import from_keras, graph_of, is_layer
+
+# Keras 3 activation → its name in tf_keras, where it is another one; hard_* differ in meaning and come from _wrapped.
+_RENAMED = {"silu": "swish"}
+_SAME = (
+    "elu exponential gelu leaky_relu linear log_softmax mish relu relu6 selu sigmoid softmax softplus softsign tanh hard_sigmoid".split()
+)
+
+
+def activation(function):
+    """A Keras 3 activation (function or None) as tf_keras takes it; equal values on every input."""
+    import keras
+
+    from tfcompress._backend.keras import _wrapped
+
+    if function is None:
+        return None
+    name = getattr(function, "__name__", "")
+    if getattr(keras.activations, name, None) is function:
+        if name == "hard_sigmoid":
+            return _wrapped.hard_sigmoid_keras3
+        if name in ("hard_silu", "hard_swish"):
+            return _wrapped.hard_swish
+        if name in _RENAMED or name in _SAME:
+            return _RENAMED.get(name, name)
+    return _wrapped.Function(function)
+
+
+def native(layer, name, linear=False):
+    """An unbuilt tf_keras layer equal to the Keras 3 `layer`, or None if tf_keras has none with these options.
+
+    linear=True leaves its activation away.
+    """
+    import tf_keras
+
+    from tfcompress._backend.keras import _wrapped
+
+    kind = type(layer).__name__
+    twin = getattr(tf_keras.layers, kind, None)
+    if not from_keras(type(layer)) or twin is None or kind in _NEVER:
+        return None
+    policy = layer.dtype_policy.name
+    if kind == "Lambda":
+        return _wrapped.FunctionLayer(layer.function, layer.mask, name=name, dtype=policy, arguments=dict(layer.arguments))
+    config = {**config_of(layer), "dtype": policy, "name": name}
+    if kind in _SPECIAL:
+        config = _SPECIAL[kind](layer, config)
+        if config is None:
+            return None
+    initializers = {}
+    for key in list(config):
+        if key == "initializer" or key.endswith("_initializer"):
+            initializers[key] = config[key]
+            config[key] = "zeros"  # the weights are copied, so drawing initial values would be lost time
+        elif key.endswith("_regularizer"):
+            config[key] = _object(getattr(layer, key, None), tf_keras.regularizers)
+        elif key.endswith("_constraint"):
+            config[key] = _object(getattr(layer, key, None), tf_keras.constraints)
+        elif key == "activation" or key.endswith("_activation"):
+            config[key] = "linear" if linear else activation(getattr(layer, key))
+    known, defaults = _options(twin), _options(type(layer))
+    for key in [key for key in config if key not in known]:
+        if (
+            config[key] != defaults.get(key)
+            and config[key] not in (None, False)
+            and key != "seed"
+            and (key, str(config[key])) not in _HARMLESS
+        ):
+            return None
+        del config[key]
+    if isinstance(config.get("seed"), dict):
+        config["seed"] = None
+    made = twin(**config)
+    for key, value in initializers.items():
+        if hasattr(made, key):
+            setattr(made, key, _object_from_config(value, tf_keras.initializers) or getattr(made, key))
+    return made
+
+
+_HARMLESS = {("data_format", "channels_last"), ("use_cudnn", "auto"), ("use_cudnn", "True")}
+_NEVER = {"StringLookup", "IntegerLookup", "TextVectorization", "RNN", "StackedRNNCells", "SpectralNormalization"}
+
+
+def _options(cls):
+    """Constructor options of a class with their defaults, those of its bases included."""
+    options = {}
+    for base in reversed(cls.__mro__):
+        if base is not object and "__init__" in base.__dict__:
+            options.update((name, parameter.default) for name, parameter in inspect.signature(base.__init__).parameters.items())
+    return {**options, "name": None, "trainable": True, "dtype": None}
+
+
+def _object(thing, module):
+    """A Keras 3 regularizer or constraint in tf_keras; one's own is called as it is."""
+    if thing is None:
+        return None
+    twin = getattr(module, type(thing).__name__, None)
+    return twin.from_config(thing.get_config()) if twin is not None and from_keras(type(thing)) else thing
+
+
+def _object_from_config(config, module):
+    """An initializer from its Keras 3 config, or None if tf_keras has no such class or option."""
+    twin = getattr(module, config["class_name"], None) if isinstance(config, dict) else None
+    if twin is None or not str(config.get("module", "")).startswith("keras"):
+        return None
+    options = {key: value for key, value in config["config"].items() if key in _options(twin)}
+    if isinstance(options.get("seed"), dict):
+        options["seed"] = None
+    return twin(**options)
+
+
+def _leaky_relu(layer, config):
+    config["alpha"] = config.pop("negative_slope")
+    return config
+
+
+def _normalization(layer, config):
+    """Mean and variance become constants: tf_keras then needs no adapt() and no state."""
+    scalar = layer.axis in ((), None)
+    if layer.mean is None:
+        return None
+    values = {key: np.asarray(getattr(layer, key)) for key in ("mean", "variance")}
+    config.update({key: float(value) if scalar else value.reshape(-1).tolist() for key, value in values.items()})
+    return config
+
+
+def _rescaling(layer, config):
+    config.update({key: np.asarray(getattr(layer, key)).tolist() for key in ("scale", "offset")})
+    return config
+
+
+def _bidirectional(layer, config):
+    forward = native(layer.forward_layer, layer.layer.name if hasattr(layer, "layer") else layer.forward_layer.name)
+    backward = native(layer.backward_layer, layer.backward_layer.name)
+    return None if forward is None or backward is None else {**config, "layer": forward, "backward_layer": backward}
+
+
+def _time_distributed(layer, config):
+    from tfcompress._backend.keras._bridge import carry
+
+    inner = layer.layer
+    made = carry(inner, flatten=False) if graph_of(inner) is not None else native(inner, inner.name)
+    return None if made is None else {**config, "layer": made}
+
+
+def _plain_activation(layer, config):
+    return None if is_layer(layer.activation) else config
+
+
+_SPECIAL = {
+    "Activation": _plain_activation,
+    "Bidirectional": _bidirectional,
+    "LeakyReLU": _leaky_relu,
+    "Normalization": _normalization,
+    "Rescaling": _rescaling,
+    "TimeDistributed": _time_distributed,
+}

@@ -1,0 +1,62 @@
+"""Weights and flags of one layer, read and written in an order that both Kerases share."""
+
+import numpy as np
+
+from tfcompress._backend.keras._flavour import flavour, graph_of
+from tfcompress._backend.keras._graph import leaf_layers
+from tfcompress.core._errors import ModelError
+
+
+def _holders(layer):
+    """The layers whose get_weights(), one after another, are the weights of `layer`."""
+    if type(layer).__name__ == "Keras3Layer":
+        return [layer.inner]
+    if graph_of(getattr(layer, "layer", None)) is not None:
+        return leaf_layers(layer.layer)
+    return [layer]
+
+
+def get_state(layers):
+    """Weights of a list of layers as one flat list of arrays."""
+    return [np.asarray(array) for layer in layers for holder in _holders(layer) for array in holder.get_weights()]
+
+
+def set_state(layers, arrays):
+    """Write `arrays`, a flat list, into the layers; ValueError if number or shapes differ."""
+    holders = [holder for layer in layers for holder in _holders(layer)]
+    wanted = [tuple(weight.shape) for holder in holders for weight in holder.weights]
+    given = [array.shape for array in arrays]
+    if wanted != given:
+        raise ValueError(f"weights have shapes {given}, the layer takes {wanted}")
+    rest = list(arrays)
+    for holder in holders:
+        count = len(holder.weights)
+        if count:
+            holder.set_weights(rest[:count])
+        rest = rest[count:]
+        if type(holder).__name__ == "Normalization" and count:
+            holder.finalize_state()
+
+
+def copy_trainable(source, target):
+    """Give `target` (a copy of layer `source`) the trainable flags of `source` and of the layers inside it."""
+    inside = getattr(target, "inner", target)
+    ours, theirs = list(source._flatten_layers()), list(inside._flatten_layers())
+    pairs = zip(ours, theirs) if len(ours) == len(theirs) else [(source, inside)]
+    for a, b in pairs:
+        if b.trainable != a.trainable:
+            b.trainable = a.trainable
+    if target.trainable != source.trainable:
+        target.trainable = source.trainable
+
+
+def transfer(source, targets):
+    """Copy the weights of layer `source` into the tf_keras layers `targets` made from it; ValueError if they do not fit."""
+    if type(source).__name__ == "Normalization" and not any(target.weights for target in targets):
+        return
+    set_state(targets, get_state([source]))
+
+
+def frozen_error(layer, error):
+    """ModelError that names the layer whose weights do not fit."""
+    return ModelError(f"{type(layer).__name__} layer {layer.name!r} ({flavour(layer)}): {error}.")
