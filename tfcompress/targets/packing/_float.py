@@ -1,0 +1,19 @@
+"""float32 weights, as they were: what is left when nothing smaller is exact."""
+
+from tfcompress.targets.packing._layer import CONSTANT, Encoding
+
+
+class Float(Encoding):
+    """The operator untouched."""
+
+    name = "float"
+
+    def fits(self, layer, runtime):
+        return True
+
+    def size(self, layer, shared):
+        return CONSTANT + 4 * layer.weights.size
+
+    def write(self, b, layer, runtime):
+        b.ops.append(layer.op)
+        b.graph.tensors[layer.op.inputs[1]].name = layer.name
