@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -87,12 +88,13 @@ class Interpreter:
     """An open `.tflite`. `inputs`/`outputs` (TensorInfo) are in the order that `run` and `predict` take and give.
 
     That is the file's own order, but outputs named `output_0`, `output_1`, … go by their number (converters shuffle them),
-    and names given to `open_interpreter` go first.
+    and names given to `open_interpreter` go first. `load_ms` is how long reading the file and allocating took.
     """
 
     def __init__(self, raw: Any, runtime: str, what: str, input_names: Sequence[str] | None, output_names: Sequence[str] | None):
         self.raw, self.runtime, self.what = raw, runtime, what
         self.version = version(RUNTIMES[runtime][1])
+        self.load_ms = 0.0
         self._batch_now = 1
         signature = next(iter(raw._get_full_signature_list().values()), {})
         self.inputs = _ordered(_named(raw.get_input_details(), signature.get("inputs", {})), input_names)
@@ -206,12 +208,7 @@ def open_interpreter(
     what = "The model" if isinstance(data, bytes) else str(data)
     check_file(data)
     name = choose(runtime)
-    with quiet():
-        kit = importlib.import_module(RUNTIMES[name][0])
-    if name == "tensorflow":
-        maker, resolvers = kit.lite.Interpreter, kit.lite.experimental.OpResolverType
-    else:
-        maker, resolvers = kit.Interpreter, kit.OpResolverType
+    maker, resolvers = load_runtime(name)
     options: dict[str, Any] = {"num_threads": threads}
     if not delegates:
         options["experimental_op_resolver_type"] = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -219,17 +216,29 @@ def open_interpreter(
     try:
         with quiet() as noise, warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            start = time.perf_counter()
             raw = maker(**source, **options)
             raw.allocate_tensors()
+            load_ms = (time.perf_counter() - start) * 1e3
     except SystemError as error:
         raise InterpreterError(f"{name} does not work with NumPy {np.__version__}: {RUNTIMES[name][2]}.") from error
     except (RuntimeError, ValueError) as error:
         came = f"{name} {version(RUNTIMES[name][1])}"
         raise InterpreterError(f"{what} does not load in {came}: {_reason(error, noise.text)}") from error
     opened = Interpreter(raw, name, what, input_names, output_names)
+    opened.load_ms = load_ms
     if batch is not None and opened.batch is None:
         opened.resize(batch)
     return opened
+
+
+def load_runtime(name: str) -> tuple[Any, Any]:
+    """The `Interpreter` class and the op resolver enum of an installed runtime, imported on first use."""
+    with quiet():
+        kit = importlib.import_module(RUNTIMES[name][0])
+    if name == "tensorflow":
+        return kit.lite.Interpreter, kit.lite.experimental.OpResolverType
+    return kit.Interpreter, kit.OpResolverType
 
 
 def available() -> dict[str, str]:
@@ -317,6 +326,6 @@ def _fit(info: TensorInfo, values: np.ndarray, what: str) -> None:
 
 
 def _reason(error: Exception, noise: str) -> str:
-    said = str(error).strip()
+    said = " ".join(str(error).split())
     errors = [line for line in noise.splitlines() if line.startswith("ERROR") and line[7:].strip() not in said]
     return " ".join([said or type(error).__name__, *errors])

@@ -8,7 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Latency:
-    """Invoke times of one file at one thread count, in milliseconds, over `runs` timed runs after `warmup_runs`."""
+    """Invoke times of one file at one thread count, in milliseconds, over `runs` timed runs after `warmup_runs`.
+
+    `preempted_fraction` is the share of runs in which the scheduler took the CPU away; `drift_fraction` is (largest −
+    smallest) / overall median of the medians of successive windows; `uncertainty_fraction` is half the 95 % interval of
+    the median, as a share of it.
+    """
 
     threads: int
     runs: int
@@ -22,22 +27,33 @@ class Latency:
     latency_ms_max: float
     preempted_fraction: float
     drift_fraction: float
+    uncertainty_fraction: float = 0.0
 
 
 @dataclass(frozen=True)
 class OpTime:
-    """One operation of the file: its kind, median time where a runtime gives it, and multiply-accumulates."""
+    """One operation of the file: its kind, multiply-accumulates, and, where a runtime gives them, median time and kernel.
+
+    `index` is the operation's place in the file, or -1 for work that the runtime added.
+    """
 
     index: int
     kind: str
     name: str
     macs: int
     time_us_p50: float | None = None
+    kernel: str = ""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Everything measured of one `.tflite`; `notes` says in words what could not be measured and why."""
+    """Everything measured of one `.tflite`; `notes` says in words what could not be measured and why.
+
+    `weights` counts the numbers that the graph computes with, however they are stored; `macs` is for one sample.
+    `init_ms` and `first_ms` are loading and first run in a fresh process; `peak_memory_bytes` is how far the resident memory
+    of a process rises that has already run another file, `anon_memory_bytes` what stays of it beside the mapped file.
+    `ops_source` says where `ops` come from: "litert" (times measured inside the runtime) or "macs" (counted, no times).
+    """
 
     name: str
     size_bytes: int
@@ -50,6 +66,7 @@ class Profile:
     first_ms: float | None = None
     latency: tuple[Latency, ...] = ()
     peak_memory_bytes: int | None = None
+    anon_memory_bytes: int | None = None
     ops: tuple[OpTime, ...] = ()
     ops_source: str = ""
     inputs: tuple[dict[str, Any], ...] = ()
@@ -71,7 +88,7 @@ class Profile:
         if self.weights is not None:
             lines.append(f"  weights   {self.weights:,}   MACs {self.macs:,}")
         if self.init_ms is not None:
-            lines.append(f"  start     {self.init_ms:.2f} ms to load, {self.first_ms:.3f} ms first run")
+            lines.append(f"  start     {self.init_ms:.2f} ms to load, {self.first_ms:.3f} ms first run, in a fresh process")
         for row in self.latency:
             lines.append(
                 f"  {row.threads} thread{'s' if row.threads > 1 else ' '} p50 {row.latency_ms_p50:.3f} ms  p90 {row.latency_ms_p90:.3f}"
@@ -79,7 +96,7 @@ class Profile:
             )
         if self.peak_memory_bytes is not None:
             lines.append(f"  memory    {self.peak_memory_bytes / 2**20:.1f} MiB at its peak")
-        for op in sorted(self.ops, key=lambda op: -(op.time_us_p50 or op.macs))[:8]:
+        for op in sorted(self.ops, key=lambda op: (-(op.time_us_p50 or 0.0), -op.macs))[:8]:
             time = f"{op.time_us_p50:9.1f} us" if op.time_us_p50 is not None else " " * 12
             lines.append(f"  op {op.index:<4d} {op.kind:<22s} {time} {op.macs:>14,} MACs")
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
