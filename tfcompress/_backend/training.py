@@ -144,11 +144,18 @@ def prepare(model: Any, flavour: str, *, optimizer: Any, loss: Any, metrics: Any
         model.make_train_function(force=True)
         return
     if loss is not None:
-        kept |= {"loss": _native("loss", loss, flavour), "loss_weights": None}
+        kept["loss"] = _native("loss", loss, flavour)
+        kept.pop("loss_weights", None)
     if metrics is not None:
-        kept |= {"metrics": _native("metrics", metrics, flavour), "weighted_metrics": None}
-    optimizer = kept.get("optimizer", "adam") if optimizer is None else _native("optimizer", optimizer, flavour)
-    model.compile(**{**kept, "optimizer": optimizer if isinstance(optimizer, str) else _fresh(optimizer)})
+        kept["metrics"] = _native("metrics", metrics, flavour)
+        kept.pop("weighted_metrics", None)
+    model.compile(**{**kept, "optimizer": fresh_optimizer(kept.get("optimizer", "adam") if optimizer is None else optimizer, flavour)})
+
+
+def fresh_optimizer(optimizer: Any, flavour: str) -> Any:
+    """`optimizer` (a name, or an object of either Keras) for models of `flavour`, without history; TrainingError as in `prepare`."""
+    native = _native("optimizer", optimizer, flavour)
+    return native if isinstance(native, str) else _fresh(native)
 
 
 def _fresh(optimizer: Any) -> Any:
@@ -157,32 +164,56 @@ def _fresh(optimizer: Any) -> Any:
 
 
 def _kept(model: Any) -> dict[str, Any]:
-    """The arguments that `model` was compiled with; empty where it was not."""
+    """The arguments that `model` was compiled with, as `compile` takes them again; empty where it was not."""
     if getattr(model, "optimizer", None) is None:
         return {}
-    losses = getattr(model, "compiled_loss", None) if hasattr(model, "_is_compiled") else model._compile_loss
-    metrics = model.compiled_metrics if hasattr(model, "_is_compiled") else model._compile_metrics
-    return {
-        "optimizer": model.optimizer,
-        "loss": model.loss,
-        "loss_weights": getattr(losses, "_user_loss_weights", None),
-        "metrics": getattr(metrics, "_user_metrics", None),
-        "weighted_metrics": getattr(metrics, "_user_weighted_metrics", None),
-        "run_eagerly": model.run_eagerly or None,
-    }
+    names = ("loss", "loss_weights", "metrics", "weighted_metrics", "run_eagerly", "steps_per_execution", "jit_compile")
+    given = model._compile_config.config
+    return {"optimizer": model.optimizer, **{name: given[name] for name in names if given.get(name) is not None}}
 
 
 def _native(kind: str, thing: Any, flavour: str) -> Any:
-    """`thing`, an optimizer, loss or metrics, as objects of `flavour`: carried over by the bridge where it is the other Keras's."""
+    """`thing`, an optimizer, loss or metrics, as objects of `flavour`; TrainingError names what has no counterpart there."""
     other = _other(flavour)
     if other is None or not _holds(thing, other.__name__ + "."):
         return thing
+    if flavour == "keras":
+        return _keras3(kind, thing)
     source, target = (_tiny(keras_module(name)) for name in (other.__name__, flavour))
     source.compile(**{"optimizer": "sgd", "loss": "mse", kind: thing})
     _bridge().carry_compile(source, target)
     if problem := _bridge().compile_problem(target):
-        raise TrainingError(f"{kind}: {problem} Give one of {flavour}, which is what trains here, or its name.")
+        raise TrainingError(f"{kind}: {problem}")
     return _kept(target)[kind]
+
+
+def _keras3(kind: str, thing: Any) -> Any:
+    """An optimizer, loss or metrics of tf_keras as Keras 3's of the same name and settings."""
+    if isinstance(thing, dict):
+        return {key: _keras3(kind, item) for key, item in thing.items()}
+    if isinstance(thing, (list, tuple)):
+        return [_keras3(kind, item) for item in thing]
+    if not _holds(thing, "tf_keras."):
+        return thing
+    keras = keras_module("keras")
+    namesakes = getattr(keras, {"optimizer": "optimizers", "loss": "losses", "metrics": "metrics"}[kind])
+    name = getattr(thing, "__name__", type(thing).__name__)
+    home = thing.__module__ if hasattr(thing, "__name__") else type(thing).__module__
+    if not hasattr(namesakes, name) or not home.startswith("tf_keras."):
+        raise TrainingError(
+            f"{kind}: {name} of tf_keras has no counterpart in Keras 3, which is what trains here; give one of Keras 3, or its name."
+        )
+    if hasattr(thing, "__name__"):
+        return getattr(namesakes, name)
+    config = thing.get_config()
+    rate = config.get("learning_rate")
+    if isinstance(rate, dict):
+        config["learning_rate"] = getattr(keras.optimizers.schedules, rate["class_name"])(**rate["config"])
+    if config.get("reduction") == "auto":
+        config["reduction"] = "sum_over_batch_size"
+    for option in ("jit_compile", "is_legacy_optimizer", "fn"):
+        config.pop(option, None)
+    return getattr(namesakes, name)(**config)
 
 
 def _holds(thing: Any, package: str) -> bool:

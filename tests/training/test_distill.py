@@ -1,0 +1,136 @@
+"""Distillation: the loss against NumPy in float64, a teacher that teaches, and each wrong call."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from tfcompress._backend import distilling
+from tfcompress.core import DataError, ModelError, TrainingError
+from tfcompress.training import Distill, Fit
+
+
+def softmax(z):
+    e = np.exp(z - z.max(-1, keepdims=True))
+    return e / e.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize("kind", ["softmax", "logits"])
+def test_soft_loss_is_the_formula(kind):
+    rng = np.random.default_rng(0)
+    labels, taught, student = np.eye(5)[rng.integers(0, 5, 8)], rng.normal(0, 3, (8, 5)), rng.normal(0, 3, (8, 5))
+    given = softmax(student) if kind == "softmax" else student
+    temperature, alpha = 4.0, 0.7
+    loss = distilling.soft_loss(kind, 5, temperature, alpha)(np.concatenate([labels, taught], 1), given.astype("float64"))
+    hard = -(labels * np.log(softmax(student))).sum(-1)
+    p, q = softmax(taught / temperature), softmax(student / temperature)
+    soft = (p * np.log(p / q)).sum(-1)
+    np.testing.assert_allclose(loss, (1 - alpha) * hard + alpha * temperature**2 * soft, rtol=1e-4)
+
+
+def test_soft_loss_of_one_sigmoid_is_the_formula():
+    rng = np.random.default_rng(1)
+    labels, taught, student = rng.integers(0, 2, (8, 1)).astype(float), rng.normal(0, 3, (8, 1)), rng.normal(0, 3, (8, 1))
+    sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731
+    loss = distilling.soft_loss("sigmoid", 1, 2.0, 0.5)(np.concatenate([labels, taught], 1), sigmoid(student))
+    p, q, s = sigmoid(taught / 2), sigmoid(student / 2), sigmoid(student)
+    hard = -(labels * np.log(s) + (1 - labels) * np.log(1 - s))
+    soft = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+    np.testing.assert_allclose(loss, (0.5 * hard + 0.5 * 4 * soft)[:, 0], rtol=1e-4)
+
+
+def test_attention_map_is_normalised_energy():
+    a = np.random.default_rng(0).normal(size=(3, 4, 5, 6)).astype("float32")
+    energy = (a.astype("float64") ** 2).sum(-1).reshape(3, -1)
+    np.testing.assert_allclose(distilling.attention_map(a), energy / np.linalg.norm(energy, axis=1, keepdims=True), rtol=1e-5)
+
+
+def student_of(flavour, classes=10, name="student"):
+    keras = importlib.import_module(flavour)
+    keras.utils.set_random_seed(0)
+    inputs = keras.layers.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="early")(inputs)
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="late")(x)
+    x = keras.layers.Flatten()(x)
+    return keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(x), name=name)
+
+
+@pytest.fixture(scope="module")
+def teacher(small_cnn, digits):
+    model = small_cnn("keras")
+    model.fit(digits[0], digits[1], epochs=8, verbose=0)
+    return model
+
+
+@pytest.mark.parametrize("attention", [None, "auto", {"late": "relu2"}])
+def test_student_learns_from_labels_that_only_the_teacher_knows(attention, keras_flavour, teacher, digits):
+    x, y, x_test, y_test = digits
+    before = [np.array(w) for w in teacher.get_weights()]
+    student = student_of(keras_flavour)
+    wrong = np.random.default_rng(0).permutation(y)  # the labels say nothing: what is learned comes from the teacher
+    Distill(teacher, x, wrong, alpha=1.0, attention=attention, beta=10.0, epochs=12, optimizer="adam", seed=0)(student)
+    assert (student.predict(x_test, verbose=0).argmax(1) == y_test).mean() > 0.8
+    assert all(np.array_equal(a, b) for a, b in zip(before, teacher.get_weights()))
+
+
+def test_teacher_is_asked_once(teacher, digits):
+    distill = Distill(teacher, digits[0], digits[1], validation_data=(digits[2], digits[3]), early_stopping=2)
+    distill(student_of("keras"))
+    kept = {key: value[0] for key, value in distill._answers.items()}
+    distill(student_of("keras"))
+    assert len(kept) == 2
+    assert all(distill._answers[key][0] is value for key, value in kept.items())
+
+
+def test_works_as_the_trainer_of_a_technique(keras_flavour, teacher, digits):
+    from tfcompress.techniques import Prune
+
+    student = student_of(keras_flavour)
+    student.compile("adam", "sparse_categorical_crossentropy")
+    prune = Prune(0.5)
+    wrapped = prune.apply(student)
+    Distill(teacher, digits[0], digits[1], epochs=2)(wrapped, prune.callbacks())
+    stripped = prune.strip(wrapped)
+    prune.check(student, stripped)
+    assert np.mean(stripped.get_layer("late").get_weights()[0] == 0) >= 0.49
+
+
+def test_attention_needs_no_fit_of_sizes(teacher, digits):
+    student = student_of("keras")
+    Distill(teacher, digits[0][:64], digits[1][:64], attention={"late": "conv1"})(student)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"temperature": 0}, TrainingError, "temperature=0"),
+        ({"alpha": 1.5}, TrainingError, r"alpha=1\.5"),
+        ({"beta": -1}, TrainingError, "beta=-1"),
+        ({"attention": "all"}, TrainingError, "auto"),
+        ({"y": np.zeros(3)}, DataError, "equally many"),
+    ],
+)
+def test_wrong_options(teacher, digits, options, error, message):
+    with pytest.raises(error, match=message):
+        Distill(**{"teacher": teacher, "x": digits[0], "y": digits[1], **options})
+
+
+def test_wrong_pairs_and_outputs(teacher, digits):
+    x, y = digits[0][:64], digits[1][:64]
+    with pytest.raises(ModelError, match="no layer 'nowhere'"):
+        Distill(teacher, x, y, attention={"nowhere": "relu2"})(student_of("keras"))
+    with pytest.raises(ModelError, match="dense1"):
+        Distill(teacher, x, y, attention={"late": "dense1"})(student_of("keras"))
+    with pytest.raises(ModelError, match=r"\(10,\), student \(3,\)"):
+        Distill(teacher, x, y)(student_of("keras", classes=3))
+    with pytest.raises(DataError, match="10 classes"):
+        Distill(teacher, x, y + 5)(student_of("keras"))
+
+
+def test_fit_and_distill_agree_when_the_teacher_says_nothing(teacher, digits):
+    x, y = digits[0][:320], digits[1][:320]
+    one, two = student_of("keras"), student_of("keras")
+    Fit(x, y, optimizer="sgd", loss="sparse_categorical_crossentropy", seed=4)(one)
+    Distill(teacher, x, y, alpha=0.0, optimizer="sgd", seed=4)(two)
+    for a, b in zip(one.get_weights(), two.get_weights()):
+        np.testing.assert_allclose(a, b, atol=1e-5)
