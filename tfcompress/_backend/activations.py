@@ -36,31 +36,41 @@ def model_inputs(graph: Calls, x: Any) -> list[np.ndarray]:
     return arrays
 
 
-def run_calls(
-    graph: Calls, arrays: Sequence[np.ndarray], wanted: Sequence[int], batch_size: int
-) -> Iterator[tuple[slice, list[np.ndarray]]]:
-    """Rows and the float32 values of the tensors `wanted` for them, a batch at a time; only the calls that lead there run."""
-    import tensorflow as tf
+class Runner:
+    """The tensors `wanted` of a model, as a compiled function; only the calls that lead there run. Weights are read at each run."""
 
-    needed, calls = set(wanted), []
-    for call in reversed(graph.calls):
-        if needed & set(call.outputs):
-            needed |= set(call.inputs)
-            calls.append(call)
-    calls.reverse()
+    def __init__(self, graph: Calls, wanted: Sequence[int]):
+        import tensorflow as tf
 
-    def forward(*inputs):
-        values = dict(zip(graph.inputs, inputs))
-        for call in calls:
-            values.update(zip(call.outputs, call.run(values)))
-        return [tf.cast(values[tensor], tf.float32) for tensor in wanted]
+        needed, calls = set(wanted), []
+        for call in reversed(graph.calls):
+            if needed & set(call.outputs):
+                needed |= set(call.inputs)
+                calls.append(call)
+        calls.reverse()
 
-    signature = [tf.TensorSpec((None, *graph.shapes[t][1:]), graph.dtypes[t]) for t in graph.inputs]
-    compiled = tf.function(forward, input_signature=signature)
-    for start in range(0, len(arrays[0]), batch_size):
-        rows = slice(start, min(start + batch_size, len(arrays[0])))
-        parts = [tf.cast(tf.convert_to_tensor(array[rows]), graph.dtypes[t]) for array, t in zip(arrays, graph.inputs)]
-        yield rows, [value.numpy() for value in compiled(*parts)]
+        def forward(*inputs):
+            values = dict(zip(graph.inputs, inputs))
+            for call in calls:
+                values.update(zip(call.outputs, call.run(values)))
+            return [tf.cast(values[tensor], tf.float32) for tensor in wanted]
+
+        self._dtypes = [graph.dtypes[t] for t in graph.inputs]
+        signature = [tf.TensorSpec((None, *graph.shapes[t][1:]), graph.dtypes[t]) for t in graph.inputs]
+        self._run = tf.function(forward, input_signature=signature)
+
+    def batches(self, arrays: Sequence[np.ndarray], batch_size: int) -> Iterator[tuple[slice, list[np.ndarray]]]:
+        """Rows and the float32 values of the wanted tensors for them, a batch at a time."""
+        import tensorflow as tf
+
+        for start in range(0, len(arrays[0]), batch_size):
+            rows = slice(start, min(start + batch_size, len(arrays[0])))
+            parts = [tf.cast(tf.convert_to_tensor(array[rows]), dtype) for array, dtype in zip(arrays, self._dtypes)]
+            yield rows, [value.numpy() for value in self._run(*parts)]
+
+    def all(self, arrays: Sequence[np.ndarray], batch_size: int) -> list[np.ndarray]:
+        """The wanted tensors for all rows at once."""
+        return [np.concatenate(parts) for parts in zip(*(values for _, values in self.batches(arrays, batch_size)))]
 
 
 def _show(shape: Sequence[int | None]) -> str:

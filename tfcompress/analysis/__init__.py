@@ -1,7 +1,28 @@
 """Reads a model, changes nothing: intrinsic dimension, PCA, significance, sensitivity, bits per layer, cost."""
 
+from tfcompress.analysis._activations import activations
+from tfcompress.analysis._bits import WeightBits, allocate_bits, weight_bits
+from tfcompress.analysis._cost import Cost, LayerCost, cost
 from tfcompress.analysis._dimension import Dimension, Estimator
 from tfcompress.analysis._pca import PCADimension
+from tfcompress.analysis._scores import LayerScores
+from tfcompress.analysis._sensitivity import sensitivity
+from tfcompress.analysis._significance import significance
 from tfcompress.analysis._two_nn import TwoNN
 
-__all__ = ["Dimension", "Estimator", "PCADimension", "TwoNN"]
+__all__ = [
+    "Cost",
+    "Dimension",
+    "Estimator",
+    "LayerCost",
+    "LayerScores",
+    "PCADimension",
+    "TwoNN",
+    "WeightBits",
+    "activations",
+    "allocate_bits",
+    "cost",
+    "sensitivity",
+    "significance",
+    "weight_bits",
+]

@@ -1,0 +1,139 @@
+"""Sensitivity on a trained net, and the weight transforms against brute force."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tfcompress.analysis import _weights, allocate_bits, sensitivity
+from tfcompress.core import DataError, RecipeError
+
+
+@pytest.fixture(scope="module", params=["keras", "tf_keras"])
+def trained(request, small_cnn, digits):
+    model = small_cnn(request.param)
+    model.fit(digits[0], digits[1], epochs=4, batch_size=64, verbose=0)
+    return model
+
+
+def test_loss_is_the_accuracy_of_a_changed_copy(trained, digits):
+    x, y = digits[2], digits[3]
+    before = [w.copy() for w in trained.get_weights()]
+    found = sensitivity(trained, (x, y), ("quantize", 1))
+    base = np.mean(trained.predict(x, verbose=0).argmax(1) == y)
+    assert found.details["base"] == pytest.approx(base) and base > 0.8
+    layer = trained.get_layer("conv2")
+    kept = layer.get_weights()
+    layer.set_weights([_weights.quantize(kept[0], 1)])
+    changed = np.mean(trained.predict(x, verbose=0).argmax(1) == y)
+    layer.set_weights(kept)
+    assert found["conv2"] == pytest.approx(base - changed)
+    assert list(found) == ["conv1", "conv2", "dense1", "dense2"] and found.unit == "accuracy lost"
+    for old, new in zip(before, trained.get_weights()):
+        np.testing.assert_array_equal(old, new)
+    assert trained.optimizer is not None
+
+
+@pytest.mark.parametrize(
+    "how,harsher", [(("quantize", 8), ("quantize", 1)), (("prune", 0.1), ("prune", 0.95)), (("cluster", 64), ("cluster", 2))]
+)
+def test_more_change_loses_more(trained, digits, how, harsher):
+    data = digits[2][:300], digits[3][:300]
+    mild, harsh = (sum(sensitivity(trained, data, each).scores.values()) for each in (how, harsher))
+    assert abs(mild) < 0.05 < harsh
+
+
+def test_losses_by_bits_make_an_allocation(trained, digits):
+    data = digits[2][:200], digits[3][:200]
+    measured = {b: sensitivity(trained, data, ("quantize", b), layers=["conv2", "dense1"]) for b in (1, 2, 4)}
+    table = {layer: {b: found[layer] for b, found in measured.items()} for layer in measured[1]}
+    bits = allocate_bits(table, mean_bits=2, sizes=measured[1].details["params"], choices=(1, 2, 4), ends=None)
+    assert set(bits) == {"conv2", "dense1"} and set(bits.values()) <= {1, 2, 4}
+
+
+def test_metrics_and_labels(trained, digits):
+    x, y = digits[2][:100], digits[3][:100]
+    plain = sensitivity(trained, (x, y), ("prune", 0.5), layers=["conv1"])
+    one_hot = sensitivity(trained, (x, np.eye(10)[y]), ("prune", 0.5), layers=["conv1"])
+    assert plain.scores == one_hot.scores
+
+    def certainty(y, outputs):
+        return outputs[np.arange(len(y)), y].mean()
+
+    said = []
+    found = sensitivity(trained, (x, y), ("prune", 0.5), ["conv1"], metric=certainty, progress=lambda *step: said.append(step[0]))
+    assert found.unit == "certainty lost" and said == ["whole model", "conv1", "done"]
+
+
+def test_binary_outputs(quantnet):
+    model = quantnet("keras")
+    x = np.random.default_rng(0).random((20, 32, 32, 3), "float32")
+    y = (model.predict(x, verbose=0)[:, 0] > 0.5).astype(int)
+    assert sensitivity(model, (x, y), ("quantize", 8), ["linear2"]).details["base"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "how,error,words",
+    [
+        (("round", 3), RecipeError, "choose"),
+        (("quantize", 0), RecipeError, "1 to 16"),
+        (("prune", 1.5), RecipeError, "ratio in"),
+        (("cluster", 2.5), RecipeError, "clusters"),
+        (("quantize", "x"), RecipeError, "expected"),
+    ],
+)
+def test_refuses_ways(small_cnn, digits, how, error, words):
+    with pytest.raises(error, match=words):
+        sensitivity(small_cnn("keras"), digits[2:], how)
+
+
+def test_refuses_data(small_cnn, digits):
+    model = small_cnn("keras")
+    for y, words in [(digits[3][:-1], "labels"), (np.zeros((597, 4)), "fit neither")]:
+        with pytest.raises(DataError, match=words):
+            sensitivity(model, (digits[2], y))
+    with pytest.raises(RecipeError, match="metric"):
+        sensitivity(model, digits[2:], metric="f1")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 6), st.integers(1, 200), st.integers(0, 99))
+def test_quantize_is_nearest_of_its_levels(bits, size, seed):
+    w = np.random.default_rng(seed).normal(size=size).astype("float32")
+    found = _weights.quantize(w, bits)
+    levels = np.unique(found)
+    assert len(levels) <= 2**bits and found.dtype == w.dtype
+    errors = []
+    for scale in _weights.SCALES * np.abs(w).max():
+        grid = scale * (2 * np.arange(2**bits) / (2**bits - 1) - 1)
+        errors.append(np.square(grid[np.abs(w[:, None] - grid).argmin(1)] - w).sum())
+    assert np.square(found - w).sum() == pytest.approx(min(errors), rel=1e-4, abs=1e-9)
+
+
+def test_one_bit_is_sign_times_mean():
+    w = np.array([[-1.0, 2.0], [0.0, 3.0]], "float32")
+    np.testing.assert_array_equal(_weights.quantize(w, 1), [[-1.5, 1.5], [1.5, 1.5]])
+    np.testing.assert_array_equal(_weights.quantize(np.zeros(3, "float32"), 2), np.zeros(3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.01, 1), st.integers(1, 200), st.integers(0, 99))
+def test_prune_takes_the_smallest(ratio, size, seed):
+    w = np.random.default_rng(seed).normal(size=size)
+    found = _weights.prune(w, ratio)
+    gone = found == 0
+    assert gone.sum() == round(ratio * size)
+    assert np.array_equal(found[~gone], w[~gone])
+    assert not gone.any() or gone.all() or np.abs(w[gone]).max() <= np.abs(w[~gone]).min()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 300), st.integers(0, 99))
+def test_cluster_is_a_fixed_point_of_k_means(number, size, seed):
+    w = np.random.default_rng(seed).normal(size=size)
+    found = _weights.cluster(w, number, rounds=1000)
+    centroids = np.unique(found)
+    assert len(centroids) <= number
+    for centroid in centroids:
+        assert w[found == centroid].mean() == pytest.approx(centroid, abs=1e-9)
+    np.testing.assert_allclose(np.abs(w - found), np.abs(w[:, None] - centroids).min(1), atol=1e-9)
