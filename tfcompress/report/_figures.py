@@ -128,12 +128,13 @@ def _place_labels(points: list[dict[str, Any]]) -> None:
         if not (point["mark"] or point["front"]):
             continue
         width = CHARACTER * len(point["recipe"])
+        off = 14 if point["mark"] == "recommended" else 9
         x, y = point["x"], point["y"]
         for anchor, left, base in (
-            ("start", x + 9, y + 4),
-            ("end", x - 9 - width, y + 4),
-            ("middle", x - width / 2, y - 11),
-            ("middle", x - width / 2, y + 20),
+            ("start", x + off, y + 4),
+            ("end", x - off - width, y + 4),
+            ("middle", x - width / 2, y - off - 2),
+            ("middle", x - width / 2, y + off + 11),
             ("start", x + 5, y - 11),
             ("end", x - 5 - width, y - 11),
             ("start", x + 5, y + 20),

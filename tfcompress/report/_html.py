@@ -82,11 +82,19 @@ def _table_line(report: Report, line: Mapping[str, Any], base: Any, columns: lis
             continue
         spread = f"± {say(line[column + '_std'], column)}" if line.get(column + "_std") else ""
         note = against_base(report, line, base, column)
+        interval = ""
         if column == report.metric and note and (difference := report.difference(name)):
-            note += f" [{signed(100 * difference.low)}, {signed(100 * difference.high)}]"
-        cells.append({"sort": line[column], "text": say(line[column], column), "spread": spread, "note": note})
+            interval = f"[{signed(100 * difference.low)}, {signed(100 * difference.high)}]"
+        cells.append({"sort": line[column], "text": say(line[column], column), "spread": spread, "note": note, "interval": interval})
     failed = f"{line['failed']} of {line['failed'] + line['seeds']} seeds failed" if "failed" in line and line["seeds"] else ""
-    return {"recipe": name, "mark": marks.get(name, ""), "front": name in front, "cells": cells, "failed": failed, "error": line.get("error", "")}
+    return {
+        "recipe": name,
+        "mark": marks.get(name, ""),
+        "front": name in front,
+        "cells": cells,
+        "failed": failed,
+        "error": line.get("error", ""),
+    }
 
 
 def _detail(report: Report, recipe: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,8 +63,7 @@ def _bits(text: str) -> np.ndarray:
 
 
 def _sign_test(gained: int, lost: int) -> float:
-    if gained + lost == 0:
-        return 1.0
-    from scipy.stats import binomtest
-
-    return float(binomtest(min(gained, lost), gained + lost, 0.5).pvalue)
+    """2 · P(X ≤ min(gained, lost)) for X ~ Binomial(gained + lost, ½), at most 1."""
+    n = gained + lost
+    logs = (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2) for k in range(min(gained, lost) + 1))
+    return min(1.0, 2 * math.fsum(map(math.exp, logs)))

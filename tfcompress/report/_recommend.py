@@ -57,7 +57,7 @@ def recommend(report: Report, *, max_bytes: float | None, max_latency_ms: float 
     if len(fitting) == 1:
         among = "is the only file" + (f" with {said}" if asked else "")
     elif len(small) > 1:
-        among += f", and of {len(small)} as small the " + ("fastest" if len(fast) == 1 else f"most accurate (of {len(fast)} as fast)")
+        among += f", and the {'fastest' if len(fast) == 1 else 'most accurate of the fast ones'} of the {len(small)} that small"
     return Recommendation(best["recipe"], f"{best['recipe']} {among}: {_cost_told(report, best, base)}.")
 
 

@@ -35,8 +35,8 @@ const show = (point) => {
   const at = (point.querySelector(".dot") || point).getBoundingClientRect();
   const left = Math.min(Math.max(8, at.left + at.width / 2 - tip.offsetWidth / 2), document.documentElement.clientWidth - tip.offsetWidth - 8);
   const above = at.top - tip.offsetHeight - 10;
-  tip.style.left = `${left}px`;
-  tip.style.top = `${above > 4 ? above : at.bottom + 10}px`;
+  tip.style.left = `${left + scrollX}px`;
+  tip.style.top = `${(above > 4 ? above : at.bottom + 10) + scrollY}px`;
   light(point.dataset.recipe, true);
 };
 const hide = () => {
@@ -53,4 +53,3 @@ for (const row of table.tBodies[0].rows) {
   row.addEventListener("pointerenter", () => light(row.dataset.recipe, true));
   row.addEventListener("pointerleave", () => light("", false));
 }
-addEventListener("scroll", hide, { passive: true });

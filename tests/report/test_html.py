@@ -1,0 +1,132 @@
+"""The page: whole, self-contained, escaped, and written as one file or not at all."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tfcompress.core import ArtifactError
+from tfcompress.report import Report
+
+VOID = {"meta", "line", "circle", "rect", "path", "br", "link", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects elements and text, and fails on tags that do not nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.texts = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, f"</{tag}> inside {self.open}"
+        self.open.pop()
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("script", "style"):
+            self.texts.append(" ".join(data.split()))
+
+    @property
+    def text(self):
+        return " ".join(filter(None, self.texts))
+
+
+@pytest.fixture
+def page(report, tmp_path):
+    return report.to_html(tmp_path / "report.html").read_text()
+
+
+def test_nothing_is_fetched(page):
+    parsed = Page(page)
+    assert not re.search(r"(?i)https?://|//cdn|@import|url\(", page)
+    for tag, attributes in parsed.elements:
+        assert tag not in ("link", "img", "iframe", "object", "embed", "base")
+        assert "src" not in attributes and not attributes.get("href", "#").strip("#")
+    policy = next(a["content"] for t, a in parsed.elements if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'")
+
+
+def test_page_says_everything_once_a_person_looks_for_it(page, report):
+    text = Page(page).text
+    for word in (
+        "Digits & <friends>",
+        "Recommended dynamic",
+        report.recommend().reason,
+        "560,744",
+        "3.92× smaller",
+        "2.63× faster",
+        "equally fast",
+        "ConversionError: <HARD_SWISH> has no 16-bit kernel",
+        "rescale",
+        "stays float & is fused",
+        "conv<1>",
+        "0.0123",
+        "tfc.compress(model, 'int8', seed=0)",
+        "tfcompress study 'a b.toml'",
+        "2 threads on 1 usable cores",
+        "machine: cores",
+        "400 test examples",
+    ):
+        assert word in text, word
+    assert "<friends>" not in page and "<HARD_SWISH>" not in page
+
+
+def test_table_has_numbers_to_sort_by_and_failures_apart(page, report):
+    cells = [a for t, a in Page(page).elements if t == "td"]
+    sizes = {float(a["data-sort"]) for a in cells if "data-sort" in a}
+    assert {line["size_bytes"] for line in report.summary() if "size_bytes" in line} <= sizes
+    failed = [a for t, a in Page(page).elements if t == "tr" and "data-failed" in a]
+    assert [a["data-recipe"] for a in failed] == ["int16x8"]
+
+
+def test_every_point_carries_its_values_for_mouse_and_keyboard(page, report):
+    points = [a for t, a in Page(page).elements if t == "g" and "data-tip" in a]
+    assert len(points) == 5 + 5 + 5 * 2  # two scatters, and two thread counts a recipe
+    int8 = next(a for a in points if a["data-recipe"] == "int8")
+    assert "559,184 bytes on disk" in int8["data-tip"] and "0.076 ± 0.000 ms" in int8["data-tip"]
+    assert all(a["tabindex"] == "0" and a["aria-label"] for a in points)
+
+
+def test_dark_light_and_narrow_are_provided_for(page):
+    assert "prefers-color-scheme: dark" in page and "max-width: 600px" in page
+    assert 'name="viewport"' in page
+
+
+def test_existing_page_is_kept_unless_asked(report, tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text("mine")
+    with pytest.raises(ArtifactError, match="overwrite"):
+        report.to_html(file)
+    assert file.read_text() == "mine"
+    assert report.to_html(file, overwrite=True).read_text().startswith("<!doctype html>")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [{"recipe": "a", "seed": 0, "error": "x"}],
+        [{"recipe": "a", "seed": None, "size_bytes": 10}],
+        [{"recipe": "a", "seed": 0, "accuracy": float("nan"), "size_bytes": 10}, {"recipe": "b", "seed": 0, "size_bytes": 1}],
+        [{"recipe": n, "seed": 0, "loss": v, "size_bytes": 10, "latency_ms_p50": 0.1} for n, v in (("a", 1.0), ("b", 2.0))],
+    ],
+)
+def test_poor_reports_still_make_a_page(rows, tmp_path):
+    assert Page(Report(rows, about={"metric": "loss"}).to_html(tmp_path / "r.html").read_text()).elements
+
+
+def test_rows_survive_json(report, tmp_path):
+    back = Report(json.loads(json.dumps(list(report.rows))), report.title, report.about)
+    assert back.to_html(tmp_path / "b.html").read_text() == report.to_html(tmp_path / "a.html").read_text()

@@ -1,0 +1,76 @@
+"""What is measured of every file in the same way: answers on the test set, sizes, latency interleaved with all others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from tfcompress import profiling
+from tfcompress.core import DataError, Profile
+
+
+def check_evaluate(evaluate: Any) -> None:
+    """DataError unless `evaluate` is a data set, or arrays (x, y) with as many labels as examples, at least one."""
+    if (isinstance(evaluate, (tuple, list)) and len(evaluate) != 2) or isinstance(evaluate, np.ndarray):
+        raise DataError(f"evaluate: expected (x_test, y_test) or a data set of (x, y) batches, got {type(evaluate).__name__}.")
+    if isinstance(evaluate, (tuple, list)):
+        x, y = (_first(part) for part in evaluate)
+        if len(x) != len(y) or not len(x):
+            raise DataError(f"evaluate: {len(x)} examples and {len(y)} labels; expected as many of both, at least one.")
+
+
+def examples(evaluate: Any) -> int | None:
+    """How many examples `evaluate` has, where that is known without running through it."""
+    return len(_first(evaluate[1])) if isinstance(evaluate, (tuple, list)) else None
+
+
+def scored(file: Any, evaluate: Any, metric: str, runtime: str) -> dict[str, Any]:
+    """The metric's value under its name (the mean over outputs, each also under its own) and, where answers are right or
+    wrong and the examples have an order, "correct": one 0 or 1 a test example, for paired statistics."""
+    x, y = evaluate if isinstance(evaluate, (tuple, list)) else (evaluate, None)
+    score, outputs = profiling.evaluate(file, x, y, metric=metric, runtime=runtime, predictions=True)
+    if isinstance(score, dict):
+        return {metric: fmean(score.values()), **{f"{name}_{metric}": value for name, value in score.items()}}
+    row: dict[str, Any] = {metric: score}
+    if metric == "accuracy" and y is not None and (right := profiling.correct(np.asarray(_first(y)), outputs)).ndim == 1:
+        row["correct"] = "".join("01"[bool(hit)] for hit in right)
+    return row
+
+
+def measured(
+    rows: Sequence[dict[str, Any]], files: Sequence[Any], *, threads: Sequence[int], runtime: str, names: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """`rows` with the profile of each one's file (None: has none), all latencies interleaved.
+
+    A file that the interpreter cannot run makes its row an error.
+    """
+    there = [i for i, file in enumerate(files) if file is not None]
+    labels = [names[i] if names else rows[i]["recipe"] for i in there]
+    found = (
+        profiling.profile_many([files[i] for i in there], threads=threads, runtime=runtime, names=labels, on_error="note") if there else []
+    )
+    out = [dict(row) for row in rows]
+    for i, profile in zip(there, found):
+        out[i] |= columns(profile)
+        if not profile.latency:
+            out[i].setdefault("error", f"InterpreterError: {' '.join(profile.notes)}")
+    return out
+
+
+def _first(part: Any) -> Any:
+    """The array itself, or the first of a model's several inputs or outputs."""
+    if isinstance(part, Mapping):
+        return next(iter(part.values()))
+    return part[0] if isinstance(part, (list, tuple)) and part and getattr(part[0], "ndim", 0) else part
+
+
+def columns(profile: Profile) -> dict[str, Any]:
+    """A row's numbers from a profile: sizes, median latency (the fewest threads under the plain name), memory, MACs."""
+    row: dict[str, Any] = {"size_bytes": profile.size_bytes, "gzip_bytes": profile.gzip_bytes}
+    for i, item in enumerate(sorted(profile.latency, key=lambda item: item.threads)):
+        row["latency_ms_p50" + (f"_threads{item.threads}" if i else "")] = item.latency_ms_p50
+    more = {"peak_memory_bytes": profile.peak_memory_bytes, "macs": profile.macs, "weights": profile.weights}
+    return row | {key: value for key, value in more.items() if value is not None} | {"profile": profile.to_dict()}
