@@ -17,7 +17,7 @@ from tfcompress.targets.packing._once import Once
 from tfcompress.targets.packing._sum_corrected import SumCorrected
 
 ENCODINGS: tuple[Encoding, ...] = (
-    *(Int2(), SumCorrected(2), Int4(), SumCorrected(4), Int8(), SumCorrected(8), Blocks(16), Blocks(4)),
+    *(Int2(), SumCorrected(2), Int4(), Int8(), SumCorrected(8), Blocks(16), Blocks(4)),
     *(Int2Float(), Int4Float(), Int8Float(), SparseRows("INT8"), SparseRows("FLOAT32"), Folded(), Once(), Bitmask(), Float()),
 )
 
@@ -25,9 +25,8 @@ COSTS = {
     # encoding: LiteRT (FULLY_CONNECTED, convolution), tflite_runtime 2.14 (the same)
     "float": (1.0, 1.0, 1.0, 1.0),
     "int8": (0.2, 0.45, 0.8, 2.3),
-    "int8-sum": (0.3, 0.6, 9.0, 2.5),
+    "int8-sum": (1.1, 1.2, 1.1, 1.2),
     "int4": (0.4, 0.5, 1.2, 9.0),
-    "int4-sum": (0.5, 0.6, 9.0, 9.0),
     "int2": (0.25, 0.6, 9.0, 9.0),
     "int2-sum": (0.35, 0.7, 9.0, 9.0),
     "blocks-int8": (1.0, 9.0, 1.2, 9.0),

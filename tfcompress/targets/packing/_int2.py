@@ -19,10 +19,9 @@ from tfcompress.targets.packing._layer import (
 )
 
 
-def within(layer: Layer, bits: int) -> bool:
-    """Whether every code is a two's complement integer of `bits`."""
-    codes = layer.levels.codes
-    return layer.grid and bool(codes.min(initial=0) >= -(2 ** (bits - 1)) and codes.max(initial=0) < 2 ** (bits - 1))
+def within(layer: Layer, low: int, high: int) -> bool:
+    """Whether every code lies in low..high."""
+    return layer.grid and bool(layer.levels.codes.min(initial=0) >= low and layer.levels.codes.max(initial=0) <= high)
 
 
 def apply_matrix(b: Any, layer: Layer, weight: int) -> Any:
@@ -41,9 +40,10 @@ class MatrixBits(Encoding):
 
     kind: str
     bits: int
+    low: int
 
     def fits(self, layer, runtime):
-        return layer.matrix and within(layer, self.bits)
+        return layer.matrix and within(layer, self.low, 2 ** (self.bits - 1) - 1)
 
     def size(self, layer, shared):
         return CONSTANT + layer.weights.size * self.bits // 8 + CHANNEL * layer.channels
@@ -60,7 +60,7 @@ class DequantizedBits(Encoding):
     bits: int
 
     def fits(self, layer, runtime):
-        return not old(runtime) and within(layer, self.bits)
+        return not old(runtime) and within(layer, -(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1)
 
     def size(self, layer, shared):
         return CONSTANT + TENSOR + OP + layer.weights.size * self.bits // 8 + CHANNEL * len(layer.levels.scale)
@@ -75,7 +75,7 @@ class Int2(MatrixBits):
     """INT2 weights on FULLY_CONNECTED's kernel with 8-bit activations; XNNPACK takes it with a scale per channel and inputs in fours."""
 
     name = "int2"
-    kind, bits = "INT2", 2
+    kind, bits, low = "INT2", 2, -2
 
     def fits(self, layer, runtime):
         return not old(runtime) and layer.inputs % 4 == 0 and super().fits(layer, runtime)

@@ -22,6 +22,7 @@ class Int8(Encoding):
     """INT8 weights on the kernel that rounds its float input to 8 bits, each row by its own range.
 
     tflite_runtime 2.14 ignores a FULLY_CONNECTED's channel scales without a word: there the tensor has one scale and a MUL follows.
+    A CONV_2D whose channel scales are all equal gives zeros there: it gets that one scale.
     """
 
     name = "int8"
@@ -37,7 +38,10 @@ class Int8(Encoding):
         if layer.kind == "FULLY_CONNECTED" and old(runtime):
             scale, factor = one_scale(layer.levels)
             return apply_scaled(b, layer, b.tensor(codes.shape, "INT8", data=codes, scale=scale), factor, HYBRID)
-        apply(b, layer, b.tensor(codes.shape, "INT8", data=codes, **channel_scales(layer)), HYBRID)
+        scales = channel_scales(layer)
+        if old(runtime) and (scales["scale"] == scales["scale"][0]).all():
+            scales = {"scale": scales["scale"][:1]}
+        apply(b, layer, b.tensor(codes.shape, "INT8", data=codes, **scales), HYBRID)
 
 
 class Int8Float(Encoding):

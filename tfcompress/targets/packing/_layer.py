@@ -17,7 +17,7 @@ HYBRID = {"FULLY_CONNECTED": 9, "CONV_2D": 5, "DEPTHWISE_CONV_2D": 6}
 """Op versions for integer weights with float activations, which every runtime takes."""
 OWN_KERNEL = {**HYBRID, "FULLY_CONNECTED": 8}
 """FULLY_CONNECTED version 8 is the one that XNNPACK leaves to the builtin kernel: needed for weights decoded at start and sparse ones."""
-OP, TENSOR, CONSTANT, CHANNEL = 60, 72, 120, 12
+OP, TENSOR, CONSTANT, CHANNEL = 52, 48, 88, 12
 """Bytes that an operator, a tensor, a constant tensor beside its data, and a channel's scale and zero point take in the file."""
 
 

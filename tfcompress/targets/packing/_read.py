@@ -255,7 +255,7 @@ class _Trace:
         elif first.startswith("float"):
             name = "float" if first == "float32" else first
         else:
-            name = first + ("-dequantize" if "DEQUANTIZE" in self.ops else "-sum" if corrected else "")
+            name = first + ("-sum" if corrected else "-dequantize" if "DEQUANTIZE" in self.ops else "")
         return name, self.payload, self.total
 
 
