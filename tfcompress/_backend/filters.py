@@ -76,20 +76,25 @@ def plan(
         if unknown:
             raise RecipeError(f"ratio names {unknown[0]!r}, which matches no layer; there are {', '.join(sorted(chosen)[:12])}, …")
         return made
-    choose = _globally if scope == "global" else lambda groups, share, to: _by_layer(groups, [share] * len(groups), to)
+
+    def choose(share: float) -> set[int]:
+        if scope == "global":
+            return _globally(groups, share, round_to, importance != "bn_gamma")
+        return _by_layer(groups, [share] * len(groups), round_to)
+
     if ratio is not None:
-        made.removed = choose(groups, ratio, round_to)
+        made.removed = choose(ratio)
         return made
     which, goal = (0, target_params) if target_params is not None else (1, target_macs)
     allowed = (goal or 0.0) * made.cost(())[which]
     low, high = 0.0, 0.999
-    if made.cost(choose(groups, high, round_to))[which] > allowed:
-        left = made.cost(choose(groups, high, round_to))[which] / made.cost(())[which]
+    if made.cost(choose(high))[which] > allowed:
+        left = made.cost(choose(high))[which] / made.cost(())[which]
         raise RecipeError(f"A budget of {goal:.0%} is out of reach: with every removable filter gone {left:.0%} remain.")
     for _ in range(20):  # bisection: cost falls as the ratio rises
         middle = (low + high) / 2
-        low, high = (middle, high) if made.cost(choose(groups, middle, round_to))[which] > allowed else (low, middle)
-    made.removed = choose(groups, high, round_to)
+        low, high = (middle, high) if made.cost(choose(middle))[which] > allowed else (low, middle)
+    made.removed = choose(high)
     return made
 
 
@@ -118,12 +123,14 @@ def _groups(channels: Channels, importance: Any, chosen: set[str]) -> tuple[list
         layers = [channels.makers[key] for key in keys]
         roots = np.unique(np.concatenate([channels.roots(channels.made[key]) for key in keys]))
         left_out = [layer.name for layer in layers if layer.name not in chosen]
-        free = np.array([root for root in roots.tolist() if root not in channels.frozen], dtype=np.int64)
+        loose = [root for root in roots.tolist() if root not in channels.frozen]
+        free = np.array([root for root in loose if root in scores], dtype=np.int64)
         if left_out or not len(free):
-            reason = f"{left_out[0]!r} was not selected" if left_out else channels.frozen[int(roots[0])]
+            frozen = "no BatchNormalization scale tells its importance" if loose else channels.frozen[int(roots[0])]
+            reason = f"{left_out[0]!r} was not selected" if left_out else frozen
             whole += [(layer.name, type(layer).__name__, reason) for layer in layers]
             continue
-        groups.append(Group(layers, free, np.array([scores.get(int(root), 0.0) for root in free]), len(roots)))
+        groups.append(Group(layers, free, np.array([scores[int(root)] for root in free]), len(roots)))
     return groups, whole
 
 
@@ -171,14 +178,14 @@ def _by_layer(groups: list[Group], ratios: list[float], round_to: int) -> set[in
     return removed
 
 
-def _globally(groups: list[Group], ratio: float, round_to: int) -> set[int]:
-    """One threshold for all: scores divided by their group's mean, so that wide kernels do not win by their size."""
-    scaled = [group.scores / max(float(group.scores.mean()), 1e-30) for group in groups]
-    everything = np.sort(np.concatenate(scaled))
+def _globally(groups: list[Group], ratio: float, round_to: int, scaled: bool) -> set[int]:
+    """One threshold for all; `scaled` scores are divided by their group's mean, so that wide kernels do not win by their size."""
+    compared = [group.scores / max(float(group.scores.mean()), 1e-30) if scaled else group.scores for group in groups]
+    everything = np.sort(np.concatenate(compared))
     count = int(ratio * len(everything) + 1e-9)
     threshold = everything[count - 1] if count else -np.inf
     removed: set[int] = set()
-    for group, scores in zip(groups, scaled):
+    for group, scores in zip(groups, compared):
         order = np.argsort(group.scores, kind="stable")
         removed.update(group.roots[order[: _removable(group, int((scores <= threshold).sum()), round_to)]].tolist())
     return removed

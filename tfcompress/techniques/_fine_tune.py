@@ -1,0 +1,26 @@
+"""Fine-tuning as a step of its own, for what a technique before it removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tfcompress._backend import keras as _keras
+from tfcompress.core import Stage, Technique, Training
+
+
+@dataclass(frozen=True, eq=False)
+class FineTune(Technique):
+    """Trains a copy of the model as it is: what `Slim` and one-shot removal need afterwards. Han et al., NeurIPS 2015."""
+
+    stage: ClassVar[Stage] = Stage.ARCHITECTURE
+    training: ClassVar[Training] = Training.REQUIRED
+
+    def apply(self, model: Any) -> Any:
+        """A copy of `model`, compiled as it is."""
+        return _keras.clone(model)
+
+    @property
+    def label(self) -> str:
+        """`finetune`."""
+        return "finetune"
