@@ -21,13 +21,13 @@ def to_tf_keras(model, *, flatten=True, split=False):
     where a layer's tf_keras twin differs, the Keras 3 layer itself is wrapped. ModelError names a layer that cannot be carried.
     """
     from tfcompress._backend.keras._compile import carry_compile
-    from tfcompress._backend.keras._prove import difference, unequal
+    from tfcompress._backend.keras._prove import Sample, unequal
 
     require_graph(model)
-    wrap = set()
+    sample, wrap = Sample(model), set()
     while True:
         carried = carry(model, flatten=flatten, split=split, wrap=wrap)
-        wrong = difference(model, carried)
+        wrong = sample.difference(carried)
         if wrong is None:
             break
         culprit = wrong.culprit(functools.partial(target_names, split=split)) if flatten else None
@@ -242,5 +242,6 @@ def _cannot(layer, error, reason=None):
     why = f"{first_line(error)}" + (f" (as a tf_keras layer: {first_line(reason)})" if reason is not None else "")
     return ModelError(
         f"{type(layer).__name__} layer {layer.name!r} cannot be carried over to tf_keras: {why} "
-        "Replace the layer, or give its class a get_config() and a build() that rebuild it, and use operations that run on TensorFlow tensors."
+        "Replace the layer, or give its class a get_config() and a build() that rebuild it, and use only operations "
+        "that run on TensorFlow tensors."
     )

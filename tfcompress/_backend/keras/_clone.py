@@ -3,7 +3,7 @@
 from tfcompress._backend.keras._copy import copy_layer, copy_operation
 from tfcompress._backend.keras._flavour import flavour, from_keras, graph_of, is_layer, package_of, require_graph
 from tfcompress._backend.keras._graph import flat_inputs, input_names, leaf_layers, replay, structure_of
-from tfcompress._backend.keras._state import copy_trainable, get_state, set_state
+from tfcompress._backend.keras._state import copy_state, copy_trainable, get_state, set_state
 from tfcompress.core._errors import ModelError
 
 
@@ -64,10 +64,9 @@ def restore(model, like):
 
 
 def _prove(model, copied):
-    from tfcompress._backend.keras._bridge import target_names
-    from tfcompress._backend.keras._prove import difference, unequal
+    from tfcompress._backend.keras._prove import Sample, unequal
 
-    wrong = difference(model, copied)
+    wrong = Sample(model).difference(copied)
     if wrong is not None:
         raise unequal(model, wrong, None)
 
@@ -104,7 +103,7 @@ def _copy_sequential(model, package, made):
     copied = package.Sequential([_input(package, tensor, name), *layers], name=model.name)
     for layer in model.layers:
         if graph_of(layer) is None:
-            set_state([made[id(layer)]], get_state([layer]))
+            copy_state(layer, made[id(layer)])
     return copied
 
 
@@ -120,7 +119,7 @@ def _copy_functional(model, package, made):
         else:
             outputs = copied(*args, **kwargs)
         if new and is_layer(op) and graph_of(op) is None:
-            set_state([copied], get_state([op]))
+            copy_state(op, copied)
         return outputs
 
     inputs = [_input(package, tensor, name) for tensor, name in zip(graph_of(model).inputs, input_names(model))]

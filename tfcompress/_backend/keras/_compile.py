@@ -43,7 +43,8 @@ def _arguments(source, target):
     overridden = [name for name in ("train_step", "compute_loss", "test_step") if _overrides(source, name)]
     if overridden:
         raise Untranslatable(
-            f"{type(source).__name__} {source.name!r} has its own {overridden[0]}(), which a copy does not have; give Fit an optimizer and a loss."
+            f"{type(source).__name__} {source.name!r} has its own {overridden[0]}(), which a copy does not have; "
+            "give Fit an optimizer and a loss."
         )
     given, same = dict(source._compile_config.config), flavour(source) == flavour(target)
     names = (output_keys(source), output_keys(target))

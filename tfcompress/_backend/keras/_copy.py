@@ -15,12 +15,15 @@ _OP_LAYERS = {
 }
 
 
-def copy_layer(layer, name=None):
-    """A new, unbuilt layer of the same class and options; ModelError if the layer cannot be rebuilt from its options."""
-    return maker(layer)(name)
+def copy_layer(layer, name=None, function=None):
+    """A new, unbuilt layer of the same class and options; ModelError if the layer cannot be rebuilt from its options.
+
+    function: what to put in the place of an activation function, given that function.
+    """
+    return maker(layer, function)(name)
 
 
-def maker(layer):
+def maker(layer, function=None):
     """A function `make(name=None) -> layer` that builds copies of `layer` and holds none of its weights."""
     cls, own_name = type(layer), layer.name
     if cls is package_of(layer).layers.Lambda:
@@ -32,10 +35,10 @@ def maker(layer):
         return lambda name=None: cls(*fields, name=name or own_name)
     if graph_of(getattr(layer, "layer", None)) is not None:
         return _model_wrapper(layer)
-    return _from_config(layer)
+    return _from_config(layer, function)
 
 
-def _from_config(layer):
+def _from_config(layer, function):
     cls, own_name, config, inner = type(layer), layer.name, config_of(layer), {}
     scope = _scope(layer)
     for key in config:
@@ -43,7 +46,7 @@ def _from_config(layer):
         if is_layer(own):
             inner[key] = maker(own)
         elif callable(own):
-            config[key] = own
+            config[key] = function(own) if function is not None and key.endswith("activation") else own
 
     def make(name=None):
         fresh = {**map_leaves(config, lambda leaf: leaf), **{key: build() for key, build in inner.items()}}

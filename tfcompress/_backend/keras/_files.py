@@ -91,7 +91,7 @@ def fingerprint(model):
         config = model.get_config()
     except NotImplementedError:
         config = [(type(layer).__name__, layer.name) for layer in model.layers]
-    text = json.dumps(config, sort_keys=True, default=_plain)
+    text = json.dumps(_lasting(config), sort_keys=True, default=_plain)
     digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", text).encode())
     for array in model.get_weights():
         array = np.ascontiguousarray(array)
@@ -100,5 +100,15 @@ def fingerprint(model):
     return digest.hexdigest()
 
 
+_PASSING = {"build_config", "build_input_shape", "batch_input_shape", "compile_config", "shared_object_id"}
+
+
+def _lasting(config):
+    """A config without what depends on how the model was built, not on what it computes."""
+    if isinstance(config, dict):
+        return {str(key): _lasting(value) for key, value in config.items() if key not in _PASSING}
+    return [_lasting(value) for value in config] if isinstance(config, (list, tuple)) else config
+
+
 def _plain(thing):
-    return {"class": type(thing).__name__, "config": thing.get_config()} if hasattr(thing, "get_config") else str(thing)
+    return {"class": type(thing).__name__, "config": _lasting(thing.get_config())} if hasattr(thing, "get_config") else str(thing)

@@ -72,7 +72,8 @@ def require_graph(model):
             "or call model.build((None, ...)) or the model on one batch."
         )
     raise ModelError(
-        f"{type(model).__name__} {model.name!r} is a subclassed model: its layers ({_names(model)}) are joined by Python code, not by a graph. "
+        f"{type(model).__name__} {model.name!r} is a subclassed model: its layers ({_names(model)}) are joined by Python code, "
+        "not by a graph. "
         "Rebuild it as keras.Model(inputs, outputs): call it on keras.Input(...) tensors layer by layer."
     )
 

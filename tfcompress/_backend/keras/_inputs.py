@@ -81,10 +81,8 @@ def run(model, arrays):
     """Flat list of outputs as arrays, in their own dtype, of one eager inference call on the flat list of inputs."""
     import tensorflow as tf
 
-    return [
-        value.numpy()
-        for value in flatten(_call(model, [tf.convert_to_tensor(array, dtype) for array, (_, _, dtype) in zip(arrays, input_specs(model))]))
-    ]
+    tensors = [tf.convert_to_tensor(array, dtype) for array, (_, _, dtype) in zip(arrays, input_specs(model))]
+    return [value.numpy() for value in flatten(_call(model, tensors))]
 
 
 def _call(model, tensors):

@@ -7,11 +7,9 @@ import numpy as np
 from tfcompress._backend.keras._copy import config_of
 from tfcompress._backend.keras._flavour import from_keras, graph_of, is_layer
 
-# Keras 3 activation → its name in tf_keras, where it is another one; hard_* differ in meaning and come from _wrapped.
-_RENAMED = {"silu": "swish"}
-_SAME = (
-    "elu exponential gelu leaky_relu linear log_softmax mish relu relu6 selu sigmoid softmax softplus softsign tanh hard_sigmoid".split()
-)
+# Activations that mean the same in both Kerases; hard_sigmoid and hard_silu differ and come from _wrapped.
+_SAME = {"elu", "exponential", "gelu", "leaky_relu", "linear", "log_softmax", "mish", "relu", "relu6", "selu"}
+_SAME |= {"sigmoid", "softmax", "softplus", "softsign", "tanh"}
 
 
 def activation(function):
@@ -24,12 +22,9 @@ def activation(function):
         return None
     name = getattr(function, "__name__", "")
     if getattr(keras.activations, name, None) is function:
-        if name == "hard_sigmoid":
-            return _wrapped.hard_sigmoid_keras3
-        if name in ("hard_silu", "hard_swish"):
-            return _wrapped.hard_swish
-        if name in _RENAMED or name in _SAME:
-            return _RENAMED.get(name, name)
+        special = {"silu": "swish", "hard_sigmoid": _wrapped.hard_sigmoid_keras3, "hard_silu": _wrapped.hard_swish}
+        if name in special or name in _SAME:
+            return special.get(name, name)
     return _wrapped.Function(function)
 
 
@@ -54,11 +49,9 @@ def native(layer, name, linear=False):
         config = _SPECIAL[kind](layer, config)
         if config is None:
             return None
-    initializers = {}
     for key in list(config):
         if key == "initializer" or key.endswith("_initializer"):
-            initializers[key] = config[key]
-            config[key] = "zeros"  # the weights are copied, so drawing initial values would be lost time
+            config[key] = _initializer(config[key], tf_keras.initializers)
         elif key.endswith("_regularizer"):
             config[key] = _object(getattr(layer, key, None), tf_keras.regularizers)
         elif key.endswith("_constraint"):
@@ -67,21 +60,13 @@ def native(layer, name, linear=False):
             config[key] = "linear" if linear else activation(getattr(layer, key))
     known, defaults = _options(twin), _options(type(layer))
     for key in [key for key in config if key not in known]:
-        if (
-            config[key] != defaults.get(key)
-            and config[key] not in (None, False)
-            and key != "seed"
-            and (key, str(config[key])) not in _HARMLESS
-        ):
+        value = config.pop(key)
+        meant = value not in (None, False) and value != defaults.get(key)
+        if meant and key != "seed" and (key, str(value)) not in _HARMLESS:
             return None
-        del config[key]
     if isinstance(config.get("seed"), dict):
         config["seed"] = None
-    made = twin(**config)
-    for key, value in initializers.items():
-        if hasattr(made, key):
-            setattr(made, key, _object_from_config(value, tf_keras.initializers) or getattr(made, key))
-    return made
+    return twin(**config)
 
 
 _HARMLESS = {("data_format", "channels_last"), ("use_cudnn", "auto"), ("use_cudnn", "True")}
@@ -105,11 +90,11 @@ def _object(thing, module):
     return twin.from_config(thing.get_config()) if twin is not None and from_keras(type(thing)) else thing
 
 
-def _object_from_config(config, module):
-    """An initializer from its Keras 3 config, or None if tf_keras has no such class or option."""
+def _initializer(config, module):
+    """An initializer from its Keras 3 config, or zeros if tf_keras has no such class: the weights are copied anyway."""
     twin = getattr(module, config["class_name"], None) if isinstance(config, dict) else None
     if twin is None or not str(config.get("module", "")).startswith("keras"):
-        return None
+        return "zeros"
     options = {key: value for key, value in config["config"].items() if key in _options(twin)}
     if isinstance(options.get("seed"), dict):
         options["seed"] = None
@@ -121,8 +106,11 @@ def _leaky_relu(layer, config):
     return config
 
 
-def _normalization(layer, config):
-    """Mean and variance become constants: tf_keras then needs no adapt() and no state."""
+def constant_normalization(layer, config):
+    """Config of a Normalization (either Keras) with mean and variance as constants, or None before adapt().
+
+    tf_keras uses adapted values only after finalize_state(), which copies through a config never call.
+    """
     scalar = layer.axis in ((), None)
     if layer.mean is None:
         return None
@@ -158,7 +146,7 @@ _SPECIAL = {
     "Activation": _plain_activation,
     "Bidirectional": _bidirectional,
     "LeakyReLU": _leaky_relu,
-    "Normalization": _normalization,
+    "Normalization": constant_normalization,
     "Rescaling": _rescaling,
     "TimeDistributed": _time_distributed,
 }

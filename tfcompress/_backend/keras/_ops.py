@@ -4,7 +4,7 @@ import numpy as np
 
 _PAIRS = {"Add": "Add", "Subtract": "Subtract", "Multiply": "Multiply", "Maximum": "Maximum", "Minimum": "Minimum"}
 _TF_PAIRS = {"__operators__.add": "Add", "math.add": "Add", "math.subtract": "Subtract", "math.multiply": "Multiply"}
-_ACTIVATIONS = "Elu Gelu HardSigmoid HardSilu Relu Relu6 Sigmoid Silu Softmax Tanh".split()
+_ACTIVATIONS = ["Elu", "Gelu", "HardSigmoid", "HardSilu", "Relu", "Relu6", "Sigmoid", "Silu", "Softmax", "Tanh"]
 _SNAKE = {"HardSigmoid": "hard_sigmoid", "HardSilu": "hard_silu"}
 
 
@@ -78,7 +78,7 @@ def _plain(operation, args, tensors):
     if not one or len(args) != 1:
         return None
     if kind in _ACTIVATIONS and getattr(operation, "axis", -1) == -1:
-        if kind == "Gelu" and operation.approximate or kind == "Elu" and operation.alpha != 1.0:
+        if (kind == "Gelu" and operation.approximate) or (kind == "Elu" and operation.alpha != 1.0):
             return None
         return functools.partial(layers.Activation, activation(getattr(keras.activations, _SNAKE.get(kind, kind.lower()))))
     if kind == "Reshape" and operation.newshape[0] in (-1, None) and -1 not in operation.newshape[1:]:

@@ -12,19 +12,29 @@ from tfcompress.core._errors import ModelError
 _HUGE = 2**21  # input values per sample from which one sample must do
 
 
-def difference(model, carried, inputs=None):
-    """None if both models (same inputs, flat order) agree on random input, else the Difference."""
-    if inputs is None:
+class Sample:
+    """Random input for a model, and what the model makes of it."""
+
+    def __init__(self, model):
         values = sum(array[:1].size for array in random_inputs(model, n=1))
-        inputs = random_inputs(model, n=2 if values < _HUGE else 1)
-    with unchanged_states(model):
-        wanted = run(model, inputs)
-    with unchanged_states(carried):
-        got = run(carried, inputs)
-    half = any("16" in str(_compute_dtype(layer)) for layer in leaf_layers(model))
-    worst = max((error(a, b) for a, b in zip(wanted, got)), default=0.0)
-    tolerance = 2e-2 if half else 1e-4
-    return None if worst <= tolerance else Difference(model, carried, inputs, worst, tolerance)
+        self.model, self.inputs = model, random_inputs(model, n=2 if values < _HUGE else 1)
+        self.outputs = _outputs(model, self.inputs)
+        half = any("16" in str(layer.compute_dtype) for layer in leaf_layers(model))
+        self.tolerance = 2e-2 if half else 1e-4
+
+    def difference(self, carried):
+        """None if `carried` (same inputs, flat order) gives the same outputs, else the Difference."""
+        worst = _worst(self.outputs, _outputs(carried, self.inputs))
+        return None if worst <= self.tolerance else Difference(self, carried, worst)
+
+
+def _outputs(model, inputs):
+    with _unchanged_states(model):
+        return run(model, inputs)
+
+
+def _worst(wanted, got):
+    return max(map(error, wanted, got), default=0.0)
 
 
 def error(wanted, got):
@@ -43,26 +53,26 @@ def error(wanted, got):
 
 
 class Difference:
-    """Two models that disagree: by how much, and on which inputs."""
+    """A model and a copy that disagree, and by how much."""
 
-    def __init__(self, model, carried, inputs, worst, tolerance):
-        self.model, self.carried, self.inputs, self.worst, self.tolerance = model, carried, inputs, worst, tolerance
+    def __init__(self, sample, carried, worst):
+        self.sample, self.carried, self.worst = sample, carried, worst
 
     def culprit(self, names):
         """The first layer or operation of the model whose output differs, or None; `names(model)` pairs the two models."""
-        pairs = names(self.model)
-        ours, theirs = outputs_of(self.model, self.inputs), outputs_of(self.carried, self.inputs)
+        model, inputs = self.sample.model, self.sample.inputs
+        pairs = names(model)
+        ours, theirs = outputs_of(model, inputs), outputs_of(self.carried, inputs)
         by_name = {layer.name: theirs[id(layer)] for layer in leaf_layers(self.carried) if id(layer) in theirs}
-        for op in operations(self.model):
+        for op in operations(model):
             got = by_name.get(pairs[id(op)][-1])
-            if got is not None and id(op) in ours and max(map(error, ours[id(op)], got), default=0.0) > self.tolerance:
+            if got is not None and id(op) in ours and _worst(ours[id(op)], got) > self.sample.tolerance:
                 return op
         return None
 
     def repeats(self):
-        """Whether the original agrees with itself when run twice."""
-        first, second = run(self.model, self.inputs), run(self.model, self.inputs)
-        return max((error(a, b) for a, b in zip(first, second)), default=0.0) <= self.tolerance
+        """Whether the original agrees with itself when run again."""
+        return _worst(self.sample.outputs, _outputs(self.sample.model, self.sample.inputs)) <= self.sample.tolerance
 
 
 def outputs_of(model, inputs):
@@ -96,16 +106,12 @@ def unequal(model, wrong, culprit):
     where = f" They first differ at {type(culprit).__name__} {culprit.name!r}: replace that layer." if culprit is not None else ""
     return ModelError(
         f"Model {model.name!r} could not be carried over: on random input its outputs and the copy's differ by {wrong.worst:.2e} "
-        f"of their magnitude, more than {wrong.tolerance:g}.{where}"
+        f"of their magnitude, more than {wrong.sample.tolerance:g}.{where}"
     )
 
 
-def _compute_dtype(layer):
-    return layer.compute_dtype
-
-
 @contextlib.contextmanager
-def unchanged_states(model):
+def _unchanged_states(model):
     """Put the states of stateful recurrent layers back afterwards."""
     import tensorflow as tf
 

@@ -2,7 +2,7 @@
 
 from tfcompress._backend.keras._copy import copy_layer
 from tfcompress._backend.keras._flavour import flavour, from_keras, is_layer
-from tfcompress._backend.keras._native import activation, native
+from tfcompress._backend.keras._native import activation, constant_normalization, native
 
 # Activations that TFMOT's QuantizeAwareActivation takes inside Conv and Dense layers.
 _QUANTIZABLE = {"linear", "relu", "swish", "silu", "gelu", "softmax", "sigmoid", "tanh"}
@@ -33,7 +33,7 @@ def parts(layer, names, split):
 
     separable, apart = _plan(layer, split)
     keras3 = flavour(layer) == "keras"
-    whole = native(layer, names[0], linear=apart) if keras3 else copy_layer(layer, names[0])
+    whole = native(layer, names[0], linear=apart) if keras3 else _tf_copy(layer, names[0])
     if whole is None:
         return None
     if apart and not keras3:
@@ -42,11 +42,19 @@ def parts(layer, names, split):
     return core + [_activation_layer(layer.activation, names[-1], whole.dtype_policy)] if apart else core
 
 
+def _tf_copy(layer, name):
+    import tf_keras
+
+    if type(layer) is tf_keras.layers.Normalization and layer.mean is not None:
+        return tf_keras.layers.Normalization.from_config({**constant_normalization(layer, layer.get_config()), "name": name})
+    return copy_layer(layer, name, _survivor)
+
+
 def _activation_layer(function, name, policy):
     import tf_keras
 
     if is_layer(function):
-        return native(function, name) if flavour(function) == "keras" else copy_layer(function, name)
+        return native(function, name) if flavour(function) == "keras" else copy_layer(function, name, _survivor)
     if getattr(function, "__name__", "") == "relu6":
         return tf_keras.layers.ReLU(6.0, name=name, dtype=policy)
     carried = activation(function) if getattr(function, "__module__", "").startswith("keras.") else function

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from tfcompress._backend.keras._flavour import flavour, graph_of
+from tfcompress._backend.keras._flavour import graph_of
 from tfcompress._backend.keras._graph import leaf_layers
-from tfcompress.core._errors import ModelError
 
 
 def _holders(layer):
@@ -50,13 +49,25 @@ def copy_trainable(source, target):
         target.trainable = source.trainable
 
 
+def build_like(source, target):
+    """Build what Keras 3 leaves unbuilt in `target`, a copy of `source`, until its first run: a layer used as an activation."""
+    for a, b in zip(source._flatten_layers(), target._flatten_layers()):
+        if a.built and not b.built and a.weights:
+            b.build_from_config(a.get_build_config())
+
+
+def copy_state(source, target):
+    """Copy the weights of `source` into `target`, a copy of it in the same Keras."""
+    build_like(source, target)
+    set_state([target], get_state([source]))
+
+
 def transfer(source, targets):
     """Copy the weights of layer `source` into the tf_keras layers `targets` made from it; ValueError if they do not fit."""
     if type(source).__name__ == "Normalization" and not any(target.weights for target in targets):
         return
+    for target in targets:
+        if hasattr(target, "inner"):
+            build_like(source, target.inner)
     set_state(targets, get_state([source]))
 
-
-def frozen_error(layer, error):
-    """ModelError that names the layer whose weights do not fit."""
-    return ModelError(f"{type(layer).__name__} layer {layer.name!r} ({flavour(layer)}): {error}.")
