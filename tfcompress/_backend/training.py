@@ -160,7 +160,10 @@ def fresh_optimizer(optimizer: Any, flavour: str) -> Any:
 
 def _fresh(optimizer: Any) -> Any:
     """An optimizer with the same settings and no history."""
-    return type(optimizer).from_config(optimizer.get_config())
+    config, rate = optimizer.get_config(), getattr(optimizer, "_learning_rate", None)
+    if isinstance(config.get("learning_rate"), dict) and callable(rate):
+        config["learning_rate"] = rate  # a schedule has no state: shared, and its class need not be registered
+    return type(optimizer).from_config(config)
 
 
 def _kept(model: Any) -> dict[str, Any]:
@@ -208,12 +211,17 @@ def _keras3(kind: str, thing: Any) -> Any:
     config = thing.get_config()
     rate = config.get("learning_rate")
     if isinstance(rate, dict):
-        config["learning_rate"] = getattr(keras.optimizers.schedules, rate["class_name"])(**rate["config"])
+        config["learning_rate"] = getattr(keras.optimizers.schedules, rate["class_name"])(**_said(rate["config"]))
     if config.get("reduction") == "auto":
         config["reduction"] = "sum_over_batch_size"
     for option in ("jit_compile", "is_legacy_optimizer", "fn"):
         config.pop(option, None)
-    return getattr(namesakes, name)(**config)
+    return getattr(namesakes, name)(**_said(config))
+
+
+def _said(config: dict[str, Any]) -> dict[str, Any]:
+    """The options that say something; Keras 3 refuses some of Keras 2's None."""
+    return {key: value for key, value in config.items() if value is not None}
 
 
 def _holds(thing: Any, package: str) -> bool:
