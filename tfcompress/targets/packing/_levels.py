@@ -64,7 +64,7 @@ def detect(weights: np.ndarray, axis: int = 0) -> Levels:
         return Levels("float")
     if len(np.unique(rows[0, :4096])) > MOST_CLUSTERS:
         return Levels("float")
-    found = _grid_of_layer(rows) or _grid_of_channels(rows) or _clusters_of_layer(rows) or _clusters_of_channels(rows)
+    found = _grid_of_layer(rows) or _grid_of_channels(rows) or _clusters(rows)
     if found is None:
         return Levels("float")
     codes, scale, table = found
@@ -113,6 +113,12 @@ def _grid_of_channels(rows):
         return None
     grid = _grid(np.stack([np.pad(values, (0, most - len(values)), mode="edge") for values in distinct]))
     return grid and (np.stack([c[np.searchsorted(d, row)] for c, d, row in zip(grid[0], distinct, rows)]), grid[1], None)
+
+
+def _clusters(rows):
+    """Of the layer's own values and the values shared up to a factor, the fewer."""
+    found = [clusters for clusters in (_clusters_of_layer(rows), _clusters_of_channels(rows)) if clusters is not None]
+    return min(found, key=lambda clusters: len(clusters[2]), default=None)
 
 
 def _clusters_of_layer(rows):
