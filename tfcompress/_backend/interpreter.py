@@ -87,8 +87,8 @@ class OpInfo:
 class Interpreter:
     """An open `.tflite`. `inputs`/`outputs` (TensorInfo) are in the order that `run` and `predict` take and give.
 
-    That is the file's own order, but outputs named `output_0`, `output_1`, … go by their number (converters shuffle them),
-    and names given to `open_interpreter` go first. `load_ms` is how long reading the file and allocating took.
+    That is the file's own order, but outputs whose signature calls them `output_0`, `output_1`, … go by their number
+    (converters shuffle them), and names given to `open_interpreter` go first. `load_ms` is how long reading the file and allocating took.
     """
 
     def __init__(self, raw: Any, runtime: str, what: str, input_names: Sequence[str] | None, output_names: Sequence[str] | None):
@@ -290,7 +290,7 @@ def _named(details: list[dict], signature: Mapping[str, int]) -> list[TensorInfo
     names = {index: name for name, index in signature.items()}
     found = [_info(detail, names.get(detail["index"])) for detail in details]
     numbers = [re.fullmatch(r"output_(\d+)", info.name) for info in found]
-    if all(numbers):
+    if signature and all(numbers):
         found = [info for _, info in sorted(zip(numbers, found), key=lambda pair: int(pair[0][1]))]  # type: ignore[index]
     return found
 

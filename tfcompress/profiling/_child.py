@@ -22,16 +22,6 @@ from tfcompress.profiling._latency import Series, measure, summary
 Say = Callable[[str], None]
 
 
-def check(say: Say, path: str, runtime: str, threads: int) -> dict[str, Any]:
-    """Load the file and run it once: does it survive that?"""
-    say("loading")
-    opened = open_interpreter(path, runtime=runtime, threads=threads)
-    say("running for the first time")
-    opened.set_inputs(random_inputs(opened))
-    opened.invoke()
-    return {"runtime": opened.runtime}
-
-
 def look(say: Say, path: str, runtime: str, threads: int, delegates: bool) -> dict[str, Any]:
     """Load time and first run in a fresh process, and what the file contains."""
     say("importing the runtime")
@@ -128,7 +118,7 @@ def _run_few(opened: Interpreter) -> None:
         opened.invoke()
 
 
-JOBS = {"check": check, "look": look, "memory": memory, "clock": clock, "ops": ops}
+JOBS = {"look": look, "memory": memory, "clock": clock, "ops": ops}
 
 
 def main() -> None:

@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.interpreter import Interpreter, available, choose, open_interpreter
+from tfcompress._backend.interpreter import available, choose
 from tfcompress._backend.metrics import keras_metric
 from tfcompress.core import DataError
 from tfcompress.profiling._environment import usable_cores
-from tfcompress.profiling._isolate import in_child
 from tfcompress.profiling._metrics import NATIVE
+from tfcompress.profiling._remote import Remote
 from tfcompress.profiling._source import Source, on_disk
 
 Metric = str | Callable[[np.ndarray, np.ndarray], float]
-
-_survived: set[tuple[str, str]] = set()
 
 
 def evaluate(
@@ -40,38 +38,25 @@ def evaluate(
     (tf.data, PyDataset). metric: "accuracy" (one-unit sigmoid, class numbers or one-hot), "top5", "mse", "mae", "auc", any
     other of Keras's by name, a Keras Metric, or a function (y, outputs) → number. batch_size: for files that take any number.
     threads: default all usable cores up to 4. input_names/output_names: the order of lists, if it is not the file's.
+    timeout: seconds without an answer after which the child process that runs the file is given up.
 
     Returns a float; for several metrics {metric: float}; for several outputs {output: either}; with `predictions` a pair
     (score, outputs), outputs [n, ...] as the score. Raises DataError (shapes, no samples, labels, unknown metric) and
-    InterpreterError (the file does not load or run; the first time that is tried in a child process).
+    InterpreterError (the file does not load or run, or crashes its interpreter).
     """
     runtime = choose(runtime)
     source = Source.of(file)
-    _survives(source, runtime, timeout)
-    opened = open_interpreter(
-        str(source.path or "") or source.data,
-        runtime=runtime,
-        threads=threads or min(usable_cores(), 4),
-        input_names=input_names,
-        output_names=output_names,
-    )
-    labels, outputs = _predict(opened, x, y, batch_size)
-    names = [info.name for info in opened.outputs]
+    options = {"threads": threads or min(usable_cores(), 4), "input_names": input_names, "output_names": output_names}
+    with on_disk([source]) as paths:
+        called = f"{runtime} {available()[runtime]}"
+        with Remote(paths[0], what=source.what, runtime=called, timeout=timeout, options={"runtime": runtime, **options}) as opened:
+            labels, outputs = _predict(opened, x, y, batch_size)
+            names = [item["name"] for item in opened.outputs]
     if len(names) == 1:
         score = _score(metric, labels[0], outputs[0])
         return (score, outputs[0]) if predictions else score
     scores = {name: _score(metric, *pair) for name, *pair in zip(names, labels, outputs)}
     return (scores, dict(zip(names, outputs))) if predictions else scores
-
-
-def _survives(source: Source, runtime: str, timeout: float) -> None:
-    """Load and run the file once in a child process, the first time this process meets it."""
-    if (source.sha256, runtime) in _survived:
-        return
-    with on_disk([source]) as paths:
-        what = f"{runtime} {available()[runtime]}"
-        in_child("check", {"path": paths[0], "runtime": runtime, "threads": 1}, what=source.name, runtime=what, timeout=timeout)
-    _survived.add((source.sha256, runtime))
 
 
 def _score(metric: Metric | Sequence[Metric], y: np.ndarray, outputs: np.ndarray) -> Any:
@@ -94,7 +79,7 @@ def _name(metric: Metric) -> str:
     return metric if isinstance(metric, str) else getattr(metric, "name", getattr(metric, "__name__", type(metric).__name__))
 
 
-def _predict(opened: Interpreter, x: Any, y: Any, batch_size: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _predict(opened: Remote, x: Any, y: Any, batch_size: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     labels: list[list[np.ndarray]] = []
     outputs: list[list[np.ndarray]] = []
     for inputs, targets in _batches(opened, x, y):
@@ -105,7 +90,7 @@ def _predict(opened: Interpreter, x: Any, y: Any, batch_size: int) -> tuple[list
     return [np.concatenate(column) for column in zip(*labels)], [np.concatenate(column) for column in zip(*outputs)]
 
 
-def _batches(opened: Interpreter, x: Any, y: Any) -> Iterator[tuple[Any, Any]]:
+def _batches(opened: Remote, x: Any, y: Any) -> Iterator[tuple[Any, Any]]:
     if y is not None:
         yield _arrays(x, opened), y
         return
@@ -116,13 +101,13 @@ def _batches(opened: Interpreter, x: Any, y: Any) -> Iterator[tuple[Any, Any]]:
             raise DataError(f"The data set has to give pairs (x, y); it gave {type(item).__name__}{_length(item)}.")
         inputs, targets = _arrays(item[0], opened), item[1]
         shapes = inputs.values() if isinstance(inputs, dict) else inputs
-        if all(values.ndim == len(info.shape) - 1 for values, info in zip(shapes, opened.inputs)):  # an unbatched data set
+        if all(values.ndim == len(info["shape"]) - 1 for values, info in zip(shapes, opened.inputs)):  # an unbatched data set
             inputs = {name: v[None] for name, v in inputs.items()} if isinstance(inputs, dict) else [v[None] for v in inputs]
             targets = _map(targets, lambda values: np.asarray(values)[None])
         yield inputs, targets
 
 
-def _arrays(x: Any, opened: Interpreter) -> list[np.ndarray] | dict[str, np.ndarray]:
+def _arrays(x: Any, opened: Remote) -> list[np.ndarray] | dict[str, np.ndarray]:
     if isinstance(x, Mapping):
         return {str(name): np.asarray(values) for name, values in x.items()}
     if isinstance(x, (list, tuple)) and len(opened.inputs) > 1:
@@ -130,9 +115,9 @@ def _arrays(x: Any, opened: Interpreter) -> list[np.ndarray] | dict[str, np.ndar
     return [np.asarray(x)]
 
 
-def _by_output(opened: Interpreter, y: Any) -> list[np.ndarray]:
+def _by_output(opened: Remote, y: Any) -> list[np.ndarray]:
     """Labels in the order of the file's outputs."""
-    names = [info.name for info in opened.outputs]
+    names = [item["name"] for item in opened.outputs]
     if len(names) == 1:
         return [np.asarray(next(iter(y.values())) if isinstance(y, Mapping) and len(y) == 1 else y)]
     if isinstance(y, Mapping) and set(y) == set(names):

@@ -13,14 +13,15 @@ def correct(y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     """Which predictions are right: bool of `outputs`' shape without its last axis, [n] for a classifier.
 
     outputs [n, ..., c]: the largest one against `y`, class numbers [n, ...] or [n, ..., 1], or one-hot [n, ..., c];
-    outputs [n] or [n, 1]: above 0.5 or not against `y` in 0/1 (a sigmoid's). Raises DataError when shapes do not fit.
+    outputs [n] or [n, 1]: above 0.5 or not against `y` in 0/1 (a sigmoid's). A prediction that is NaN is wrong.
+    Raises DataError when shapes do not fit.
     """
     y, outputs = np.asarray(y), np.asarray(outputs)
     if outputs.ndim == 1 or outputs.shape[-1] == 1:
         outputs = outputs.reshape(outputs.shape[: max(outputs.ndim - 1, 1)])
         _same(y.reshape(outputs.shape) if y.size == outputs.size else y, outputs)
-        return (outputs > 0.5) == (y.reshape(outputs.shape) > 0.5)
-    return _classes(y, outputs) == outputs.argmax(-1)
+        return ((outputs > 0.5) == (y.reshape(outputs.shape) > 0.5)) & ~np.isnan(outputs)
+    return (_classes(y, outputs) == outputs.argmax(-1)) & ~np.isnan(outputs).any(-1)
 
 
 def accuracy(y: np.ndarray, outputs: np.ndarray) -> float:

@@ -93,10 +93,10 @@ def _sizes(source: Source, runtime: str) -> Profile:
 
 
 def _look(ask: _Asker, source: Source, path: str, threads: int) -> Profile:
-    said = ask("look", source.name, path=path, threads=threads)
+    said = ask("look", source.what, path=path, threads=threads)
     ops = tuple(OpTime(**op) for op in said["ops"])
     notes = []
-    memory = ask("memory", source.name, path=path, threads=threads)
+    memory = ask("memory", source.what, path=path, threads=threads)
     if memory["peak"] is None:
         notes.append("peak memory not measured: this system has no /proc/self/status")
     elif not memory["exact"]:
@@ -136,7 +136,7 @@ def _time_ops(ask: _Asker, found: Profile, path: str) -> Profile:
 def _clock(
     ask: _Asker, sources: list[Source], paths: list[str], threads: list[int], timing: dict
 ) -> tuple[list[tuple[Latency, ...]], bool]:
-    what = ", ".join(source.name for source in sources)
+    what = ", ".join(source.what for source in sources)
     said = ask("clock", what, extra_seconds=timing["seconds"] * len(paths) * len(threads), paths=paths, threads=threads, **timing)
     rows = [Latency(**row) for row in said["latency"]]
     return [tuple(rows[i : i + len(threads)]) for i in range(0, len(rows), len(threads))], said["settled"]

@@ -39,6 +39,11 @@ class Source:
             return cls(name or Path(file).stem, Path(file).read_bytes(), Path(file).absolute())
         raise InterpreterError(f"Expected a path, the bytes of a .tflite or an Artifact; {type(file).__name__} came.")
 
+    @property
+    def what(self) -> str:
+        """How messages call it: by its path, or else by its name."""
+        return str(self.path or self.name)
+
     @cached_property
     def sha256(self) -> str:
         """Of the bytes."""
