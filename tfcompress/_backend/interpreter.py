@@ -134,8 +134,8 @@ class Interpreter:
             self.raw.set_tensor(info.index, np.ascontiguousarray(info.store(values)))
 
     def invoke(self) -> None:
-        """Run once on what is set."""
-        self.raw.invoke()
+        """Run once on what is set; InterpreterError says what the interpreter says."""
+        self._guarded("run", self.raw.invoke)
 
     def run(self, inputs: Sequence[Any] | Mapping[str, Any]) -> list[np.ndarray]:
         """Outputs of one batch of exactly the file's size (any, if it is dynamic), as real numbers."""
@@ -145,7 +145,7 @@ class Interpreter:
         if self.batch is None and self._batch_now != len(arrays[0]):
             self.resize(len(arrays[0]))
         self.set_inputs(arrays)
-        self._guarded("run", self.raw.invoke)
+        self.invoke()
         return [info.real(self.raw.get_tensor(info.index)) for info in self.outputs]
 
     def predict(self, inputs: Sequence[Any] | Mapping[str, Any], batch_size: int = 64) -> list[np.ndarray]:
@@ -184,7 +184,7 @@ class Interpreter:
         try:
             action()
         except (RuntimeError, ValueError) as error:
-            raise InterpreterError(f"{self.what} does not {doing} in {self.runtime} {self.version}: {error}") from error
+            raise InterpreterError(f"{self.what} does not {doing} in {self.runtime} {self.version}: {_reason(error, '')}") from error
 
 
 def open_interpreter(
