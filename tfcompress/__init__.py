@@ -19,8 +19,10 @@ _HOME = {
     "convert": "_compress",
     "evaluate": "profiling",
     "load_model": "_compress",
+    "packed_layers": "targets",
     "profile": "profiling",
     "recipe": "recipes",
+    "sensitivity": "analysis",
     "significance": "analysis",
     "study": "_study",
 }

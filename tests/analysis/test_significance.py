@@ -122,7 +122,19 @@ def test_other_peoples_estimators(small_cnn, images):
     assert not hasattr(theirs, "dimension_"), "the object given is not fitted"
     assert significance(model, images, MLE(), layers=["conv1"])["conv1"] >= 0
     counted = significance(model, images, lambda points: points.shape[1], layers=["dense1"])
-    assert counted["dense1"] == 256 - 32 or counted["dense1"] == abs(32 - 16 * 16)
+    assert counted["dense1"] == 4 * 4 * 16 - 32
+
+
+def test_scikit_dimension_on_one_number_and_on_dead_layers(quantnet):
+    from skdim.id import TwoNN as TheirTwoNN
+
+    model = quantnet("keras")
+    x = np.random.default_rng(0).random((100, 32, 32, 3), "float32")
+    found = significance(model, x, TheirTwoNN(), layers=["linear2", "output"])
+    assert found.details["dimension"]["output"] == pytest.approx(TwoNN("linear")(activations(model, x)["output"]), rel=1e-4)
+    model.get_layer("linear1").set_weights([np.zeros((4096, 128)), np.full(128, -1.0)])
+    dead = significance(model, x, TheirTwoNN(), layers=["linear2"])
+    assert dead.details["dimension"]["linear1"] == 0.0
 
 
 def test_dead_layer_has_dimension_zero(keras_flavour, images):

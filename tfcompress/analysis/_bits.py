@@ -52,11 +52,11 @@ def allocate_bits(
         return {layer: fixed.get(layer, yes if scores[layer] > limit else no) for layer in layers}
     if threshold is not None or (budget_bytes is not None and mean_bits is not None):
         raise RecipeError("Give one of threshold, budget_bytes and mean_bits.")
-    sizes = sizes if sizes is not None else details.get("params", {})
-    missing = [layer for layer in layers if layer not in sizes]
+    known: Mapping[str, int] = details.get("params", {}) if sizes is None else sizes
+    missing = [layer for layer in layers if layer not in known]
     if missing:
         raise RecipeError(f"No size for the layer {missing[0]!r}: pass sizes={{layer: number of parameters}}.")
-    size = np.array([sizes[layer] for layer in layers], float)
+    size = np.array([known[layer] for layer in layers], float)
     if mean_bits is not None:
         budget, rest = mean_bits * size.sum(), 0.0
     else:

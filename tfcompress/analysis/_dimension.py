@@ -75,16 +75,16 @@ class Estimator(Value, ABC):
         if unique < n:
             points = compact(points, keep) if overwrite else points[keep]
             overwrite = True
-        counts = {"n_rows": n, "n_unique": unique, "n_used": unique}
         if unique < 3:
             said = "all rows are the same" if unique == 1 else "only 2 rows are distinct"
-            return Dimension(0.0, self.label, **counts, warnings=(f"{said}: no dimension but that of a point",))
-        by_n = self._by_scale(points, options) if scales else {}
+            said += ": no dimension but that of a point"
+            return Dimension(0.0, self.label, n_rows=n, n_unique=unique, n_used=unique, warnings=(said,))
+        ids, spread = self._by_scale(points, options) if scales else (None, None)
         found = self._measure(points, overwrite, **options)
         warnings = found.warnings
         if unique < n:
             warnings = (f"{n - unique:,} of {n:,} rows are copies of others and were left out", *warnings)
-        return replace(found, **{**counts, "n_used": found.n_used or unique}, **by_n, warnings=warnings)
+        return replace(found, n_rows=n, n_unique=unique, n_used=found.n_used or unique, ids_by_n=ids, sd_by_n=spread, warnings=warnings)
 
     @property
     @abstractmethod
@@ -95,7 +95,7 @@ class Estimator(Value, ABC):
     def _measure(self, points: np.ndarray, overwrite: bool, *, budget_bytes: int, threads: int | None) -> Dimension:
         """The dimension of at least 3 distinct, finite rows."""
 
-    def _by_scale(self, points: np.ndarray, options: dict[str, Any]) -> dict[str, dict[int, float]]:
+    def _by_scale(self, points: np.ndarray, options: dict[str, Any]) -> tuple[dict[int, float], dict[int, float]]:
         """Mean and spread over disjoint parts of n/2, n/4, n/8 rows in a random but fixed order."""
         order = np.random.default_rng(0).permutation(len(points))
         ids, spread = {}, {}
@@ -105,7 +105,7 @@ class Estimator(Value, ABC):
                 break
             found = [self._measure(points[np.sort(order[i * size : (i + 1) * size])], True, **options).id for i in range(parts)]
             ids[size], spread[size] = float(np.mean(found)), float(np.std(found, ddof=1))
-        return {"ids_by_n": ids, "sd_by_n": spread}
+        return ids, spread
 
 
 def check_points(points: Any) -> np.ndarray:
@@ -121,7 +121,11 @@ def check_points(points: Any) -> np.ndarray:
         points = points.astype(np.float32 if points.dtype.itemsize <= 2 else np.float64)
     rows = max(1, (1 << 20) // points.shape[1])
     for start in range(0, len(points), rows):
-        bad = ~np.isfinite(points[start : start + rows]).all(axis=1)
+        block = points[start : start + rows]
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(block.sum()):  # a sum over NaN or infinity is neither; one that overflows is looked at again
+                continue
+        bad = ~np.isfinite(block).all(axis=1)
         if bad.any():
             raise DataError(f"Row {start + int(bad.argmax())} holds NaN or infinity; remove it, or look at the layer that made it.")
     return points

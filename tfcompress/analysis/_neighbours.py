@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfcompress.analysis._means import column_means
 from tfcompress.analysis._room import BUDGET_BYTES, room
 from tfcompress.analysis._threads import blas_threads
 
@@ -101,13 +102,9 @@ def _centred(points: np.ndarray, overwrite: bool, budget_bytes: int) -> tuple[np
     n, d = points.shape
     in_place = overwrite and points.dtype == np.float32 and points.flags.c_contiguous and points.flags.writeable
     rows = max(1, 4 * CACHE // d)
-    total, largest = np.zeros(d), 0.0
-    for start in range(0, n, rows):
-        block = points[start : start + rows]
-        total += block.sum(0, dtype=np.float64)
-        largest = max(largest, float(block.max()), -float(block.min()))
+    largest = max(max(float(part.max()), -float(part.min())) for part in (points[i : i + rows] for i in range(0, n, rows)))
     unit = 1.0 if 1e-12 < largest < 1e12 else float(np.ldexp(1.0, -int(np.frexp(largest)[1])))
-    mean = total / n
+    mean = column_means(points)
     out = points if in_place else room((n, d), on_disk=4 * n * d > budget_bytes)
     mean = mean if points.dtype == np.float64 else mean.astype(np.float32)
     for start in range(0, n, rows):

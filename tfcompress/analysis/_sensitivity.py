@@ -62,7 +62,7 @@ def sensitivity(
     score = _accuracy if metric == "accuracy" else metric
     if not callable(score):
         raise RecipeError(f"metric={metric!r}: choose 'accuracy' or give a function (y, outputs) → number.")
-    if isinstance(y, np.ndarray) and len(y) != len(arrays[0]):
+    if hasattr(y, "__len__") and len(y) != len(arrays[0]):
         raise DataError(f"{len(arrays[0])} inputs but {len(y)} labels.")
     run = Runner(copy, copy.outputs)
 

@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+import numpy as np
+
 from tfcompress._backend.activations import model_inputs
 from tfcompress._backend.calls import trace_calls
 from tfcompress._backend.progress import reporter
 from tfcompress.analysis._activations import channels_view, collect, flatten_view
-from tfcompress.analysis._dimension import Dimension, Estimator
+from tfcompress.analysis._dimension import Dimension, Estimator, check_points
 from tfcompress.analysis._duplicates import unique_rows
 from tfcompress.analysis._layers import Layers, find_layers
 from tfcompress.analysis._room import BUDGET_BYTES
@@ -53,6 +55,8 @@ def significance(
     if view not in ("flatten", "channels") or rule not in ("change", "rise"):
         raise RecipeError(f"view={view!r}, rule={rule!r}: view is 'flatten' or 'channels', rule is 'change' or 'rise'.")
     by = TwoNN() if by is None else by
+    if not (isinstance(by, Estimator) or hasattr(by, "fit_transform") or callable(by)):
+        raise RecipeError(f"by={by!r} is no estimator: TwoNN(), PCADimension(), a scikit-dimension object, or a function of points [n, d].")
     graph = trace_calls(model)
     found = find_layers(graph)
     chosen = found.choose(layers)
@@ -78,7 +82,7 @@ def significance(
     return _scores(found, chosen, results, view, rule, n)
 
 
-def _measure(by: Any, points: Any, name: str, scales: bool, budget_bytes: int, threads: int | None) -> Dimension:
+def _measure(by: Any, points: np.ndarray, name: str, scales: bool, budget_bytes: int, threads: int | None) -> Dimension:
     """The dimension of one tensor's points by any estimator; errors say which tensor it was."""
     try:
         if isinstance(by, Estimator):
@@ -93,21 +97,27 @@ def _measure(by: Any, points: Any, name: str, scales: bool, budget_bytes: int, t
     return found
 
 
-def _foreign(by: Any, points: Any) -> Dimension:
-    """A scikit-dimension estimator (a fresh copy of it) or a function, on the distinct points."""
+def _foreign(by: Any, points: np.ndarray) -> Dimension:
+    """A scikit-dimension estimator (a fresh copy of it) or a function, on the distinct points; errors become DataError."""
+    points = check_points(points)
     keep = unique_rows(points)
     n, m = len(points), len(keep)
-    distinct = points if m == n else points[keep]
     said = (f"{n - m:,} of {n:,} rows are copies of others and were left out",) if m < n else ()
-    if hasattr(by, "fit_transform"):
-        from sklearn.base import clone
+    label = getattr(by, "__name__", type(by).__name__)
+    if m < 3:
+        return Dimension(0.0, label, n_rows=n, n_unique=m, n_used=m, warnings=said)
+    distinct = points if m == n else points[keep]
+    if not hasattr(by, "fit_transform"):
+        return Dimension(float(by(distinct)), label, n_rows=n, n_unique=m, n_used=m, warnings=said)
+    from sklearn.base import clone
 
-        value, label = clone(by).fit_transform(distinct), type(by).__name__
-    elif callable(by):
-        value, label = by(distinct), getattr(by, "__name__", type(by).__name__)
-    else:
-        raise RecipeError(f"by={by!r} is no estimator: TwoNN(), PCADimension(), a scikit-dimension object, or a function of points [n, d].")
-    return Dimension(float(value), label, n_rows=n, n_unique=m, n_used=m, warnings=said)
+    if distinct.shape[1] == 1:  # scikit-dimension refuses one feature; a column of zeros leaves every distance as it is
+        distinct = np.pad(distinct, ((0, 0), (0, 1)))
+    try:
+        value = clone(by).fit_transform(distinct)
+    except ValueError as error:
+        raise DataError(f"{label} refuses {list(distinct.shape)} points: {error}") from error
+    return Dimension(float(np.mean(value)), label, n_rows=n, n_unique=m, n_used=m, warnings=said)
 
 
 def _scores(found: Layers, chosen: tuple[str, ...], results: dict[str, Dimension], view: str, rule: str, n: int) -> LayerScores:

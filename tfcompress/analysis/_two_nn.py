@@ -74,7 +74,7 @@ def _likeliest(log_mu: np.ndarray, k: int) -> float:
 
 def _linear(log_mu: np.ndarray, k: int) -> float:
     x, y = log_mu[:k], -np.log1p(-np.arange(1, k + 1) / len(log_mu))
-    return x @ y / (x @ x)
+    return float(x @ y) / float(x @ x)
 
 
 def _doubts(log_mu: np.ndarray) -> tuple[str, ...]:
