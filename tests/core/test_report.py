@@ -31,7 +31,7 @@ MARKDOWN = """\
 | recipe | accuracy | size_bytes | latency_ms_p50 |
 |---|---:|---:|---:|
 | float32 | 0.9600 ± 0.0141 | 2,197,660 | 0.166 ± 0.000 |
-| int8 (1 of 2 seeds failed) | 0.9400 | 559,184 | 0.076 |
+| int8 (1 of 2 seeds failed) | 0.9400 | 559,184 | 0.0760 |
 | int16x8 | failed: ConversionError: HARD_SWISH \\| no kernel |  |  |
 """
 
@@ -136,3 +136,9 @@ def test_csv_and_markdown_hold_any_name(names):
     assert len(rows.to_markdown().splitlines()) == 2 + len(set(names))
     if not any(set(name) & {"\r", "\n"} for name in names):
         assert [row["recipe"] for row in back] == names
+
+
+def test_small_latencies_keep_three_digits_and_deviations_follow_their_mean():
+    rows = [{"recipe": "a", "seed": i, "latency_ms_p50": ms} for i, ms in enumerate([0.00152, 0.00158])]
+    assert "| a | 0.00155 ± 0.00004 |" in Rows(rows).to_markdown()
+    assert "| a | 12.345 |" in Rows([{"recipe": "a", "seed": 0, "latency_ms_p50": 12.3451}]).to_markdown()

@@ -24,7 +24,7 @@ def test_scale_keeps_order_and_bounds_and_its_ticks_are_round(values, log, zero)
         assert 10 - 1e-6 <= scale(value) <= 400 + 1e-6
         digits = f"{abs(value):.6e}".split("e")[0].rstrip("0").rstrip(".").replace(".", "")
         assert len(digits) <= 4 or scale.high / scale.low < 1.2
-    assert scale.log == (log and not zero and max(values) / min(values) >= _figures.LOG_FROM)
+    assert scale.log == (log and max(values) / min(values) >= _figures.LOG_FROM)
 
 
 def test_a_scale_of_one_value_has_room():

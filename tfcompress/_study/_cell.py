@@ -22,13 +22,14 @@ from tfcompress.core import ModelError, Recipe, RecipeError, write_all
 class Base:
     """The trained model of one seed: the one given, or the one that the builder makes when a cell first needs it.
 
-    A model that was built is kept in `out`, so that a study that goes on need not train it again.
+    `key` is its content address: of its weights, or of the function that builds it. A model that was built is kept in `out`,
+    so that a study that goes on need not train it again.
     """
 
     def __init__(self, model: Any, seed: int, out: Path | None):
         from tfcompress._backend import keras
 
-        self._keras, self._given, self._seed, self._out = keras, model, seed, out
+        self._keras, self._given, self.seed, self._out = keras, model, seed, out
         try:
             keras.flavour(model)
             self._built = False
@@ -36,22 +37,18 @@ class Base:
             if not callable(model):
                 raise
             self._built = True
-
-    @cached_property
-    def key(self) -> str:
-        """The content address of this model: of its weights, or of the function that builds it."""
-        return fingerprint(self._given, self._seed) if self._built else self._keras.fingerprint(self._given)
+        self.key = fingerprint(model, seed) if self._built else keras.fingerprint(model)
 
     @cached_property
     def model(self) -> Any:
         """The model itself."""
         if not self._built:
             return self._given
-        kept = self._out / f"base-seed{self._seed}-{self.key[:12]}.keras" if self._out else None
+        kept = self._out / f"base-seed{self.seed}-{self.key[:12]}.keras" if self._out else None
         if kept and kept.exists():
             return self._keras.load_model(kept)
-        self._keras.set_seed(self._seed)
-        model = self._given(self._seed)
+        self._keras.set_seed(self.seed)
+        model = self._given(self.seed)
         if kept:
             write_all({kept: lambda path: self._keras.save_model(model, path)}, overwrite=True)
         return model
@@ -74,25 +71,24 @@ class Bench:
         """The content address of what is shared."""
         return fingerprint(self.fit, self.samples, self.evaluate, self.metric, self.runtime, self.strict, versions())
 
-    def run(self, recipe: Recipe, seed: int, base: Base) -> tuple[dict[str, Any], Any]:
+    def run(self, recipe: Recipe, base: Base) -> tuple[dict[str, Any], Any]:
         """The cell's row, and its file's path (without `out`: its Artifact; None if it failed).
 
         A finished cell is read back; anything that raises becomes the row's "error".
         """
         try:
-            address = fingerprint(recipe, seed, base.key, self.key)
-            name = re.sub(r"[^\w.+-]+", "_", f"{recipe.name}-seed{seed}-{address[:12]}")
+            address = fingerprint(recipe, base.seed, base.key, self.key)
+            name = re.sub(r"[^\w.+-]+", "_", f"{recipe.name}-seed{base.seed}-{address[:12]}")
             stem = self.out / name if self.out else None
             row = _finished(stem) if stem else None
-            return (row, stem.with_name(name + ".tflite")) if stem and row else self._make(recipe, seed, base, stem)
+            return (row, stem.with_name(name + ".tflite")) if stem and row else self._make(recipe, base, stem)
         except Exception as error:  # whatever a user's trainer or a converter raises costs this cell alone
-            return {"recipe": recipe.name, "seed": seed, "error": f"{type(error).__name__}: {error}"}, None
+            return {"recipe": recipe.name, "seed": base.seed, "error": f"{type(error).__name__}: {error}"}, None
 
-    def _make(self, recipe: Recipe, seed: int, base: Base, stem: Path | None) -> tuple[dict[str, Any], Any]:
+    def _make(self, recipe: Recipe, base: Base, stem: Path | None) -> tuple[dict[str, Any], Any]:
         from tfcompress._compress import compress
 
-        start = perf_counter()
-        model = base.model
+        start, model, seed = perf_counter(), base.model, base.seed
         artifact = compress(model, recipe, fit=self.fit, samples=self.samples, strict=self.strict, seed=seed, progress=False)
         seconds = round(perf_counter() - start, 2)
         row = {

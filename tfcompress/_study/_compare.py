@@ -9,7 +9,7 @@ from typing import Any
 from tfcompress._backend.interpreter import check_file
 from tfcompress._study._about import about
 from tfcompress._study._measure import check_evaluate, measured, scored
-from tfcompress.core import Artifact, RecipeError, TfcompressError
+from tfcompress.core import Artifact, ArtifactError, RecipeError, TfcompressError
 from tfcompress.report import Report
 
 
@@ -33,7 +33,8 @@ def compare(
     Raises RecipeError (no file, names that do not fit or repeat, unknown `base`) and DataError (test data).
     """
     files = list(files)
-    labels = list(names) if names is not None else _labels(files)
+    known = [_artifact(file) for file in files]
+    labels = list(names) if names is not None else _labels(files, known)
     if not files or len(labels) != len(files) or len(set(labels)) < len(labels):
         raise RecipeError(f"compare() needs files and one name of its own for each; got {len(files)} files, names {labels}.")
     if base is not None and base not in labels:
@@ -41,11 +42,11 @@ def compare(
     if evaluate is not None:
         check_evaluate(evaluate)
     rows: list[dict[str, Any]] = []
-    for file, label in zip(files, labels):
-        row: dict[str, Any] = {"recipe": label, "seed": file.about.get("seed") if isinstance(file, Artifact) else None}
-        if isinstance(file, Artifact):
-            row |= {"skipped": file.to_dict()["skipped"], "checks": file.to_dict()["checks"]}
-        row["made"] = {"file": label if isinstance(file, Artifact) else str(file)}
+    for file, label, artifact in zip(files, labels, known):
+        row: dict[str, Any] = {"recipe": label, "seed": artifact.about.get("seed") if artifact else None}
+        if artifact:
+            row |= {key: artifact.to_dict()[key] for key in ("skipped", "checks")}
+        row["made"] = {"file": "in memory" if isinstance(file, Artifact) else str(file)}
         rows.append(row | _tried(file))
     rows = measured(rows, [None if "error" in row else file for row, file in zip(rows, files)], threads=threads, runtime=runtime)
     for row, file in zip(rows, files):
@@ -67,10 +68,23 @@ def _tried(file: Any) -> dict[str, str]:
     return {}
 
 
-def _labels(files: list[Any]) -> list[str]:
-    """Recipe names and file stems; where two are the same, the folder too, and then a number."""
-    found = [file.name if isinstance(file, Artifact) else Path(file).stem for file in files]
+def _artifact(file: Any) -> Artifact | None:
+    """The artifact that `file` is or was saved with; None for any other file."""
+    if isinstance(file, Artifact):
+        return file
+    try:
+        return Artifact.load(file)
+    except (ArtifactError, RecipeError):
+        return None
+
+
+def _labels(files: list[Any], known: list[Artifact | None]) -> list[str]:
+    """The recipe's name where it is known and its only one, else the file's stem, with its folder or a number if that is taken."""
+    recipes = [artifact.name if artifact else "" for artifact in known]
+    stems = [recipe if isinstance(file, Artifact) else Path(file).stem for file, recipe in zip(files, recipes)]
+    found = [recipe if recipe and recipes.count(recipe) == 1 else stem for recipe, stem in zip(recipes, stems)]
+    twice = {name for name in found if found.count(name) > 1}
     for i, file in enumerate(files):
-        if found.count(found[i]) > 1 and not isinstance(file, Artifact):
-            found[i] = f"{Path(file).parent.name}/{Path(file).stem}"
+        if found[i] in twice and not isinstance(file, Artifact):
+            found[i] = f"{Path(file).parent.name}/{found[i]}"
     return [name if name not in found[:i] else f"{name} ({found[:i].count(name) + 1})" for i, name in enumerate(found)]

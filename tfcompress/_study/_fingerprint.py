@@ -13,9 +13,9 @@ import numpy as np
 
 
 def fingerprint(*things: Any) -> str:
-    """SHA-256 in hex of what `things` hold: numbers, arrays, values, trainers, functions with all that they close over.
+    """SHA-256 in hex of what `things` hold: numbers, arrays, values, trainers, functions with all that they use.
 
-    Keras objects count by their configuration. A tf.data set counts by its element shapes and length alone, because running
+    Keras objects count by their configuration and weights. A tf.data set counts by its element shapes and length alone, because running
     through it may shuffle: give arrays, or a new output folder, where its content changes.
     """
     digest = hashlib.sha256()
@@ -54,15 +54,24 @@ def _content(thing: Any) -> Any:
     if inspect.ismethod(thing):
         return [thing.__func__, thing.__self__]
     if inspect.isfunction(thing):
-        return [thing.__code__.co_code, _constants(thing.__code__), thing.__defaults__, [_held(cell) for cell in thing.__closure__ or ()]]
+        code, known = thing.__code__, thing.__globals__
+        used = [(name, known[name]) for name in code.co_names if name in known and not inspect.ismodule(known[name])]
+        return [code.co_code, _constants(code), thing.__defaults__, [_held(cell) for cell in thing.__closure__ or ()], used]
     if hasattr(thing, "element_spec"):
         return [repr(thing.element_spec), int(thing.cardinality())]
     if hasattr(thing, "get_config"):
-        return thing.get_config()
+        return [_nameless(thing.get_config()), thing.get_weights() if hasattr(thing, "get_weights") else None]
     if hasattr(thing, "__array__"):
         return np.asarray(thing)
     settings = _settings(thing)
     return sorted((vars(thing) if settings is None else settings).items()) if hasattr(thing, "__dict__") else type(thing).__module__
+
+
+def _nameless(config: Any) -> Any:
+    """A Keras configuration without names: Keras numbers them by what else was made in the process."""
+    if isinstance(config, Mapping):
+        return {key: _nameless(value) for key, value in config.items() if key != "name"}
+    return [_nameless(value) for value in config] if isinstance(config, (list, tuple)) else config
 
 
 def _constants(code: Any) -> list[Any]:

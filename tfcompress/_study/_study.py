@@ -11,7 +11,7 @@ from tfcompress._backend.progress import reporter
 from tfcompress._study._about import about
 from tfcompress._study._cell import Base, Bench
 from tfcompress._study._measure import check_evaluate, measured
-from tfcompress.core import Recipe, RecipeError, Target
+from tfcompress.core import DataError, Recipe, RecipeError, Target
 from tfcompress.report import Report
 
 
@@ -48,6 +48,8 @@ def study(
     if not names or len(set(names)) < len(names):
         raise RecipeError(f"A study needs recipes with names of their own, got: {', '.join(names) or 'none'}.")
     check_evaluate(evaluate)
+    if hasattr(samples, "__next__"):
+        raise DataError("samples: a generator can be read once, and every cell reads them; pass an array, or a function that returns it.")
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not numbers:
         raise RecipeError(f"seeds={seeds!r}: expected how many (1 or more) or a list of them.")
@@ -55,11 +57,10 @@ def study(
     rows: list[dict[str, Any]] = []
     files: list[Any] = []
     with reporter(progress, total=len(numbers) * len(wanted) + 1, title=title) as step:
-        for seed in numbers:
-            base = Base(model, seed, bench.out)
+        for base in [Base(model, seed, bench.out) for seed in numbers]:
             for recipe in wanted:
-                step(f"{recipe.name}, seed {seed}")
-                row, file = bench.run(recipe, seed, base)
+                step(f"{recipe.name}, seed {base.seed}")
+                row, file = bench.run(recipe, base)
                 rows.append(row)
                 files.append(file)
         step(f"latency of {sum(file is not None for file in files)} files" if profile else "report")

@@ -137,11 +137,17 @@ def _cell(line: Mapping[str, Any], column: str) -> str:
     if column not in line:
         return ""
     text = format_number(line[column], column)
-    return text + (f" ± {format_number(line[column + '_std'], column)}" if line.get(column + "_std") else "")
+    return text + (f" ± {format_number(line[column + '_std'], column, like=line[column])}" if line.get(column + "_std") else "")
 
 
-def format_number(value: float, column: str) -> str:
-    """`value` as people read that column: accuracies to four places, bytes and counts whole, milliseconds to three."""
+def format_number(value: float, column: str, *, like: float | None = None) -> str:
+    """`value` as people read that column: accuracies to four places, bytes and counts whole, milliseconds to three places or digits.
+
+    `like` is the number whose places it takes over: a mean's, for its deviation.
+    """
     if "bytes" in column or column in ("macs", "weights", "seeds"):
         return f"{value:,.0f}"
-    return f"{value:.3f}" if "_ms" in column else f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+    size = abs(value if like is None else like)
+    if "_ms" in column:
+        return f"{value:.{2 - math.floor(math.log10(size)) if 0 < size < 0.1 else 3}f}"
+    return f"{value:.4f}" if size < 1000 else f"{value:,.1f}"

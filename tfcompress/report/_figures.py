@@ -18,12 +18,13 @@ class Scale:
     """Maps data values to positions between `start` and `end`, linear or logarithmic, with round ticks that lie inside."""
 
     def __init__(self, values: Sequence[float], start: float, end: float, *, log: bool = False, zero: bool = False, ticks: int = 5):
-        low, high = (0.0 if zero else min(values)), max(values)
+        low, high = min(values), max(values)
         self.log = log and low > 0 and high / low >= LOG_FROM
         if self.log:
             self.low, self.high = low / 1.35, high * 1.35
             self.ticks = _log_ticks(self.low, self.high)
         else:
+            low = 0.0 if zero else low
             pad = (high - low) * 0.09 or abs(high) * 0.05 or 1.0
             self.low, self.high = (low if zero else low - pad), high + pad
             self.ticks = _round_ticks(self.low, self.high, ticks)
@@ -50,7 +51,7 @@ def scatter(report: Rows, x: str, y: str, say: Callable[[float, str], str], mark
     lines = [line for line in report.summary() if x in line and y in line]
     if len(lines) < 2:
         return None
-    along = Scale([line[x] for line in lines], LEFT, WIDTH - RIGHT, log=True)
+    along = Scale([line[x] for line in lines], LEFT, WIDTH - RIGHT, log=True, zero=report.lower_is_better(x))
     up = Scale([v for line in lines for v in _reach(line, y)], HEIGHT - BOTTOM, TOP)
     front = {row["recipe"] for row in report.pareto(x, y).rows}
     points: list[dict[str, Any]] = []
@@ -68,7 +69,7 @@ def scatter(report: Rows, x: str, y: str, say: Callable[[float, str], str], mark
         "log": along.log,
         "points": points,
         "front": _steps(on, not report.lower_is_better(x)),
-        "x_ticks": [(along(v), say(v, x)) for v in along.ticks],
+        "x_ticks": _words(along, say, x),
         "y_ticks": [(up(v), say(v, y)) for v in up.ticks],
     }
 
@@ -85,8 +86,13 @@ def thread_dots(latency: Mapping[str, Mapping[int, float]], say: Callable[[float
         {"recipe": name, "y": head + i * row + 27, "dots": [_thread_dot(along(v), n, v) for n, v in points.items()]}
         for i, (name, points) in enumerate(latency.items())
     ]
-    ticks = [(along(v), say(v, "latency_ms_p50")) for v in along.ticks]
+    ticks = _words(along, say, "latency_ms_p50")
     return {"rows": rows, "height": bottom + 42, "bottom": bottom, "threads": threads, "x_ticks": ticks}
+
+
+def _words(scale: Scale, say: Callable[[float, str], str], column: str) -> list[tuple[float, str, str]]:
+    """Ticks along x: where, what, and which end of the words is there, so that the last ones stay inside."""
+    return [(at, say(v, column), "end" if at > WIDTH - 30 else "middle") for v in scale.ticks for at in [scale(v)]]
 
 
 def _thread_dot(at: float, threads: int, value: float) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfcompress.report import _figures
@@ -80,7 +80,7 @@ def _table_line(report: Report, line: Mapping[str, Any], base: Any, columns: lis
         if column not in line:
             cells.append(None)
             continue
-        spread = f"± {say(line[column + '_std'], column)}" if line.get(column + "_std") else ""
+        spread = f"± {say(line[column + '_std'], column, line[column])}" if line.get(column + "_std") else ""
         note = against_base(report, line, base, column)
         interval = ""
         if column == report.metric and note and (difference := report.difference(name)):
@@ -103,18 +103,6 @@ def _detail(report: Report, recipe: str) -> dict[str, Any]:
     profile = report.profile(recipe)
     made = dict(shown.get("made") or {})
     facts = {key: profile[key] for key in PROFILE_FACTS if profile.get(key) not in (None, "")}
-    ops = sorted(profile.get("ops") or (), key=lambda op: -(op["time_us_p50"] or op["macs"] or 0))
-    timed = any(op["time_us_p50"] is not None for op in ops)
-    most = max((op["time_us_p50"] if timed else op["macs"]) or 0 for op in ops) if ops else 0
-    bars = [
-        {
-            "name": f"{op['index']} {op['kind']}",
-            "text": f"{value:,.1f} µs" if timed else f"{value:,} MACs",
-            "share": round(100 * value / most, 1) if most else 0,
-        }
-        for op in ops[:OPS_SHOWN]
-        for value in [(op["time_us_p50"] if timed else op["macs"]) or 0]
-    ]
     return {
         "recipe": recipe,
         "counts": " · ".join(_count(len(shown.get(key) or ()), word) for key, word in COUNTED if shown.get(key)),
@@ -123,10 +111,26 @@ def _detail(report: Report, recipe: str) -> dict[str, Any]:
         "facts": _facts({**made, **facts}),
         "checks": shown.get("checks") or [],
         "skipped": shown.get("skipped") or [],
-        "ops": bars,
-        "more_ops": len(ops) - len(bars),
+        **_ops(profile.get("ops") or ()),
         "notes": list(profile.get("notes") or ()),
     }
+
+
+def _ops(ops: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The operations that cost most: by time where it was measured (1 µs is the clock's step), else by multiply-accumulates."""
+    timed = any(op["time_us_p50"] for op in ops)
+    costs = [((op["time_us_p50"] if timed else op["macs"]) or 0, op) for op in ops]
+    costs = sorted(((cost, op) for cost, op in costs if cost > 0), key=lambda pair: -pair[0])
+    bars = [
+        {
+            "name": op["kind"] if op["index"] < 0 else f"{op['index']} {op['kind']}",
+            "text": f"{cost:,.1f} µs" if timed else f"{cost:,} MACs",
+            "share": round(100 * cost / costs[0][0], 1),
+        }
+        for cost, op in costs[:OPS_SHOWN]
+    ]
+    title = "Where the time goes" if timed else "Where the multiplications are"
+    return {"ops": bars, "more_ops": len(costs) - len(bars), "ops_title": title}
 
 
 def _count(number: int, word: str) -> str:

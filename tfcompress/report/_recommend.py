@@ -53,11 +53,11 @@ def recommend(report: Report, *, max_bytes: float | None, max_latency_ms: float 
     small = _least(chosen, SIZE, EQUAL_SIZE)
     fast = _least(small, LATENCY, EQUAL_LATENCY)
     best = min(fast, key=lambda line: _cost(report, line))
-    among = f"{why} of the {len(fitting)} files" + (f" with {said}" if asked else "")
-    if len(fitting) == 1:
-        among = "is the only file" + (f" with {said}" if asked else "")
-    elif len(small) > 1:
-        among += f", and the {'fastest' if len(fast) == 1 else 'most accurate of the fast ones'} of the {len(small)} that small"
+    among = f"{why} of the {len(fitting)} files" if len(fitting) > 1 else "is the only file"
+    among += f" with {said}" if asked else ""
+    if len(small) > 1:
+        others = f", with {len(small) - 1} other{'s' * (len(small) > 2)} as small but "
+        among += others + ("slower" if len(fast) == 1 else "no faster or more accurate")
     return Recommendation(best["recipe"], f"{best['recipe']} {among}: {_cost_told(report, best, base)}.")
 
 

@@ -26,11 +26,11 @@ def unit(column: str) -> str:
     return UNITS.get(column, "%" if is_share(column) else "")
 
 
-def say(value: float, column: str) -> str:
-    """`value` without its unit, exactly as far as it means something."""
+def say(value: float, column: str, like: float | None = None) -> str:
+    """`value` without its unit, as far as it means something; `like` as for `format_number`."""
     if is_share(column):
         return f"{100 * value:.2f}"
-    return f"{value / 2**20:.1f}" if column == MEMORY else format_number(value, column)
+    return f"{value / 2**20:.1f}" if column == MEMORY else format_number(value, column, like=like)
 
 
 def short(value: float, column: str) -> str:
@@ -54,7 +54,7 @@ def full(line: Mapping[str, Any], column: str) -> str:
     """Mean, ± std where there is one, and unit of one column of a summary line."""
     text = say(line[column], column)
     if line.get(column + "_std"):
-        text += f" ± {say(line[column + '_std'], column)}"
+        text += f" ± {say(line[column + '_std'], column, line[column])}"
     return f"{text} {unit(column)}".strip()
 
 

@@ -1,0 +1,334 @@
+"""study() and compare(): cells by content, resumed, failing alone; files measured together, one of them on a real run."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfcompress import _study, compare, profiling, study
+from tfcompress._study._fingerprint import fingerprint
+from tfcompress.core import Artifact, DataError, InterpreterError, Latency, ModelError, Profile, RecipeError
+from tfcompress.recipes import recipe
+from tfcompress.targets import DynamicRange, Float32
+
+X, Y = np.zeros((20, 4), "float32"), np.arange(20) % 2
+
+
+class Model:
+    """Stands for a trained model; `weight` is all there is to it."""
+
+    def __init__(self, weight=0.0):
+        self.weight = weight
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """The engine, the bridge and the meters replaced by stand-ins that count: what is tested is the study's own doing."""
+    import tfcompress._compress
+    from tfcompress._backend import keras
+
+    made = []
+
+    def flavour(model):
+        if not isinstance(model, Model):
+            raise ModelError("not a model")
+        return "keras"
+
+    def compress(model, wanted, *, seed, **rest):
+        made.append((wanted.name, seed))
+        if wanted.name == "float16":
+            raise ZeroDivisionError("the trainer divides by zero")
+        return Artifact(f"????TFL3{wanted.name}{model.weight}".encode() + bytes([seed]), wanted)
+
+    def evaluate(file, x, y, **rest):
+        data = file.data if isinstance(file, Artifact) else file.read_bytes()
+        share = 0.5 + data[-1] / 10
+        outputs = np.eye(2)[np.where(np.arange(len(y)) < share * len(y), y, 1 - y)]
+        return float(share), outputs
+
+    def profile_many(files, *, threads, names, **rest):
+        clock = Latency(1, 9, 3, 0.5, 0.6, 0.7, 0.5, 0.01, 0.4, 0.9, 0.0, 0.0)
+        return [
+            Profile(name, 1, 1, "", "stub", latency=tuple(replace(clock, threads=n, latency_ms_p50=0.5 / n) for n in threads))
+            for name in names
+        ]
+
+    monkeypatch.setattr(keras, "flavour", flavour)
+    monkeypatch.setattr(keras, "fingerprint", lambda model: fingerprint(model.weight))
+    monkeypatch.setattr(keras, "set_seed", lambda seed: None)
+    monkeypatch.setattr(keras, "save_model", lambda model, path: path.write_text(str(model.weight)))
+    monkeypatch.setattr(keras, "load_model", lambda path: Model(float(path.read_text())))
+    monkeypatch.setattr(tfcompress._compress, "compress", compress)
+    monkeypatch.setattr(profiling, "evaluate", evaluate)
+    monkeypatch.setattr(profiling, "profile_many", profile_many)
+    return made
+
+
+def run(out=None, model=None, recipes=("float32", "int8"), **more):
+    options: dict[str, Any] = {"samples": X, "evaluate": (X, Y), "seeds": 2, "progress": False, **more}
+    return study(model or Model(), list(recipes), out=out, **options)
+
+
+def test_rows_are_recipes_by_seeds_with_everything_measured(engine):
+    report = run(threads=(1, 2))
+    assert engine == [("float32", 0), ("int8", 0), ("float32", 1), ("int8", 1)]
+    assert [(row["recipe"], row["seed"]) for row in report.rows] == engine
+    int8 = report.line("int8")
+    assert int8["accuracy"] == pytest.approx(0.55) and int8["seeds"] == 2
+    assert (int8["latency_ms_p50"], int8["latency_ms_p50_threads2"]) == (0.5, 0.25)
+    assert report.rows[3]["correct"] == "1" * 12 + "0" * 8
+    assert report.base == "float32" and report.about["test_examples"] == 20
+    assert report.rows[1]["made"]["call"] == "tfc.compress(model, 'int8', samples=samples, seed=0)"
+
+
+def test_a_finished_cell_is_never_run_again(engine, tmp_path):
+    first = run(tmp_path)
+    assert len(engine) == 4
+    second = run(tmp_path)
+    assert len(engine) == 4
+    assert second.to_csv() == first.to_csv()
+    run(tmp_path, recipes=("int8", "dynamic"), seeds=[1, 2])
+    assert engine[4:] == [("dynamic", 1), ("int8", 2), ("dynamic", 2)]
+
+
+@pytest.mark.parametrize("change", ["model", "samples", "test", "fit", "strict", "options"])
+def test_a_cell_runs_again_when_what_it_depends_on_changes(engine, tmp_path, change):
+    run(tmp_path, seeds=1, recipes=("int8",))
+    run(
+        tmp_path,
+        seeds=1,
+        model=Model(1.0) if change == "model" else None,
+        recipes=[replace(recipe("int8"), target=DynamicRange(), name="int8") if change == "options" else "int8"],
+        samples=X + 1 if change == "samples" else X,
+        evaluate=(X, 1 - Y) if change == "test" else (X, Y),
+        fit=(lambda model, callbacks: None) if change == "fit" else None,
+        strict=change == "strict",
+    )
+    assert len(engine) == 2
+
+
+@pytest.mark.parametrize("damage", ["no row", "half a row", "no file", "other file"])
+def test_a_cell_that_was_cut_short_runs_again(engine, tmp_path, damage):
+    run(tmp_path, seeds=1, recipes=("int8",))
+    (row,), (file,) = tmp_path.glob("*.row.json"), tmp_path.glob("*.tflite")
+    if damage == "half a row":
+        row.write_text(row.read_text()[:40])
+    elif damage == "other file":
+        file.write_bytes(file.read_bytes()[:-1])
+    else:
+        (row if damage == "no row" else file).unlink()
+    run(tmp_path, seeds=1, recipes=("int8",))
+    assert len(engine) == 2
+    run(tmp_path, seeds=1, recipes=("int8",))
+    assert len(engine) == 2
+
+
+def test_a_failing_cell_is_a_row_with_its_error_and_is_tried_again(engine, tmp_path):
+    for _ in range(2):
+        report = run(tmp_path, recipes=("float32", "float16", "int8"), seeds=1)
+        assert [row.get("error") for row in report.rows] == [None, "ZeroDivisionError: the trainer divides by zero", None]
+        assert "failed: ZeroDivisionError" in report.to_markdown()
+    assert [name for name, _ in engine] == ["float32", "float16", "int8", "float16"]
+
+
+def test_a_stopped_study_goes_on_where_it_was(engine, tmp_path):
+    def stop(what, done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, progress=stop)
+    assert len(engine) == 2
+    whole = run(tmp_path)
+    assert engine == [("float32", 0), ("int8", 0), ("float32", 1), ("int8", 1)]
+    assert whole.to_csv() == run().to_csv()
+    assert not [file for file in tmp_path.iterdir() if file.name.startswith(".tfc-")]
+
+
+def test_a_full_disk_costs_the_cell_alone_and_leaves_nothing_half_written(engine, tmp_path, monkeypatch):
+    save = Artifact.save
+
+    def full(self, path, **more):
+        if self.name == "float32":
+            raise OSError(28, "No space left on device")
+        return save(self, path, **more)
+
+    monkeypatch.setattr(Artifact, "save", full)
+    report = run(tmp_path, seeds=1)
+    assert "No space left" in report.rows[0]["error"] and "error" not in report.rows[1]
+    assert {file.name.split("-")[0] for file in tmp_path.iterdir()} == {"int8"}
+
+
+def test_a_builder_is_called_once_a_seed_and_not_at_all_when_all_is_there(engine, tmp_path):
+    built = []
+
+    def build(seed):
+        built.append(seed)
+        return Model(float(seed))
+
+    report = run(tmp_path, model=build)
+    assert built == [0, 1] and b"int81.0" in next(tmp_path.glob("int8-seed1*.tflite")).read_bytes()
+    built.clear()  # a list that a function holds is part of what it depends on
+    assert run(tmp_path, model=build).to_csv() == report.to_csv()
+    assert built == []
+
+
+def test_a_builder_whose_base_is_kept_is_not_called_for_a_new_recipe(engine, tmp_path):
+    run(tmp_path, model=_build)
+    kept = sorted(file.read_text() for file in tmp_path.glob("base-seed*.keras"))
+    assert kept == ["0.0", "2.0"]
+    for file in tmp_path.glob("base-seed1*.keras"):
+        file.write_text("7.0")
+    run(tmp_path, model=_build, recipes=("dynamic",))
+    assert b"dynamic7.0" in next(tmp_path.glob("dynamic-seed1*.tflite")).read_bytes()
+
+
+def _build(seed):
+    return Model(2.0 * seed)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"recipes": ["int8", "intt8"]}, RecipeError, "intt8"),
+        ({"recipes": ["int8", "int8"]}, RecipeError, "names of their own"),
+        ({"recipes": []}, RecipeError, "none"),
+        ({"seeds": []}, RecipeError, "seeds"),
+        ({"seeds": 0}, RecipeError, "seeds"),
+        ({"evaluate": (X, Y[:3])}, DataError, "20 examples and 3 labels"),
+        ({"evaluate": (X[:0], Y[:0])}, DataError, "at least one"),
+        ({"evaluate": X}, DataError, r"expected \(x_test, y_test\)"),
+        ({"samples": (row for row in X)}, DataError, "read once"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_runs(engine, change, error, says):
+    with pytest.raises(error, match=says):
+        run(**change)
+    assert engine == []
+
+
+def test_what_is_no_model_is_refused(engine):
+    with pytest.raises(ModelError, match="not a model"):
+        run(model="net.keras")
+
+
+@dataclass(frozen=True, eq=False)
+class Trainer:
+    x: np.ndarray
+    epochs: int = 1
+
+
+FINGERPRINTS = """
+import sys, numpy as np
+from dataclasses import dataclass
+sys.path.insert(0, sys.argv[1])
+from test_study import Trainer, X, _build
+from tfcompress._study._fingerprint import fingerprint
+from tfcompress.recipes import recipe
+print(fingerprint(Trainer(X), {"b": {1, "x"}, "a": None}, recipe("prune80-int8"), _build, lambda m: X.sum() + m))
+"""
+
+
+def test_fingerprints_are_the_same_in_every_process(request):
+    command = [sys.executable, "-c", FINGERPRINTS, str(request.path.parent)]
+    said = {subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    assert len(said) == 1 and len(said.pop().strip()) == 64
+
+
+def test_fingerprints_see_every_change():
+    def held(value):
+        return lambda model: value
+
+    loop: list = [1]
+    loop.append(loop)
+    kinds = [
+        None, 1, 1.0, "1", True, X, X.astype("float64"), X[:19], X + 1, [1, 2], [2, 1], [[1], 2], {1, 2}, {"a": 1}, {"a": 2},
+        Trainer(X), Trainer(X + 1), Trainer(X, 2), held(1), held(2), held(X), held, recipe("int8"), recipe("int16x8"), Trainer, loop,
+    ]  # fmt: skip
+    assert len({fingerprint(kind) for kind in kinds}) == len(kinds)
+    assert fingerprint(replace(recipe("int8"), name="mine")) == fingerprint(recipe("int8"))
+    assert fingerprint(held(1)) == fingerprint(held(1))
+
+
+@pytest.fixture(scope="module")
+def digits_study(tmp_path_factory, digits, small_cnn):
+    """A real model, trained on real digits, studied for real."""
+    from tfcompress.training import Fit
+
+    x, y, x_test, y_test = digits
+    model = small_cnn("keras")
+    model.fit(x, y, epochs=4, verbose=0)
+    out = tmp_path_factory.mktemp("study")
+    options = {"fit": Fit(x[:400], y[:400], epochs=1), "samples": x[:100], "evaluate": (x_test, y_test), "out": out, "progress": False}
+    return model, options, study(model, [Float32(), "int8", "cluster16-int8"], **options)
+
+
+def test_real_study(digits_study, digits, tmp_path):
+    model, _, report = digits_study
+    assert not any("error" in row for row in report.rows), report.to_markdown()
+    float32, int8 = report.line("float32"), report.line("int8")
+    keras_says = float(np.mean(model.predict(digits[2], verbose=0).argmax(1) == digits[3]))
+    assert float32["accuracy"] == pytest.approx(keras_says, abs=1e-6) and keras_says > 0.85
+    assert int8["size_bytes"] < 0.5 * float32["size_bytes"] and int8["accuracy"] > keras_says - 0.02
+    assert all(line["latency_ms_p50"] > 0 for line in report.summary())
+    assert set(report.difference("int8").__dict__) >= {"mean", "low", "high"}
+    page = report.to_html(tmp_path / "report.html").read_text()
+    assert "Recommended" in page and "relative error of the file" in page
+
+
+def test_real_study_resumes_to_the_same_report_and_its_files_compare(digits_study, monkeypatch):
+    import tfcompress._compress
+
+    model, options, report = digits_study
+    monkeypatch.setattr(tfcompress._compress, "compress", None)  # calling it would be an error
+    again = study(model, ["float32", "int8", "cluster16-int8"], profile=False, **options)
+    stable = ["accuracy", "size_bytes", "gzip_bytes"]
+    assert again.to_markdown(stable) == report.to_markdown(stable)
+    files = [options["out"] / row["made"]["file"] for row in report.rows]
+    broken = options["out"] / "broken.tflite"
+    broken.write_bytes(files[0].read_bytes()[:2000])
+    side = compare([*files, broken, options["out"] / "missing.tflite"], evaluate=options["evaluate"], base="int8")
+    assert side.recipes() == ["float32", "int8", "cluster16-int8", "broken", "missing"]
+    assert side.to_markdown(stable).splitlines()[2:5] == report.to_markdown(stable).splitlines()[2:]
+    assert [row["error"].split(":")[0] for row in side.rows if "error" in row] == ["InterpreterError"] * 2
+    assert side.base == "int8" and side.line("float32")["latency_ms_p50"] > 0
+
+
+def test_compare_refuses_names_that_do_not_fit(tmp_path):
+    file = tmp_path / "a.tflite"
+    file.write_bytes(b"????TFL3")
+    for files, more, says in (
+        ([], {}, "0 files"),
+        ([file], {"names": ["x", "y"]}, "one name of its own"),
+        ([file, file], {"names": ["x", "x"]}, "one name of its own"),
+        ([file], {"base": "b"}, "none of the files"),
+    ):
+        with pytest.raises(RecipeError, match=says):
+            compare(files, **more)
+
+
+def test_compare_names_files_by_what_tells_them_apart(engine, tmp_path):
+    files = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        files.append(tmp_path / folder / "net.tflite")
+        files[-1].write_bytes(b"????TFL3")
+    artifact = Artifact(b"????TFL3\1", recipe("int8"), about={"seed": 3})
+    report = compare([*files, artifact, artifact])
+    assert report.recipes() == ["one/net", "two/net", "int8", "int8 (2)"]
+    assert [row["seed"] for row in report.rows] == [None, None, 3, 3]
+    assert report.columns()[0] == "size_bytes"
+
+
+def test_evaluation_that_fails_is_that_rows_error(engine, tmp_path, monkeypatch):
+    def fails(file, x, y, **rest):
+        raise InterpreterError("crashed with signal 6")
+
+    monkeypatch.setattr(profiling, "evaluate", fails)
+    report = compare([Artifact(b"????TFL3\1", recipe("int8"))], evaluate=(X, Y))
+    assert report.rows[0]["error"] == "InterpreterError: crashed with signal 6"
+    assert json.dumps(list(report.rows)) and _study.__all__ == ["compare", "study"]
