@@ -159,7 +159,14 @@ def transformer(k):
 def time_distributed_model(k):
     layers = k.layers
     inner = k.Sequential(
-        [layers.Input((5, 5, 1)), layers.Conv2D(3, 3), layers.BatchNormalization(), layers.Conv2D(2, 1), layers.BatchNormalization(), layers.Flatten()]
+        [
+            layers.Input((5, 5, 1)),
+            layers.Conv2D(3, 3),
+            layers.BatchNormalization(),
+            layers.Conv2D(2, 1),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+        ]
     )
     return k.Sequential([layers.Input((4, 5, 5, 1)), layers.TimeDistributed(inner), layers.GlobalAveragePooling1D()], name="frames")
 

@@ -3,11 +3,37 @@
 This file imports both Kerases: import it inside functions only.
 """
 
+import functools
+
 import keras
 import tensorflow as tf
 import tf_keras
 
 _registered = tf_keras.utils.register_keras_serializable("tfcompress")
+
+
+def as_in_keras3(function):
+    """A user's loss or metric function (y_true, y_pred), called with the targets as Keras 3 would give them.
+
+    tf_keras makes targets [n] into [n, 1] and keeps integers; Keras 3 leaves the shape and casts to the outputs' dtype.
+    """
+
+    @functools.wraps(function)
+    def call(y_true, y_pred):
+        y_pred = tf.convert_to_tensor(y_pred)
+        y_true = tf.convert_to_tensor(y_true)
+        if y_true.dtype != tf.string:
+            y_true = tf.cast(y_true, y_pred.dtype)
+        if y_true.shape.rank == y_pred.shape.rank == 2 and y_true.shape[-1] == 1 and y_pred.shape[-1] != 1:
+            try:
+                value = function(tf.squeeze(y_true, -1), y_pred)
+                if value.shape.rank in (0, 1):
+                    return value
+            except (ValueError, TypeError, IndexError, tf.errors.InvalidArgumentError):
+                pass  # written for targets [n, 1]
+        return function(y_true, y_pred)
+
+    return call
 
 
 @_registered
@@ -19,7 +45,7 @@ class Loss(tf_keras.losses.Loss):
         self.loss = keras.saving.deserialize_keras_object(loss) if isinstance(loss, dict) else loss
 
     def call(self, y_true, y_pred):
-        return self.loss.call(tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred))
+        return as_in_keras3(self.loss.call)(y_true, y_pred)
 
     def get_config(self):
         return {**super().get_config(), "loss": keras.saving.serialize_keras_object(self.loss)}

@@ -70,4 +70,3 @@ def transfer(source, targets):
         if hasattr(target, "inner"):
             build_like(source, target.inner)
     set_state(targets, get_state([source]))
-

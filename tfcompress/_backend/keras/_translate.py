@@ -2,7 +2,7 @@
 
 import inspect
 
-from tfcompress._backend.keras._flavour import flavour, from_keras, package_of
+from tfcompress._backend.keras._flavour import from_keras
 
 
 class Untranslatable(Exception):
@@ -112,9 +112,9 @@ _REDUCTIONS = {"sum_over_batch_size": "sum_over_batch_size", "sum": "sum", "none
 
 
 def _tf_function(function, module):
-    """A Keras 3 function by its name in tf_keras; a user's function as it is: keras.ops run on TensorFlow tensors."""
+    """A Keras 3 function by its name in tf_keras; a user's function itself: keras.ops run on TensorFlow tensors."""
     name = getattr(function, "__name__", "")
-    return getattr(module, name) if from_keras(function) and hasattr(module, name) else function
+    return getattr(module, name) if from_keras(function) and hasattr(module, name) else _carried().as_in_keras3(function)
 
 
 # ---- metrics ---------------------------------------------------------------------------------------------------------
