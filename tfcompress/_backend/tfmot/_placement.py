@@ -1,0 +1,178 @@
+"""Where in a flat tf_keras model 8-bit quantization can stand, and why not elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfcompress._backend.tfmot._load import load
+
+_INSIDE = {"linear", "relu", "swish", "gelu", "softmax", "sigmoid", "tanh"}  # activations a weighted layer may carry
+ALONE = _INSIDE | {"relu6"}
+_FUSED_BELOW_BN = ("Conv2D", "DepthwiseConv2D", "Dense")
+_OUTPUT_ONLY = ("Multiply", "Subtract", "PReLU")  # one int8 operation, whose output needs a range
+_RANGE_KEPT = ("Maximum", "MaxPooling1D", "Minimum", "UpSampling1D", "RepeatVector")  # values only move: the input's range holds
+_IDLE = ("AlphaDropout", "GaussianDropout", "GaussianNoise", "InputLayer")  # nothing at inference
+_AFFINE = ("BatchNormalization", "Rescaling", "Normalization")
+
+
+@dataclass
+class Placement:
+    """What becomes of every layer, by name.
+
+    default: TFMOT's 8-bit config; output: its output alone is quantized; range_kept: it keeps the range of its input; affine:
+    it becomes a 1×1 depthwise convolution; left: float32, and why; boundary: left, with its output quantized for the next.
+    """
+
+    default: set[str] = field(default_factory=set)
+    output: set[str] = field(default_factory=set)
+    range_kept: set[str] = field(default_factory=set)
+    affine: set[str] = field(default_factory=set)
+    boundary: set[str] = field(default_factory=set)
+    left: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def annotated(self) -> set[str]:
+        return self.default | self.output | self.range_kept | self.affine
+
+
+class Wiring:
+    """Who feeds whom in a Functional tf_keras model: `parents`, `children` by layer name, and calls per layer."""
+
+    def __init__(self, model: Any):
+        self.layers = {layer.name: layer for layer in model.layers}
+        self.parents: dict[str, list[str]] = {name: [] for name in self.layers}
+        self.children: dict[str, list[str]] = {name: [] for name in self.layers}
+        self.calls: dict[str, int] = dict.fromkeys(self.layers, 0)
+        for nodes in model._nodes_by_depth.values():
+            for node in nodes:
+                name = node.layer.name
+                self.calls[name] += 1
+                for tensor in node.keras_inputs:
+                    parent = tensor._keras_history.layer.name
+                    self.parents[name].append(parent)
+                    self.children[parent].append(name)
+        self.outputs = {tensor._keras_history.layer.name for tensor in model.outputs}
+
+    def only_child(self, name: str) -> str | None:
+        """The one layer that alone reads `name`, which is not an output of the model; else None."""
+        children = self.children[name]
+        return children[0] if len(children) == 1 and name not in self.outputs and self.calls[name] == 1 else None
+
+
+def place(model: Any, chosen: set[str]) -> Placement:
+    """Decide for every layer of the flat `model`; layers that are not `chosen` are neither quantized nor listed as left.
+
+    A BatchNormalization, and an activation, directly behind a chosen layer with weights goes with it.
+    """
+    wiring, placement = Wiring(model), Placement()
+    for name, layer in wiring.layers.items():
+        kind = type(layer).__name__
+        if kind in _IDLE or not (name in chosen or _follows(wiring, name, chosen)):
+            continue
+        group, reason = _decide(wiring, name, layer, kind, chosen)
+        if group is None:
+            placement.left[name] = reason
+        else:
+            getattr(placement, group).add(name)
+    for name in placement.annotated:
+        placement.boundary.update(_feeding(wiring, name, placement.annotated))
+    return placement
+
+
+def _feeding(wiring: Wiring, name: str, quantized: set[str]) -> Iterator[str]:
+    """The layers in float32 that feed `name` and whose output can be quantized: one float tensor, no mask."""
+    for parent in wiring.parents[name]:
+        layer = wiring.layers[parent]
+        if parent in quantized or type(layer).__name__ == "InputLayer":
+            continue
+        if type(layer).__name__ in _IDLE:
+            yield from _feeding(wiring, parent, quantized)
+        elif all(_plain_call(node) for node in layer._inbound_nodes):
+            yield parent
+
+
+def _plain_call(node: Any) -> bool:
+    """Whether a layer was called with nothing but one tensor, or one list, and gave one float tensor: TFMOT's wrapper takes no more."""
+    output = node.outputs
+    single = hasattr(output, "dtype") and output.dtype.is_floating
+    masks = any(getattr(tensor, "_keras_mask", None) is not None for tensor in node.keras_inputs)
+    return single and not masks and len(node.call_args) == 1 and not any(hasattr(value, "dtype") for value in node.call_kwargs.values())
+
+
+def _follows(wiring: Wiring, name: str, chosen: set[str]) -> bool:
+    """Whether `name` is a BatchNormalization or activation fed by chosen weights through nothing but such layers."""
+    while type(wiring.layers[name]).__name__ in ("BatchNormalization", "Activation", "ReLU"):
+        parents = wiring.parents[name]
+        if len(parents) != 1 or wiring.only_child(parents[0]) != name:
+            return False
+        name = parents[0]
+        if type(wiring.layers[name]).__name__ in (*_FUSED_BELOW_BN, "Conv2DTranspose"):
+            return name in chosen
+    return False
+
+
+def _decide(wiring: Wiring, name: str, layer: Any, kind: str, chosen: set[str]) -> tuple[str | None, str]:
+    if not _stock(layer):
+        return None, "TFMOT quantizes Keras's own layer classes only"
+    if layer.dtype_policy.compute_dtype != "float32":
+        return None, f"computes in {layer.dtype_policy.compute_dtype}; TFMOT trains 8 bit on float32 layers"
+    if kind == "BatchNormalization" and _fused(wiring, name, chosen):
+        return "default", ""
+    if kind in _AFFINE:
+        return _decide_affine(layer, kind)
+    if kind == "Activation":
+        activation = activation_name(layer)
+        if activation in ALONE:
+            return "default", ""
+        return ("output", "") if activation in ("hard_swish", "leaky_relu") else (None, f"TFMOT has no 8-bit form of activation {activation!r}")
+    if kind in _OUTPUT_ONLY:
+        return ("output", "") if wiring.calls[name] == 1 else (None, "called more than once, with one range for all outputs")
+    if kind in _RANGE_KEPT:
+        return "range_kept", ""
+    if not _registry().supports(layer):
+        return None, f"TFMOT has no 8-bit form of {kind}"
+    if activation_name(layer) not in _INSIDE:
+        return None, f"TFMOT has no 8-bit form of its activation {activation_name(layer)!r}; use a separate Activation layer"
+    return "default", ""
+
+
+def _decide_affine(layer: Any, kind: str) -> tuple[str | None, str]:
+    """A lone per-channel x·a + b is one 1×1 depthwise convolution on images [batch, height, width, channels]."""
+    tensors = [tensor for node in layer._inbound_nodes for tensor in node.keras_inputs]
+    if not all(tensor.shape.rank == 4 and tensor.shape[-1] and tensor.dtype.is_floating for tensor in tensors):
+        what = "follows no Conv2D, DepthwiseConv2D or Dense" if kind == "BatchNormalization" else "scales"
+        return None, f"{what} and its input is no float image [batch, height, width, channels]: computed in float32"
+    axis = getattr(layer, "axis", -1)
+    axes = [axis] if isinstance(axis, int) else list(axis or [])
+    if axes not in ([-1], [3]) and not (kind == "Normalization" and axes == []):
+        return None, f"works along axis {axis}, not along channels: computed in float32"
+    return "affine", ""
+
+
+def _fused(wiring: Wiring, name: str, chosen: set[str]) -> bool:
+    """TFMOT's own pattern: a BatchNormalization that alone reads a quantized layer with weights and no activation."""
+    if len(wiring.parents[name]) != 1 or wiring.calls[name] != 1:
+        return False
+    parent = wiring.parents[name][0]
+    below = wiring.layers[parent]
+    fits = type(below).__name__ in _FUSED_BELOW_BN and activation_name(below) == "linear"
+    return fits and parent in chosen and wiring.only_child(parent) == name
+
+
+def activation_name(layer: Any) -> str:
+    """Name of the function in a layer's `activation`; "linear" for a layer without one."""
+    function = getattr(layer, "activation", None)
+    return "linear" if function is None else getattr(function, "__name__", type(function).__name__)
+
+
+def _stock(layer: Any) -> bool:
+    return type(layer).__module__.partition(".")[0] == "tf_keras"
+
+
+def _registry() -> Any:
+    load()
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry as registry
+
+    return registry.Default8BitQuantizeRegistry()

@@ -1,0 +1,143 @@
+"""Quantization-aware training: the network learns to live with 8 bits, and may keep its zeros and clusters meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tfcompress._backend import keras as _keras
+from tfcompress._backend import tfmot as _tfmot
+from tfcompress._backend.select import check_selector, select
+from tfcompress.core import Check, InvariantError, ModelError, RecipeError, Skipped, Stage, Technique, Training
+
+Selector = str | Sequence[str] | Callable[[Any], bool]
+_LABELS = {None: "qat", "sparsity": "pqat", "clusters": "cqat", "both": "pcqat"}
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizeAware(Technique):
+    """Train with the rounding of int8 in the forward pass (Jacob et al., arXiv 1712.05877), by TFMOT's default 8-bit scheme.
+
+    `preserve` keeps what came before: "sparsity" (zeros; PQAT), "clusters" (equal weights stay equal, so that a kernel has
+    no more different values than before; CQAT) or "both" (PCQAT); a zero stays zero in all three.
+    `scheme="tfmot"` uses TFMOT's own collaborative schemes for that instead, for comparison: they take tens of times longer,
+    and re-assign weights while training, so that the number of values per channel may grow and is not promised.
+    What TFMOT has no 8-bit form of stays float32 and is listed by `skips`; lone BatchNormalization, Rescaling and
+    Normalization of images become equal 1×1 depthwise convolutions (BatchNormalization with its statistics frozen).
+    `only` and `skip` select layers: a regular expression for the whole name, a list of names, or a function of the layer;
+    a BatchNormalization or activation directly behind a layer goes with it.
+
+    Raises RecipeError for values out of range and, in `apply`, for a layer name the model does not have.
+    """
+
+    stage: ClassVar[Stage] = Stage.NUMERICS
+    training: ClassVar[Training] = Training.REQUIRED
+
+    bits: int = 8
+    preserve: str | None = None
+    scheme: str = "tfcompress"
+    only: Selector | None = None
+    skip: Selector | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.bits != 8:
+            raise RecipeError(f"QuantizeAware trains for 8 bits, got bits={self.bits!r}. MixedPrecision is the technique for fewer bits.")
+        if self.preserve not in _LABELS:
+            raise RecipeError(f"preserve must be None, 'sparsity', 'clusters' or 'both', got {self.preserve!r}.")
+        if self.scheme not in ("tfcompress", "tfmot"):
+            raise RecipeError(f"scheme must be 'tfcompress' or 'tfmot', got {self.scheme!r}.")
+        check_selector(self.only, "only")
+        check_selector(self.skip, "skip")
+
+    @property
+    def label(self) -> str:
+        """`qat`, `pqat`, `cqat` or `pcqat` by what is preserved."""
+        return _LABELS[self.preserve] + ("tfmot" if self.scheme == "tfmot" else "")
+
+    def apply(self, model: Any) -> Any:
+        """A flat tf_keras model with TFMOT's quantization wrappers (layers named `quant_…`), compiled as `model` is.
+
+        Raises ModelError when nothing in `model` can be quantized, with every reason.
+        """
+        flat = _keras.to_tf_keras(model, flatten=True, split=True)
+        placement = self._place(flat)
+        if not placement.annotated:
+            raise ModelError(f"{self.label} finds no layer to quantize. " + " ".join(map(str, self._skipped(model, placement))))
+        wrapped = _tfmot.quantize(
+            flat,
+            placement,
+            clusters=self.preserve in ("clusters", "both"),
+            zeros=self.preserve in ("sparsity", "both"),
+            tfmot_scheme=self.scheme == "tfmot",
+        )
+        _tfmot.note(wrapped, "quantized", placement.default)
+        _keras.carry_compile(model, wrapped)
+        return wrapped
+
+    def strip(self, model: Any) -> Any:
+        """The trained model without the helper variables of `preserve`; TFMOT's wrappers stay, the converter needs their ranges."""
+        own = self.scheme == "tfmot" and self.preserve in ("clusters", "both")
+        if self.preserve is None or (self.scheme == "tfmot" and not own):
+            return model
+        plain = _tfmot.strip_keeping(model, tfmot_scheme=own)
+        _tfmot.note(plain, "quantized", _tfmot.noted(model, "quantized"))
+        if plain is not model:
+            _keras.carry_compile(model, plain)
+        return plain
+
+    def skips(self, model: Any) -> tuple[Skipped, ...]:
+        """Layers with weights or arithmetic that stay float32 although selected, each with the reason."""
+        known = _tfmot.noted(model, ("skips", self))
+        if known is None:
+            flat = _keras.to_tf_keras(model, flatten=True, split=True)
+            known = self._skipped(model, self._place(flat))
+            _tfmot.note(model, ("skips", self), known)
+        return known
+
+    def check(self, before: Any, after: Any) -> tuple[Check, ...]:
+        """That every layer with weights is still quantized and, per kernel, how many values it has, or zeros it lost.
+
+        Measured after fake quantization, as the file will hold them. Raises InvariantError, naming the layer.
+        """
+        kernels = _tfmot.quantized_kernels(after)
+        names = {layer.layer.name for layer in _tfmot.wrapped_quantized(after)}
+        promised = _tfmot.noted(after, "quantized") or set()
+        lost = sorted(promised - names)
+        if lost or not names:
+            raise InvariantError(f"{self.label}: {', '.join(lost) or 'no layer'} is no longer quantized. Train and keep the wrapped model.")
+        checks = [Check(self.label, "quantized layers", len(names), len(promised))]
+        if self.preserve is None:
+            return tuple(checks)
+        for name, source in _tfmot.kernels_by_name(before).items():
+            if name in kernels:
+                checks += self._check_kernel(name, source, kernels[name][0])
+        return tuple(checks)
+
+    def _check_kernel(self, name: str, source: np.ndarray, kernel: np.ndarray) -> list[Check]:
+        checks = []
+        promised = self.preserve in ("clusters", "both") and self.scheme == "tfcompress"
+        found = _tfmot.assignment(source) if promised else None
+        if found:
+            parts = [np.moveaxis(array, -1, 0) if found[1] else array[None] for array in (source, kernel)]
+            had, has = (max(len(np.unique(part)) for part in array) for array in parts)
+            if has > had:
+                raise InvariantError(f"{self.label}: {name!r} had {had} different values and has {has}.")
+            checks.append(Check(self.label, "different values", has, had, name))
+        if self.preserve in ("sparsity", "both"):
+            lost = int(np.count_nonzero(kernel[source == 0]))
+            if lost:
+                raise InvariantError(f"{self.label}: {lost} zeros of {name!r} are no longer zero.")
+            checks.append(Check(self.label, "zeros lost", lost, 0, name))
+        return checks
+
+    def _place(self, flat: Any) -> _tfmot.Placement:
+        return _tfmot.place(flat, select(flat.layers, self.only, self.skip))
+
+    def _skipped(self, model: Any, placement: _tfmot.Placement) -> tuple[Skipped, ...]:
+        mine = _tfmot.users_layers(model)
+        named = [(mine.get(name), name, why) for name, why in placement.left.items()]
+        return tuple(Skipped(getattr(layer, "name", name), type(layer).__name__, self.label, why) for layer, name, why in named)
