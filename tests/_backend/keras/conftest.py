@@ -158,16 +158,9 @@ def transformer(k):
 
 def time_distributed_model(k):
     layers = k.layers
-    inner = k.Sequential(
-        [
-            layers.Input((5, 5, 1)),
-            layers.Conv2D(3, 3),
-            layers.BatchNormalization(),
-            layers.Conv2D(2, 1),
-            layers.BatchNormalization(),
-            layers.Flatten(),
-        ]
-    )
+    image = layers.Input((5, 5, 1))
+    norms = layers.BatchNormalization(), layers.BatchNormalization()  # weights of two, in an order the Kerases do not share
+    inner = k.Sequential([image, layers.Conv2D(3, 3), norms[0], layers.Conv2D(2, 1), norms[1], layers.Flatten()])
     return k.Sequential([layers.Input((4, 5, 5, 1)), layers.TimeDistributed(inner), layers.GlobalAveragePooling1D()], name="frames")
 
 

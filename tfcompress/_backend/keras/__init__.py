@@ -1,6 +1,6 @@
 """The door to both Kerases: models carried from Keras 3 to tf_keras and back, proven equal; compile state, inputs, files."""
 
-from tfcompress._backend.keras._bridge import to_tf_keras
+from tfcompress._backend.keras._bridge import target_names, to_tf_keras
 from tfcompress._backend.keras._clone import clone, restore
 from tfcompress._backend.keras._compile import carry_compile, compile_problem
 from tfcompress._backend.keras._files import fingerprint, load_model, save_model
@@ -23,5 +23,6 @@ __all__ = [
     "restore",
     "save_model",
     "set_seed",
+    "target_names",
     "to_tf_keras",
 ]
