@@ -298,6 +298,27 @@ def test_real_study_resumes_to_the_same_report_and_its_files_compare(digits_stud
     assert side.base == "int8" and side.line("float32")["latency_ms_p50"] > 0
 
 
+WITHOUT_TENSORFLOW = """
+import sys
+for name in ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "scipy", "sklearn", "matplotlib", "jinja2"):
+    sys.modules[name] = None
+import numpy as np, tfcompress
+data = np.load(sys.argv[2])
+print(tfcompress.compare([sys.argv[1]], evaluate=(data["x"], data["y"])).to_markdown(["accuracy", "size_bytes"]))
+"""
+
+
+def test_compare_needs_no_tensorflow(digits_study, digits, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    np.savez(tmp_path / "test.npz", x=digits[2], y=digits[3])
+    _, options, report = digits_study
+    file = options["out"] / report.rows[1]["made"]["file"]
+    command = [sys.executable, "-c", WITHOUT_TENSORFLOW, str(file), str(tmp_path / "test.npz")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[2] == report.to_markdown(["accuracy", "size_bytes"]).splitlines()[3]
+
+
 def test_compare_refuses_names_that_do_not_fit(tmp_path):
     file = tmp_path / "a.tflite"
     file.write_bytes(b"????TFL3")

@@ -24,6 +24,7 @@ def test_mean_is_the_difference_of_accuracies_and_lies_in_the_interval(pairs):
 def test_the_same_answers_are_not_distinguishable(text):
     found = paired_difference([text], [text])
     assert (found.mean, found.low, found.high, found.p_value, found.distinguishable) == (0, 0, 0, 1, False)
+    assert str(found) == f"no difference on any of the {len(text)} examples"
 
 
 def test_p_value_is_mcnemars_exact_one():

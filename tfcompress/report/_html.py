@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from tfcompress.report._report import Report
 
 OPS_SHOWN = 10
+TIMED_FROM_US = 10  # the clock's step is 1 µs: below ten of them the shares of the time mean nothing
 COUNTED = (("checks", "check"), ("skipped", "left alone"))
-PROFILE_FACTS = ("runtime", "weights", "macs", "init_ms", "first_ms", "peak_memory_bytes", "sha256", "ops_source")
+PROFILE_FACTS = ("runtime", "weights", "macs", "init_ms", "first_ms", "peak_memory_bytes", "sha256")
 
 
 def page(report: Report) -> str:
@@ -31,7 +32,7 @@ def context(report: Report) -> dict[str, Any]:
     metric, chosen, lines = report.metric, report.recommend(), report.summary()
     good = {line["recipe"]: line for line in lines if "error" not in line}
     base, best = good.get(report.base), good.get(chosen.recipe)
-    marks = {report.base: "base", chosen.recipe: "recommended"}
+    marks = {name: mark for name, mark in ((report.base, "base"), (chosen.recipe, "recommended")) if name}
     columns = [column for column in (metric, SIZE, "gzip_bytes", LATENCY, MEMORY) if column in report.columns()]
     tips = {name: [name, *(f"{_head(c)} {full(line, c)}" for c in columns if c in line)] for name, line in good.items()}
     figures = []
@@ -117,8 +118,8 @@ def _detail(report: Report, recipe: str) -> dict[str, Any]:
 
 
 def _ops(ops: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The operations that cost most: by time where it was measured (1 µs is the clock's step), else by multiply-accumulates."""
-    timed = any(op["time_us_p50"] for op in ops)
+    """The operations that cost most: by time where it was measured, else by multiply-accumulates."""
+    timed = max((op["time_us_p50"] or 0 for op in ops), default=0) >= TIMED_FROM_US
     costs = [((op["time_us_p50"] if timed else op["macs"]) or 0, op) for op in ops]
     costs = sorted(((cost, op) for cost, op in costs if cost > 0), key=lambda pair: -pair[0])
     bars = [
@@ -146,6 +147,8 @@ def _facts(found: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
             out += _facts(value, f"{name}: ")
         elif isinstance(value, (list, tuple)):
             out.append((name, ", ".join(map(str, value))))
+        elif isinstance(value, float):
+            out.append((name, f"{value:.4g}"))
         else:
-            out.append((name, f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10000 else str(value)))
+            out.append((name, f"{value:,}" if isinstance(value, int) and value >= 10000 else str(value)))
     return out

@@ -34,6 +34,8 @@ class Difference:
         return not self.low <= 0 <= self.high and self.p_value < 0.05
 
     def __str__(self) -> str:
+        if self.gained == self.lost == 0:
+            return f"no difference on any of the {self.examples:,} examples"
         verdict = "distinguishable from zero" if self.distinguishable else "not distinguishable from zero"
         return f"{100 * self.mean:+.2f} points, {verdict} (95 % interval {100 * self.low:+.2f} to {100 * self.high:+.2f})"
 

@@ -116,15 +116,15 @@ def _bound(report: Report, column: str, bound: float) -> str:
 
 
 def _cost_told(report: Report, line: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
-    against = base is not None and base["recipe"] != line["recipe"]
-    parts = [_told(line, SIZE) + (f", {ratio_told(line[SIZE], base[SIZE], 'smaller', 'larger')}" if against else "")]
+    """Size, metric and latency, each followed by what it is against the base (nothing for the base itself)."""
+    other = base if base is not None and base["recipe"] != line["recipe"] else {}
+    parts = [_told(line, SIZE) + (f", {ratio_told(line[SIZE], other[SIZE], 'smaller', 'larger')}" if other else "")]
     if report.metric in line:
-        text = _told(line, report.metric)
-        if against and (difference := report.difference(line["recipe"])):
-            text += f", {difference}"
-        elif against and report.metric in base:
-            text += f", {line[report.metric] - base[report.metric]:+.4f}"
-        parts.append(text)
+        parts.append(_told(line, report.metric))
+        if other and (difference := report.difference(line["recipe"])):
+            parts[-1] += f", {difference}"
+        elif report.metric in other:
+            parts[-1] += f", {line[report.metric] - other[report.metric]:+.4f}"
     if LATENCY in line:
-        parts.append(_told(line, LATENCY) + (f", {latency_told(line[LATENCY], base[LATENCY])}" if against and LATENCY in base else ""))
+        parts.append(_told(line, LATENCY) + (f", {latency_told(line[LATENCY], other[LATENCY])}" if LATENCY in other else ""))
     return "; ".join(parts)

@@ -73,5 +73,5 @@ def against_base(report: Report, line: Mapping[str, Any], base: Mapping[str, Any
 
 
 def signed(value: float) -> str:
-    """Two decimals with a typographic sign."""
-    return f"{value:+.2f}".replace("-", "−")
+    """Two decimals with a typographic sign; zero has none."""
+    return f"{value:+.2f}".replace("-", "−") if round(value, 2) else "0.00"
