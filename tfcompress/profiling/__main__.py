@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-ops", action="store_true", help="no times of single operations")
     parser.add_argument("--data", help=".npz with x and y (or x_test and y_test) to score the files on")
     parser.add_argument("--metric", default="accuracy", help="accuracy, top5, mse, mae, auc, or a Keras metric's name")
-    parser.add_argument("--keep-going", action="store_true", help="note a file that does not run and go on")
+    parser.add_argument("--keep-going", action="store_true", help="note a file that does not run or fit the data, and go on")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     try:
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in rows:
         print(row["profile"])
         if "score" in row:
-            print(f"  {row['metric']}  {row['score']:.4f}")
+            print(f"  {row['metric']}  {row['error'] if row['score'] is None else format(row['score'], '.4f')}")
     return 0
 
 
@@ -60,7 +60,12 @@ def _measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [{"profile": found} for found in profiles]
     for file, row in zip(options.files, rows):
         if data is not None and row["profile"].init_ms is not None:
-            row |= {"metric": options.metric, "score": evaluate(file, *data, metric=options.metric, runtime=options.runtime)}
+            try:
+                row |= {"metric": options.metric, "score": evaluate(file, *data, metric=options.metric, runtime=options.runtime)}
+            except TfcompressError as error:
+                if not options.keep_going:
+                    raise
+                row |= {"metric": options.metric, "score": None, "error": str(error)}
     return rows
 
 

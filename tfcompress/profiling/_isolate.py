@@ -37,7 +37,8 @@ def in_child(job: str, arguments: dict[str, Any], *, what: str, runtime: str, ti
     if status is None:
         raise InterpreterError(f"{what}: {runtime} did not finish within {timeout:g} s ({doing}); pass a larger timeout=.")
     if "error" in last:
-        raise InterpreterError(last["error"].replace(arguments.get("path") or what, what))
+        text = last["error"].replace(arguments.get("path") or what, what)
+        raise InterpreterError(text if what in text else f"{what}: {text}")
     if status or "result" not in last:
         raise InterpreterError(obituary(status, what=what, runtime=runtime, doing=doing, noise=text))
     return last["result"]
