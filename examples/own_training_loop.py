@@ -3,12 +3,15 @@
 python examples/own_training_loop.py
 """
 
+import keras
+
 import tfcompress as tfc
 from tfcompress import zoo
 from tfcompress.techniques import Prune
 from tfcompress.training import Fit
 
 data = zoo.load_data("digits")
+keras.utils.set_random_seed(0)
 model = zoo.quantnet(input_shape=(8, 8, 1), classes=10, compile=True)
 Fit(data.x_train, data.y_train, epochs=10, seed=0)(model)
 

@@ -2,7 +2,7 @@
 
     python examples/quantnet_cifar10.py --seeds 3 --data folder/with/cifar10.npz --out quantnet/
 
-Every (row, seed) is one line of rows.jsonl in the output folder; run again and only what is missing is done.
+Every (row, seed) is one line of rows.jsonl in the output folder; run again and only what is missing or failed is done.
 Sizes are MiB (2^20 bytes). Accuracies are of the .tflite files on the 2,400 test images.
 """
 
@@ -140,6 +140,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     log = args.out / "rows.jsonl"
     done = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    done = [line for line in done if "error" not in line]
     known = {(line["row"], line["seed"]) for line in done}
     for number in range(args.seeds):
         missing = {name: row for name, row in {**FLAT, **CLUSTERED}.items() if (name, number) not in known}
