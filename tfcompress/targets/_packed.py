@@ -51,7 +51,8 @@ class Packed(Target):
 
     def convert(self, model: Any, samples: Any = None) -> bytes:
         """`model` as a packed `.tflite`; `samples` are not needed."""
-        names = [layer.name for layer in _keras.leaf_layers(model)]
+        kernels = [layer for layer in _keras.leaf_layers(model) if any(len(weight.shape) >= 2 for weight in layer.weights)]
+        names = [layer.name for layer in kernels]
         return pack(_float_file(model), prefer=self.prefer, runtime=self.runtime, rest=self.rest, names=names)
 
     def skips(self, model: Any, data: bytes) -> tuple[Skipped, ...]:

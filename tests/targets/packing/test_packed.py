@@ -1,0 +1,262 @@
+"""Packed: the files are as small as promised, hold exactly the model's weights, and say what they left alone."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+import tfcompress as tfc
+from tfcompress._backend import flatbuffer
+from tfcompress._backend import keras as bridge
+from tfcompress._backend.interpreter import open_interpreter
+from tfcompress.core import ArtifactError, ConversionError, InvariantError, RecipeError
+from tfcompress.targets import Packed, packed_layers
+from tfcompress.targets.packing import pack
+from tfcompress.targets.packing._pack import find_layers
+
+QUANTNET = ("conv1", "conv2", "linear1", "linear2", "linear3")
+ENDS = ("conv1", "linear3")
+
+
+@pytest.fixture(scope="module")
+def quantnet_file():
+    """QuantNET (545,889 weights) as a float `.tflite`, and its layers' names in order."""
+    from tfcompress._backend import converter
+    from tfcompress.zoo import quantnet
+
+    model = quantnet()
+    names = [layer.name for layer in bridge.leaf_layers(model) if layer.weights]
+    return converter.convert(model, converter.Format("packed")), names
+
+
+def with_weights(data, names, change):
+    """The float file with every layer's weights passed through `change(place, weights)`, or left where it gives None."""
+    model = flatbuffer.read(data)
+    for layer in find_layers(model, names):
+        new = change(names.index(layer.name), layer.weights)
+        if new is not None:
+            tensor = model.subgraphs[0].tensors[layer.op.inputs[1]]
+            model.buffers[tensor.buffer].data = np.frombuffer(np.ascontiguousarray(new, np.float32).tobytes(), np.uint8)
+    return flatbuffer.write(model)
+
+
+def on_bits(*bits):
+    """Weights on symmetric levels of as many bits for each layer, 32 leaving it."""
+    r = np.random.RandomState(0)
+
+    def change(place, weights):
+        if bits[place] == 32:
+            return None
+        n = 2 ** bits[place] - 1
+        step = np.float32(np.abs(weights).mean() / n)
+        return (2 * r.randint(0, n + 1, weights.shape) - n).astype(np.float32) * step
+
+    return change
+
+
+def clustered(place, weights):
+    r = np.random.RandomState(place)
+    return r.normal(0, weights.std(), 16).astype(np.float32)[r.randint(0, 16, weights.shape)]
+
+
+def pruned(block):
+    def change(place, weights):
+        if place in (0, 4):
+            return None
+        rows = weights.reshape(-1, block)
+        size = np.abs(rows).sum(axis=1)
+        return (rows * (size > np.quantile(size, 0.9))[:, None]).reshape(weights.shape)
+
+    return change
+
+
+SIZES = [
+    ("full/1/2/2/full", on_bits(32, 1, 2, 2, 32), {"prefer": "speed"}, 162_000),
+    ("full/1/2/2/full", on_bits(32, 1, 2, 2, 32), {"prefer": "size"}, 148_500),
+    ("full/1/2/2/full", on_bits(32, 1, 2, 2, 32), {"prefer": "size", "runtime": "any"}, 148_500),
+    ("full/1/1/1/full", on_bits(32, 1, 1, 1, 32), {"prefer": "size"}, 82_000),
+    ("full/1/1/1/full", on_bits(32, 1, 1, 1, 32), {"prefer": "size", "runtime": "any"}, 82_000),
+    ("16 clusters", clustered, {"prefer": "size"}, 292_000),
+    ("16 clusters", clustered, {"prefer": "size", "runtime": "any"}, 292_000),
+    ("90 % pruned", pruned(1), {"prefer": "size", "rest": "int8"}, 125_000),
+    ("90 % pruned", pruned(1), {"prefer": "size", "rest": "int8", "runtime": "any"}, 125_000),
+    ("90 % pruned in blocks", pruned(16), {"prefer": "size", "rest": "int8"}, 82_000),
+    ("90 % pruned in blocks", pruned(16), {"prefer": "speed", "rest": "int8"}, 82_000),
+    ("90 % pruned in blocks", pruned(16), {"prefer": "size", "rest": "int8", "runtime": "any"}, 82_000),
+]
+
+
+@pytest.fixture(scope="module")
+def sized(quantnet_file):
+    data, names = quantnet_file
+    out = {}
+    for what, change, options, limit in SIZES:
+        source = with_weights(data, names, change)
+        out[(what, *options.values())] = (source, pack(source, names=names, **options), limit, options)
+    return out
+
+
+def test_sizes_of_quantnet(sized):
+    for key, (_, packed, limit, _) in sized.items():
+        assert len(packed) <= limit, (key, len(packed), [str(layer) for layer in packed_layers(packed)])
+
+
+def test_bytes_of_the_layers_add_up(sized):
+    for key, (_, packed, _, _) in sized.items():
+        held = sum(layer.bytes for layer in packed_layers(packed))
+        assert 0.9 * len(packed) <= held + 6_000 and held < len(packed), key
+
+
+@pytest.mark.parametrize("delegates", [True, False], ids=["xnnpack", "builtin"])
+def test_sized_files_compute_what_the_float_file_does(sized, delegates):
+    x = np.random.RandomState(0).uniform(0, 1, (4, 32, 32, 3)).astype(np.float32)
+    for key, (source, packed, _, _) in sized.items():
+        wanted = open_interpreter(source, runtime="litert").predict([x])[0]
+        got = open_interpreter(packed, runtime="litert", delegates=delegates).predict([x])[0]
+        assert np.abs(got - wanted).max() <= (1e-5 if key[0] == "16 clusters" else 0.02), key
+
+
+def test_sized_files_run_on_tflite_runtime(sized, edge):
+    x = np.random.RandomState(0).uniform(0, 1, (1, 32, 32, 3)).astype(np.float32)
+    chosen = {str(place): value for place, (key, value) in enumerate(sized.items()) if key[-1] == "any"}
+    assert len(chosen) >= 5
+    results = edge({name: (value[1], x) for name, value in chosen.items()})
+    for name, (source, _, _, _) in chosen.items():
+        wanted = open_interpreter(source, runtime="litert").predict([x])[0]
+        for got in results[name]:
+            assert np.abs(got - wanted).max() <= 0.02
+
+
+@pytest.mark.slow
+def test_sized_files_run_on_tensorflow(sized):
+    x = np.random.RandomState(0).uniform(0, 1, (1, 32, 32, 3)).astype(np.float32)
+    for key, (source, packed, _, _) in sized.items():
+        wanted = open_interpreter(source, runtime="litert").predict([x])[0]
+        assert np.abs(open_interpreter(packed, runtime="tensorflow").predict([x])[0] - wanted).max() <= 0.02, key
+
+
+def folded_net(flavour):
+    """Residual net of Conv2D, DepthwiseConv2D and 1×1 Conv2D, each with BatchNormalization to fold, some with negative factors."""
+    keras = importlib.import_module(flavour)
+    keras.utils.set_random_seed(1)
+    layers = keras.layers
+
+    def normalized(x, name, relu=True):
+        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        return layers.ReLU(6.0, name=f"{name}_relu")(x) if relu else x
+
+    x = inputs = layers.Input((12, 12, 3), name="image")
+    x = normalized(layers.Conv2D(16, 3, padding="same", use_bias=False, name="stem")(x), "stem")
+    y = normalized(layers.Conv2D(32, 1, use_bias=False, name="expand")(x), "expand")
+    y = normalized(layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="depth")(y), "depth")
+    y = normalized(layers.Conv2D(16, 1, use_bias=False, name="project")(y), "project", relu=False)
+    x = layers.Add(name="add")([x, y])
+    x = normalized(layers.Conv2D(24, 3, strides=2, use_bias=False, name="down")(x), "down")
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    model = keras.Model(inputs, layers.Dense(5, name="head")(x), name="folded")
+    r = np.random.RandomState(0)
+    for layer in model.layers:
+        if layer.name.endswith("_bn"):
+            gamma, beta, mean, variance = layer.get_weights()
+            sign = r.choice([-1, 1], gamma.shape)
+            layer.set_weights(
+                [r.uniform(0.5, 1.5, gamma.shape) * sign, r.normal(0, 0.1, beta.shape), mean, r.uniform(0.5, 2, variance.shape)]
+            )
+    return model
+
+
+def put_on_levels(model, bits):
+    """Kernels of the named layers on symmetric levels of a step of their own."""
+    r = np.random.RandomState(0)
+    for name, width in bits.items():
+        layer = model.get_layer(name)
+        kernel, *rest = layer.get_weights()
+        n = 2**width - 1
+        values = (2 * r.randint(0, n + 1, kernel.shape) - n).astype(np.float32) * np.float32(np.abs(kernel).mean() / n)
+        layer.set_weights([values, *rest])
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"prefer": "size"}, {"prefer": "size", "runtime": "any"}, {"rest": "int8"}], ids=str)
+def test_folded_factors_keep_their_levels(keras_flavour, options):
+    model = put_on_levels(folded_net(keras_flavour), {"expand": 1, "depth": 3, "project": 2, "down": 2})
+    target = Packed(**options)
+    data = target.convert(model)
+    checks = {check.layer: check for check in target.check(model, data)}
+    found = {layer.name: layer for layer in packed_layers(data)}
+    assert set(found) == set(checks) == {"stem", "expand", "depth", "project", "down", "head"}
+    for name in ("expand", "depth", "project", "down"):
+        assert checks[name].value <= 2.0**-22
+        if options.get("prefer") == "size":
+            assert found[name].encoding != "float" and found[name].bits <= 8
+    x = np.random.RandomState(0).uniform(0, 1, (4, 12, 12, 3)).astype(np.float32)
+    wanted, got = bridge.predict(model, [x])[0], open_interpreter(data).predict([x])[0]
+    assert np.linalg.norm(got - wanted) <= 0.05 * np.linalg.norm(wanted)
+
+
+def test_what_is_left_float_is_listed(keras_flavour):
+    model = put_on_levels(folded_net(keras_flavour), {"project": 2})
+    target = Packed()
+    left = {item.layer: item.reason for item in target.skips(model, target.convert(model))}
+    assert "lie on no levels" in left["stem"] and "rest='int8'" in left["stem"] and "project" not in left
+    rounded = Packed(rest="int8", prefer="size")
+    assert rounded.skips(model, rounded.convert(model)) == ()
+
+
+def test_other_operators_with_weights_are_listed(keras_flavour):
+    layers = importlib.import_module(keras_flavour).layers
+    keras = importlib.import_module(keras_flavour)
+    model = keras.Sequential(
+        [layers.Input((4, 4, 3)), layers.Conv2DTranspose(8, 3, name="up"), layers.Flatten(), layers.Dense(2, name="out")]
+    )
+    target = Packed()
+    reasons = [item.reason for item in target.skips(model, target.convert(model))]
+    assert any("no encoding for TRANSPOSE_CONV" in reason for reason in reasons)
+
+
+def test_a_file_with_other_weights_fails_its_check(keras_flavour):
+    model = put_on_levels(folded_net(keras_flavour), {"project": 2})
+    data = Packed().convert(model)
+    kernel = model.get_layer("project").get_weights()[0]
+    model.get_layer("project").set_weights([kernel * np.float32(1.001)])
+    with pytest.raises(InvariantError, match="'project'"):
+        Packed().check(model, data)
+
+
+def test_through_the_engine(keras_flavour):
+    model = put_on_levels(folded_net(keras_flavour), {"project": 2, "down": 1})
+    artifact = tfc.convert(model, Packed(prefer="size"))
+    assert artifact.name.startswith("packed") and artifact.size_bytes == len(artifact.data)
+    assert any("relative error of the weights" in check.what for check in artifact.checks)
+    assert {item.layer for item in artifact.skipped} >= {"stem", "head"}
+
+
+def test_packed_layers_reads_foreign_files(keras_flavour, tmp_path):
+    from tfcompress.targets import DynamicRange, Float16, Float32
+
+    model = folded_net(keras_flavour)
+    path = tmp_path / "net.tflite"
+    path.write_bytes(DynamicRange().convert(model))
+    plain = packed_layers(Float32().convert(model))
+    assert {layer.encoding for layer in plain} == {"float"} and {layer.bits for layer in plain} == {32}
+    half = packed_layers(Float16().convert(model))
+    assert {layer.encoding for layer in half} == {"float16"} and {layer.bits for layer in half} == {16}
+    assert any(layer.encoding.startswith("int8") for layer in tfc.packed_layers(path))
+    for layer, other in zip(plain, half):
+        np.testing.assert_allclose(other.weights(), layer.weights(), rtol=1e-3, atol=1e-6)
+    with pytest.raises(ArtifactError, match=r"No \.tflite could be read"):
+        packed_layers(tmp_path / "nowhere.tflite")
+    with pytest.raises(ConversionError, match=r"Not a \.tflite"):
+        packed_layers(b"nothing at all")
+
+
+@pytest.mark.parametrize("options", [{"prefer": "small"}, {"runtime": "tf"}, {"rest": "int4"}])
+def test_unknown_words_are_named(options):
+    with pytest.raises(RecipeError, match="expected one of"):
+        Packed(**options)
+
+
+def test_it_is_data():
+    target = Packed(prefer="size", runtime="any", rest="int8")
+    assert Packed.from_dict(target.to_dict()) == target
+    assert (Packed().label, target.label) == ("packed", "packedsize-any-int8rest")
