@@ -239,9 +239,10 @@ def _plain(structure):
 
 
 def _cannot(layer, error, reason=None):
-    why = f"{first_line(error)}" + (f" (as a tf_keras layer: {first_line(reason)})" if reason is not None else "")
+    if isinstance(error, ModelError):
+        return error
+    why = first_line(error).rstrip(".") + (f" (as a tf_keras layer: {first_line(reason).rstrip('.')})" if reason is not None else "")
     return ModelError(
-        f"{type(layer).__name__} layer {layer.name!r} cannot be carried over to tf_keras: {why} "
-        "Replace the layer, or give its class a get_config() and a build() that rebuild it, and use only operations "
-        "that run on TensorFlow tensors."
+        f"{type(layer).__name__} layer {layer.name!r} cannot be carried over to tf_keras: {why}. Replace the layer, or give its class a "
+        "get_config() and a build() that rebuild it, and use only operations that run on TensorFlow tensors."
     )

@@ -1,5 +1,6 @@
 """Optimizer, loss and metrics of one model for its copy: translated from Keras 3 to tf_keras where the copy is one."""
 
+import contextlib
 import weakref
 
 from tfcompress._backend.keras._flavour import flavour, graph_of
@@ -19,7 +20,8 @@ def carry_compile(source, target):
     if not _is_compiled(source):
         return
     try:
-        target.compile(**_arguments(source, target))
+        with target.distribute_strategy.scope() if flavour(target) == "tf_keras" else contextlib.nullcontext():
+            target.compile(**_arguments(source, target))
     except Untranslatable as problem:
         _PROBLEMS[target] = str(problem)
 

@@ -89,7 +89,7 @@ def fingerprint(model):
     """SHA-256 (hex) of the model's options and weights: equal for equal models, whatever they were trained with."""
     try:
         config = model.get_config()
-    except NotImplementedError:
+    except (NotImplementedError, TypeError, ValueError):
         config = [(type(layer).__name__, layer.name) for layer in model.layers]
     text = json.dumps(_lasting(config), sort_keys=True, default=_plain)
     digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", text).encode())

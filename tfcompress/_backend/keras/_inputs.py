@@ -6,6 +6,7 @@ from tfcompress._backend.keras._flavour import is_layer
 from tfcompress._backend.keras._graph import flat_inputs, flatten, graph_of, input_names, replay, structure_of
 
 _FREE = {3: 8, 4: 64, 5: 16}  # size taken for a dimension that is None, by rank (batch included)
+HUGE = 2**21  # input values from which memory counts more than a quick start
 _BATCH = 32
 _VALUES = 2**22  # input values in one batch at most
 
@@ -78,11 +79,15 @@ def _range(ops, dtype):
 
 
 def run(model, arrays):
-    """Flat list of outputs as arrays, in their own dtype, of one eager inference call on the flat list of inputs."""
+    """Flat list of outputs as arrays, in their own dtype, of one inference call on the flat list of inputs.
+
+    Eager, which starts at once; traced for inputs so large that keeping every intermediate tensor would be felt.
+    """
     import tensorflow as tf
 
     tensors = [tf.convert_to_tensor(array, dtype) for array, (_, _, dtype) in zip(arrays, input_specs(model))]
-    return [value.numpy() for value in flatten(_call(model, tensors))]
+    function = tf.function(_call) if sum(array.size for array in arrays) >= HUGE else _call
+    return [value.numpy() for value in flatten(function(model, tensors))]
 
 
 def _call(model, tensors):

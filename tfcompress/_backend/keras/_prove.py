@@ -6,10 +6,8 @@ import numpy as np
 
 from tfcompress._backend.keras._flavour import is_layer
 from tfcompress._backend.keras._graph import graph_of, leaf_layers, operations, replay
-from tfcompress._backend.keras._inputs import random_inputs, run
+from tfcompress._backend.keras._inputs import HUGE, random_inputs, run
 from tfcompress.core._errors import ModelError
-
-_HUGE = 2**21  # input values per sample from which one sample must do
 
 
 class Sample:
@@ -17,7 +15,7 @@ class Sample:
 
     def __init__(self, model):
         values = sum(array[:1].size for array in random_inputs(model, n=1))
-        self.model, self.inputs = model, random_inputs(model, n=2 if values < _HUGE else 1)
+        self.model, self.inputs = model, random_inputs(model, n=2 if values < HUGE else 1)
         self.outputs = _outputs(model, self.inputs)
         half = any("16" in str(layer.compute_dtype) for layer in leaf_layers(model))
         self.tolerance = 2e-2 if half else 1e-4

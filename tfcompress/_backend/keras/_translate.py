@@ -1,5 +1,6 @@
 """Keras 3 optimizers, losses and metrics as tf_keras takes them; fresh copies where both models are of one Keras."""
 
+import functools
 import inspect
 
 from tfcompress._backend.keras._flavour import from_keras
@@ -122,45 +123,49 @@ def _tf_function(function, module):
 
 def metrics_for(metrics, names, same):
     """`metrics` (one, a list, or lists or dicts by output) for the copy; metric objects are new."""
+    prefixes = [f"{name}_" for name in names[0]] if same and len(names[0]) > 1 else []  # tf_keras writes them into used metrics
+    one = functools.partial(_metric, same=same, prefixes=prefixes)
     if isinstance(metrics, (list, tuple)):
-        several = len(names[0]) > 1
-        if several and not same and len(metrics) == len(names[0]):  # Keras 3 reads entry i as output i, tf_keras as for all outputs
-            return [_metric_list(one, same) for one in metrics]
-        return [_metric_list(one, same) if isinstance(one, (list, tuple)) else _metric(one, same) for one in metrics]
+        by_output = len(metrics) == len(names[0]) > 1 and not same  # Keras 3 reads entry i as output i, tf_keras as for all outputs
+        return [_several(item, one) if by_output or isinstance(item, (list, tuple)) else one(item) for item in metrics]
     if isinstance(metrics, dict):
-        return {_renamed(key, names): _metric_list(one, same) for key, one in metrics.items()}
-    return None if metrics is None else [_metric(metrics, same)]
+        return {_renamed(key, names): _several(item, one) for key, item in metrics.items()}
+    return None if metrics is None else [one(metrics)]
 
 
-def _metric_list(one, same):
-    if one is None:
-        return []
-    return [_metric(item, same) for item in one] if isinstance(one, (list, tuple)) else [_metric(one, same)]
+def _several(items, one):
+    return [one(item) for item in (items if isinstance(items, (list, tuple)) else [items]) if item is not None]
 
 
-def _metric(metric, same):
+def _metric(metric, same, prefixes=()):
     import keras
     import tf_keras
 
+    if same:
+        return _fresh(metric, prefixes) if isinstance(metric, (keras.metrics.Metric, tf_keras.metrics.Metric)) else metric
     if metric is None or isinstance(metric, str):
-        return metric if metric is None or same or _known_metric(metric) else _metric(keras.metrics.get(metric), same)
-    package = keras if same and isinstance(metric, keras.metrics.Metric) else tf_keras
-    if same and isinstance(metric, package.metrics.Metric):
-        try:
-            return type(metric).from_config(metric.get_config())
-        except Exception as error:
-            raise Untranslatable(
-                f"Metric {type(metric).__name__} {metric.name!r} cannot be rebuilt from its get_config(): {error}"
-            ) from error
-    if same or not isinstance(metric, keras.metrics.Metric):
-        return metric if same else _tf_function(metric, tf_keras.metrics)
+        return metric if metric is None or _known_metric(metric) else _metric(keras.metrics.get(metric), same)
+    if not isinstance(metric, keras.metrics.Metric):
+        return _tf_function(metric, tf_keras.metrics)
     if type(metric) is keras.metrics.MeanMetricWrapper:
         return tf_keras.metrics.MeanMetricWrapper(_tf_function(metric._fn, tf_keras.metrics), name=metric.name)
     twin = getattr(tf_keras.metrics, type(metric).__name__, None)
     if twin is None or not from_keras(type(metric)):
         raise _no_twin("Metric", metric, "give Fit a metric that tf_keras has, or a function (y_true, y_pred).")
-    config = metric.get_config()
-    return twin(**{key: value for key, value in config.items() if key in _options(twin)})
+    return twin(**{key: value for key, value in metric.get_config().items() if key in _options(twin)})
+
+
+def _fresh(metric, prefixes):
+    """A metric of the same options that has counted nothing."""
+    try:
+        config = dict(metric.get_config())
+        for prefix in prefixes:
+            config["name"] = config["name"].removeprefix(prefix)
+        return type(metric).from_config(config)
+    except Exception as error:
+        raise Untranslatable(
+            f"Metric {type(metric).__name__} {metric.name!r} cannot be rebuilt from its get_config(): {error}; give Fit the metrics."
+        ) from error
 
 
 def _known_metric(name):
