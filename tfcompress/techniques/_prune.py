@@ -49,7 +49,8 @@ class Prune(Technique):
         if self.pattern is not None:
             zeros, group = self._m_by_n
             if self.sparsity not in (0.5, zeros / group):
-                raise RecipeError(f"pattern={self.pattern!r} fixes the sparsity at {zeros / group:g}; leave sparsity={self.sparsity!r} out.")
+                fixed = f"pattern={self.pattern!r} fixes the sparsity at {zeros / group:g}"
+                raise RecipeError(f"{fixed}; leave sparsity={self.sparsity!r} out.")
             if self.block is not None or self.schedule != "constant":
                 raise RecipeError("pattern= goes with neither block= nor schedule='polynomial': TFMOT sets an m:n mask once.")
             object.__setattr__(self, "sparsity", zeros / group)

@@ -42,8 +42,13 @@ def wrap_clustered(flat: Any, names: set[str], *, clusters: int, init: str, per_
 def strip_clustered(model: Any) -> Any:
     """The layers of a wrapped `model` with their clustered kernels, without TFMOT's wrappers."""
     tfmot = load()
+    names = {wrapper.layer.name for wrapper in wrapped_clusters(model)}
     with model.distribute_strategy.scope():
-        return tfmot.clustering.keras.strip_clustering(model)
+        plain = tfmot.clustering.keras.strip_clustering(model)
+        for name in names:
+            layer = plain.get_layer(name)
+            layer.set_weights([weight + 0 for weight in layer.get_weights()])  # −0 + 0 = 0: one bit pattern for one value
+    return plain
 
 
 def wrapped_clusters(model: Any) -> list[Any]:

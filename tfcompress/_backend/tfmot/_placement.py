@@ -9,7 +9,8 @@ from typing import Any
 from tfcompress._backend.tfmot._load import load
 
 _INSIDE = {"linear", "relu", "swish", "gelu", "softmax", "sigmoid", "tanh"}  # activations a weighted layer may carry
-ALONE = _INSIDE | {"relu6"}
+_ALONE = _INSIDE | {"relu6"}
+_ALONE_OUTPUT_ONLY = {"hard_swish", "leaky_relu"}
 _FUSED_BELOW_BN = ("Conv2D", "DepthwiseConv2D", "Dense")
 _OUTPUT_ONLY = ("Multiply", "Subtract", "PReLU")  # one int8 operation, whose output needs a range
 _RANGE_KEPT = ("Maximum", "MaxPooling1D", "Minimum", "UpSampling1D", "RepeatVector")  # values only move: the input's range holds
@@ -124,9 +125,11 @@ def _decide(wiring: Wiring, name: str, layer: Any, kind: str, chosen: set[str]) 
         return _decide_affine(layer, kind)
     if kind == "Activation":
         activation = activation_name(layer)
-        if activation in ALONE:
+        if activation in _ALONE:
             return "default", ""
-        return ("output", "") if activation in ("hard_swish", "leaky_relu") else (None, f"TFMOT has no 8-bit form of activation {activation!r}")
+        if activation in _ALONE_OUTPUT_ONLY:
+            return "output", ""
+        return None, f"TFMOT has no 8-bit form of activation {activation!r}"
     if kind in _OUTPUT_ONLY:
         return ("output", "") if wiring.calls[name] == 1 else (None, "called more than once, with one range for all outputs")
     if kind in _RANGE_KEPT:

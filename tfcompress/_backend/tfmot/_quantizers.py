@@ -52,7 +52,7 @@ def _index(part: np.ndarray) -> np.ndarray | None:
 
 @functools.cache
 def classes() -> SimpleNamespace:
-    """The classes, made once, over TFMOT's: KeepingQuantizer, KeepingConfig, OutputConfig, and QuantizeLayer and QuantizeWrapperV2 for loading."""
+    """The classes, made once, over TFMOT's: KeepingQuantizer, KeepingConfig, OutputConfig; for loading QuantizeLayer, QuantizeWrapperV2."""
     import tensorflow as tf
     import tf_keras
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress._backend.tfmot._load import load
-from tfcompress._backend.tfmot._placement import ALONE, Placement, activation_name
+from tfcompress._backend.tfmot._placement import Placement
 from tfcompress._backend.tfmot._quantizers import classes, custom_objects
 from tfcompress.core._errors import ModelError
 
@@ -41,13 +41,14 @@ def quantize(flat: Any, placement: Placement, *, clusters: bool, zeros: bool, tf
             return quant.quantize_annotate_layer(layer, made.OutputConfig(quantize_output=False))
         return quant.quantize_annotate_layer(layer) if layer.name in placement.default else layer
 
+    untouched = {layer.name for layer in flat.layers} - placement.annotated - placement.boundary
     values = {layer.name: _affine(layer) for layer in flat.layers if layer.name in placement.affine}
     annotated = tf_keras.models.clone_model(flat, clone_function=annotate)
     for name, convolution in folded.items():
         convolution.set_weights(values[name])
     with _building(flat):
         try:
-            return quant.quantize_apply(annotated, _scheme(clusters, zeros, tfmot_scheme))
+            return quant.quantize_apply(annotated, _scheme(clusters, zeros, tfmot_scheme, untouched))
         except (RuntimeError, ValueError, TypeError) as error:
             hint = "Leave scheme='tfmot' out." if tfmot_scheme else "Leave the layer out with skip=."
             raise ModelError(f"TFMOT refuses to quantize {flat.name!r}: {error} {hint}") from error
@@ -68,7 +69,8 @@ def _affine(layer: Any) -> list[np.ndarray]:
         slope, offset = np.asarray(layer.scale, float), np.asarray(layer.offset, float)
     else:
         batch = kind == "BatchNormalization"
-        mean, variance = np.asarray(layer.moving_mean if batch else layer.mean), np.asarray(layer.moving_variance if batch else layer.variance)
+        mean = np.asarray(layer.moving_mean if batch else layer.mean)
+        variance = np.asarray(layer.moving_variance if batch else layer.variance)
         spread = np.sqrt(variance + layer.epsilon) if batch else np.maximum(np.sqrt(variance), 1e-7)
         slope = (np.asarray(layer.gamma) if batch and layer.scale else 1.0) / spread
         offset = (np.asarray(layer.beta) if batch and layer.center else 0.0) - mean * slope
@@ -78,7 +80,7 @@ def _affine(layer: Any) -> list[np.ndarray]:
     return [slope.reshape(1, 1, channels, 1), offset]
 
 
-def _scheme(clusters: bool, zeros: bool, tfmot_scheme: bool) -> Any:
+def _scheme(clusters: bool, zeros: bool, tfmot_scheme: bool, untouched: set[str]) -> Any:
     from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (
         default_8bit_cluster_preserve_quantize_scheme as by_cluster,
     )
@@ -108,8 +110,8 @@ def _scheme(clusters: bool, zeros: bool, tfmot_scheme: bool) -> Any:
         return classes().KeepingConfig(config.weight_attrs, config.activation_attrs, config.quantize_output, keep)
 
     class KeepingRegistry(registry.Default8BitQuantizeRegistry):
-        def supports(self, layer):  # asked for layers left alone as well, when they feed quantized ones
-            return super().supports(layer) and not (type(layer).__name__ == "Activation" and activation_name(layer) not in ALONE)
+        def supports(self, layer):  # asked for layers left alone as well, when they feed quantized ones: `boundary` sees to them
+            return layer.name not in untouched and super().supports(layer)
 
         def get_quantize_config(self, layer):
             return keeping(super().get_quantize_config(layer))
