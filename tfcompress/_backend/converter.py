@@ -154,7 +154,7 @@ def _float_ops(exported: Exported, form: Format) -> dict[str, list[str]]:
         if not op.holds("FLOAT32"):
             continue
         layers = found.setdefault(op.kind, [])
-        layer = names.find(*(tensor.name for tensor in op.outputs))
+        layer = names.find(*op.names)
         if layer and layer not in layers:
             layers.append(layer)
     return found

@@ -42,7 +42,7 @@ def relative_error(reference: Sequence[np.ndarray], outputs: Sequence[np.ndarray
 
 def _not_finite(values: np.ndarray) -> str:
     nans = int(np.isnan(values).sum())
-    return f"NaN in {nans}" if nans else f"infinite in {int(np.isinf(values).sum())}" + f" of {values.size} places"
+    return f"NaN in {nans} of {values.size} places" if nans else f"infinite in {int(np.isinf(values).sum())} of {values.size} places"
 
 
 def _agreement(wanted: np.ndarray, came: np.ndarray) -> str:

@@ -68,5 +68,4 @@ def check_ends(data: bytes, kind: str, what: str) -> None:
 
 
 def _layer(op: Op, names: LayerNames) -> str:
-    paths = [tensor.name for tensor in op.outputs]
-    return names.find(*paths) or paths[0]
+    return names.find(*op.names) or op.names[0]

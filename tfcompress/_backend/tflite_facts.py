@@ -47,6 +47,11 @@ class Op:
         """The inputs whose values the file holds."""
         return tuple(tensor for tensor in self.inputs if tensor is not None and tensor.constant)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that tell where it came from: its kernel's first, as an output may be named after the activation fused in."""
+        return (*((self.kernel.name,) if self.kernel else ()), *(tensor.name for tensor in self.outputs))
+
     def holds(self, kind: str) -> bool:
         """Whether any of its inputs or outputs is of type `kind`."""
         return any(tensor is not None and tensor.kind == kind for tensor in (*self.inputs, *self.outputs))

@@ -13,7 +13,7 @@ from tfcompress.core import Check, Skipped, Target
 class Float16(Target):
     """Weights as 16-bit floats, about half the bytes; computed in float32 on a CPU, in float16 on a GPU.
 
-    Parity bound: relative L2 error 0.05. Each weight is off by at most 2⁻¹¹ of itself; 1e-5 … 1e-3 is usual, and weights
+    Parity bound: relative L2 error 0.05. Each weight is off by at most 2⁻¹¹ of itself; 1e-5 … 5e-3 is usual, and weights
     beyond ±65504 or a diverged net exceed it.
     """
 

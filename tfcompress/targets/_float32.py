@@ -13,11 +13,11 @@ from tfcompress.core import Check, Target
 class Float32(Target):
     """The model as it is, 32-bit floats throughout: the base that every other file is compared with.
 
-    Parity bound: relative L2 error 1e-3; the interpreter only sums in another order (1e-7 … 1e-5 seen), deep unnormalized
-    nets most. `samples` are needed only to fix an input's open dimensions.
+    Parity bound: relative L2 error 0.01. The interpreter only sums in another order (1e-7 … 1e-5); a model that itself
+    computes in half precision differs by 1e-4 … 5e-3. `samples` are needed only to fix an input's open dimensions.
     """
 
-    max_relative_error: ClassVar[float] = 1e-3
+    max_relative_error: ClassVar[float] = 0.01
 
     def convert(self, model: Any, samples: Any = None) -> bytes:
         """`model` as float32 `.tflite` bytes of batch 1; raises ModelError, ConversionError, DataError for wrong samples."""

