@@ -1,5 +1,6 @@
 """One Keras 3 layer → the tf_keras layer of the same kind and options, where there is one."""
 
+import functools
 import inspect
 
 import numpy as np
@@ -73,6 +74,7 @@ _HARMLESS = {("data_format", "channels_last"), ("use_cudnn", "auto"), ("use_cudn
 _NEVER = {"StringLookup", "IntegerLookup", "TextVectorization", "RNN", "StackedRNNCells", "SpectralNormalization"}
 
 
+@functools.cache
 def _options(cls):
     """Constructor options of a class with their defaults, those of its bases included."""
     options = {}
