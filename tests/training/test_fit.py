@@ -288,3 +288,36 @@ def test_what_is_no_callback_is_named(keras_flavour, small_cnn, few):
 def test_a_loss_that_becomes_nan_is_an_error(keras_flavour, small_cnn, few):
     with pytest.raises(TrainingError, match="nan in epoch 1; use a smaller learning rate"):
         Fit(*few, loss=lambda y, p: importlib.import_module("tensorflow").reduce_mean(p) * float("nan"))(small_cnn(keras_flavour))
+
+
+def test_an_optimizer_that_the_bridge_could_not_carry_is_named(small_cnn, few):
+    import keras
+
+    from tfcompress._backend.keras import to_tf_keras
+
+    class Peculiar(keras.optimizers.SGD):
+        pass
+
+    model = small_cnn("keras", compiled=False)
+    model.compile(Peculiar(0.1), SPARSE)
+    with pytest.raises(TrainingError, match=r"Peculiar.*Give it to Fit"):
+        Fit(*few)(to_tf_keras(model))
+
+
+def test_several_inputs_as_a_list_and_by_name(keras_flavour, few):
+    here = importlib.import_module(keras_flavour)
+    a, b = here.layers.Input((8, 8, 1), name="image"), here.layers.Input((1,), name="extra")
+    both = here.layers.Concatenate()([here.layers.Flatten()(a), b])
+    x, y = few
+    extra = np.ones(len(x), "float32")
+    for given in ([x, extra], {"extra": extra, "image": x}):
+        model = here.Model(
+            [a, b] if isinstance(given, list) else {"image": a, "extra": b}, here.layers.Dense(10, activation="softmax")(both)
+        )
+        Fit(given, y, epochs=2, optimizer="adam", loss=SPARSE)(model)
+        losses = model.history.history["loss"]
+        assert losses[1] < losses[0]
+    with pytest.raises(DataError, match=r"x\['extra'\] has 3"):
+        Fit({"image": x, "extra": extra[:3]}, y)
+    with pytest.raises(DataError, match=r"samples of shape .* for input 'image'"):
+        Fit({"image": x[:, :4], "extra": extra}, y, optimizer="adam", loss=SPARSE)(model)
