@@ -74,6 +74,33 @@ def test_layer_norm_in_16_bits_is_refused_before_it_ends_the_process(fallback, k
     assert "fallback=True" not in str(said.value)
 
 
+def _sums(k):
+    import tensorflow as tf
+
+    x = k.Input((6, 6, 3), name="image")
+    total = k.layers.Lambda(lambda t: tf.reduce_sum(t, [1, 2]), name="total", output_shape=(8,))
+    return k.Model(x, k.layers.Dense(3, name="out")(total(k.layers.Conv2D(8, 3, name="conv")(x))))
+
+
+def test_sums_that_16_bits_get_wrong_are_refused_and_right_in_8(keras_flavour, built, differs):
+    model = built(keras_flavour, _sums)
+    with pytest.raises(ConversionError, match=r"SUM in layer 'total' \(the written file gives wrong numbers\)"):
+        Int16x8(fallback=True).convert(model, _random(6, 6, 3))
+    assert differs(model, Int8().convert(model, _random(6, 6, 3)), [_random(6, 6, 3)]) < 0.1
+
+
+def _many_elu(k):
+    x = h = k.Input((8,), name="x")
+    for number in range(8):
+        h = k.layers.Activation("elu", name=f"bend{number}")(k.layers.Dense(8, name=f"dense{number}")(h))
+    return k.Model(x, h)
+
+
+def test_many_layers_are_counted_rather_than_listed(keras_flavour, built):
+    with pytest.raises(ConversionError, match=r"ELU in layer 'bend0', .*'bend5' and 2 more \("):
+        Int16x8().convert(built(keras_flavour, _many_elu), _random(8))
+
+
 def test_layer_norm_converts_to_int8(keras_flavour, built, differs):
     model = built(keras_flavour, _layer_norm)
     assert differs(model, Int8().convert(model, _random(6, 8)), [_random(6, 8)]) < 0.1

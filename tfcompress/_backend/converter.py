@@ -72,7 +72,7 @@ def convert(model: Any, form: Format, samples: Any = None) -> bytes:
         arrays = _samples.as_samples(model, samples, CALIBRATION_LIMIT)
         if len(arrays[0]) < FEW_SAMPLES:
             few = f"{form.label}: ranges calibrated on {len(arrays[0])} samples; {FEW_SAMPLES} or more of the training set's are steadier."
-            warnings.warn(few, stacklevel=4)
+            warnings.warn(few, stacklevel=3)
     elif open_shape and samples is not None:
         arrays = _samples.as_samples(model, samples, 1)
     shown = in_float32(model)
@@ -187,4 +187,8 @@ def _int16_message(bad: Mapping[str, str], found: Mapping[str, Sequence[str]], f
 
 
 def _listed(where: Mapping[str, Sequence[str]]) -> str:
-    return "; ".join(f"{op} in layer {', '.join(map(repr, layers[:6]))}" if layers else op for op, layers in where.items())
+    return "; ".join(f"{op} in layer {_first(layers)}" if layers else op for op, layers in where.items())
+
+
+def _first(layers: Sequence[str], most: int = 6) -> str:
+    return ", ".join(map(repr, layers[:most])) + (f" and {len(layers) - most} more" if len(layers) > most else "")
