@@ -13,44 +13,49 @@ BY_NAME = {encoding.name: encoding for encoding in ENCODINGS}
 KERNELS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
 
 
-def kernels(data):
-    """(operator, its code's version, weight tensor, model) of every operator with weights."""
-    model = flatbuffer.read(data)
+@pytest.fixture(scope="module")
+def every_model(every_file):
+    """The files' trees."""
+    return {key: flatbuffer.read(packed) for key, (_, packed, _) in every_file.items()}
+
+
+def kernels(model):
+    """(operator, its code's version, weight tensor) of every operator with weights."""
     graph = model.subgraphs[0]
     for op in graph.operators:
         name = flatbuffer.op_name(model, op)
         if name in KERNELS:
-            yield name, model.operatorCodes[op.opcodeIndex].version, graph.tensors[op.inputs[1]], model
+            yield name, model.operatorCodes[op.opcodeIndex].version, graph.tensors[op.inputs[1]]
 
 
 def stored(model, tensor):
     return model.buffers[tensor.buffer].data is not None
 
 
-def test_sparse_weights_reach_a_kernel_only_at_version_8(every_file):
+def test_sparse_weights_reach_a_kernel_only_at_version_8(every_model):
     """P1: XNNPACK reads the sparse weights of any other version as dense ones."""
     seen = 0
-    for key, (_, packed, _) in every_file.items():
-        for name, version, weight, _ in kernels(packed):
+    for key, model in every_model.items():
+        for name, version, weight in kernels(model):
             if weight.sparsity is not None:
                 seen += 1
                 assert (name, version) == ("FULLY_CONNECTED", 8), key
     assert seen > 10
 
 
-def test_no_convolution_gets_small_integers(every_file):
+def test_no_convolution_gets_small_integers(every_model):
     """P2: CONV_2D with INT2 or INT4 weights and float inputs gives garbage or ends the process."""
-    for key, (_, packed, _) in every_file.items():
-        for name, _, weight, _ in kernels(packed):
+    for key, model in every_model.items():
+        for name, _, weight in kernels(model):
             if flatbuffer.tensor_type(weight) in ("INT2", "INT4"):
                 assert name == "FULLY_CONNECTED", key
 
 
-def test_files_for_old_runtimes_have_one_scale_and_no_two_bits(every_file):
+def test_files_for_old_runtimes_have_one_scale_and_no_two_bits(every_model):
     """P3, and a CONV_2D of equal channel scales: tflite_runtime 2.14 ignores them, or gives zeros."""
-    for key, (_, packed, _) in every_file.items():
+    for key, model in every_model.items():
         if key[3] == "any":
-            for name, version, weight, _ in kernels(packed):
+            for name, version, weight in kernels(model):
                 kind = flatbuffer.tensor_type(weight)
                 scale = [] if weight.quantization is None else np.asarray(weight.quantization.scale)
                 assert version <= 9, key
@@ -58,7 +63,6 @@ def test_files_for_old_runtimes_have_one_scale_and_no_two_bits(every_file):
                     assert len(scale) == 1, key
                 if kind != "FLOAT32" and name == "CONV_2D":
                     assert len(scale) == 1 or (scale != scale[0]).any(), key
-            model = flatbuffer.read(packed)
             assert "INT2" not in {flatbuffer.tensor_type(t) for g in model.subgraphs for t in g.tensors}, key
 
 
@@ -70,19 +74,18 @@ def test_four_bits_on_old_runtimes_only_in_shapes_they_compute(one_layer, weight
     assert "int4" not in encodings_for(one_layer("CONV_2D", weights_on("3-bit", (24, 3, 3, 16)))[0], "any")
 
 
-def test_lowest_codes_stay_away_from_integer_kernels(every_file):
+def test_lowest_codes_stay_away_from_integer_kernels(every_model):
     """Without XNNPACK, the kernels compute −8 in INT4 and −128 in INT8 wrongly."""
-    for key, (_, packed, _) in every_file.items():
-        for _, _, weight, model in kernels(packed):
+    for key, model in every_model.items():
+        for _, _, weight in kernels(model):
             kind = flatbuffer.tensor_type(weight)
             if kind in ("INT4", "INT8") and stored(model, weight):
                 assert flatbuffer.constant(model, weight).min() >= {"INT4": -7, "INT8": -127}[kind], key
 
 
-def test_zero_points_are_zero_and_as_many_as_scales(every_file):
+def test_zero_points_are_zero_and_as_many_as_scales(every_model):
     """P5: zero points of weights are ignored or refused, and their number must be the scales'."""
-    for key, (_, packed, _) in every_file.items():
-        model = flatbuffer.read(packed)
+    for key, model in every_model.items():
         for graph in model.subgraphs:
             for tensor in graph.tensors:
                 if tensor.quantization is not None and tensor.quantization.scale is not None:
@@ -90,10 +93,9 @@ def test_zero_points_are_zero_and_as_many_as_scales(every_file):
                     assert len(zero) == len(tensor.quantization.scale) and not zero.any(), key
 
 
-def test_densified_integers_go_to_float_kernels_only(every_file):
+def test_densified_integers_go_to_float_kernels_only(every_model):
     """P6: XNNPACK fails to prepare DENSIFY in front of an integer kernel."""
-    for key, (_, packed, _) in every_file.items():
-        model = flatbuffer.read(packed)
+    for key, model in every_model.items():
         graph = model.subgraphs[0]
         made = {int(op.outputs[0]) for op in graph.operators if flatbuffer.op_name(model, op) == "DENSIFY"}
         for op in graph.operators:
@@ -109,10 +111,9 @@ def test_all_data_lie_in_the_flatbuffer(every_file):
         assert model.Buffers(0).DataLength() == 0, key
 
 
-def test_versions_that_every_runtime_takes(every_file):
+def test_versions_that_every_runtime_takes(every_model):
     """P8: DEQUANTIZE 5 is refused by old resolvers, 2 by none. P9: only INT16 positions of GATHER are evaluated in advance."""
-    for key, (_, packed, _) in every_file.items():
-        model = flatbuffer.read(packed)
+    for key, model in every_model.items():
         for graph in model.subgraphs:
             for op in graph.operators:
                 name = flatbuffer.op_name(model, op)

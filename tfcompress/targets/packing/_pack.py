@@ -18,7 +18,7 @@ from tfcompress.targets.packing._read import layer_name, packed_layers
 PREFERENCES = ("speed", "size")
 RUNTIMES = ("litert", "tflite_runtime", "any")
 RESTS = ("float", "int8")
-SPARE = 0.006
+SPARE = 0.008
 """Share of the packed weights' bytes that "size" may give away, largest layers first, where that is faster."""
 
 
