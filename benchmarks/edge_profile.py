@@ -43,7 +43,7 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="tfc-edge-") as temporary:
         for runtime, packages in ENVIRONMENTS.items():
-            python = environment(options.python, (options.folder or Path(temporary)) / runtime, packages)
+            python = environment(options.python, (options.folder or Path(temporary)).resolve() / runtime, packages)
             versions = json.loads(run(python, "-c", BARE))
             names = [package.split("=")[0].split("<")[0] for package in packages]
             print(

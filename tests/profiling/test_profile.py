@@ -145,9 +145,9 @@ def test_no_settled_median_is_noted():
     from tfcompress.core import Latency
 
     row = Latency(64, 9, 3, 1, 1, 1, 1, 0, 1, 1, 0, 0, uncertainty_fraction=0.07)
-    notes = _profile._timing_notes((row,), settled=False, precision=0.02)
+    notes = _profile._timing_notes(row, settled=False, precision=0.02)
     assert "± 7.0%" in notes[0] and "64 threads on" in notes[1]
-    assert _profile._timing_notes((row,), settled=True, precision=0.02) == notes[1:]
+    assert _profile._timing_notes(row, settled=True, precision=0.02) == notes[1:]
 
 
 def test_missing_operation_times_fall_back_to_macs(files, monkeypatch):

@@ -68,21 +68,20 @@ def clock(
     say: Say,
     paths: list[str],
     runtime: str,
-    threads: list[int],
+    threads: int,
     delegates: bool,
     runs: int | None,
     precision: float,
     seconds: float,
     seed: int,
 ) -> dict[str, Any]:
-    """Latency of every file at every thread count, interleaved."""
+    """Latency of every file at that thread count, interleaved."""
     series, opened = [], []
     for path in paths:
-        for count in threads:
-            say(f"loading {path} for timing")
-            opened.append(open_interpreter(path, runtime=runtime, threads=count, delegates=delegates))
-            opened[-1].set_inputs(random_inputs(opened[-1]))
-            series.append(Series(count, opened[-1].raw.invoke))
+        say(f"loading {path} for timing")
+        opened.append(open_interpreter(path, runtime=runtime, threads=threads, delegates=delegates))
+        opened[-1].set_inputs(random_inputs(opened[-1]))
+        series.append(Series(threads, opened[-1].raw.invoke))
     say("timing")
     settled = measure(series, runs=runs, precision=precision, seconds=seconds, seed=seed)
     return {"latency": [asdict(summary(item)) for item in series], "settled": settled}

@@ -10,7 +10,6 @@ import numpy as np
 from tfcompress._backend.interpreter import available, choose
 from tfcompress._backend.metrics import keras_metric
 from tfcompress.core import DataError
-from tfcompress.profiling._environment import usable_cores
 from tfcompress.profiling._metrics import NATIVE
 from tfcompress.profiling._remote import Remote
 from tfcompress.profiling._source import Source, on_disk
@@ -26,7 +25,7 @@ def evaluate(
     *,
     batch_size: int = 64,
     runtime: str = "auto",
-    threads: int | None = None,
+    threads: int = 1,
     predictions: bool = False,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
@@ -37,7 +36,7 @@ def evaluate(
     x, y: arrays, lists of them or {name: array} for several inputs or outputs; or `x` alone an iterable of (x, y) batches
     (tf.data, PyDataset). metric: "accuracy" (one-unit sigmoid, class numbers or one-hot), "top5", "mse", "mae", "auc", any
     other of Keras's by name, a Keras Metric, or a function (y, outputs) → number. batch_size: for files that take any number.
-    threads: default all usable cores up to 4. input_names/output_names: the order of lists, if it is not the file's.
+    threads: more than 1 pays for big networks only. input_names/output_names: the order of lists, if it is not the file's.
     timeout: seconds without an answer after which the child process that runs the file is given up.
 
     Returns a float; for several metrics {metric: float}; for several outputs {output: either}; with `predictions` a pair
@@ -46,7 +45,7 @@ def evaluate(
     """
     runtime = choose(runtime)
     source = Source.of(file)
-    options = {"threads": threads or min(usable_cores(), 4), "input_names": input_names, "output_names": output_names}
+    options = {"threads": threads, "input_names": input_names, "output_names": output_names}
     with on_disk([source]) as paths:
         called = f"{runtime} {available()[runtime]}"
         with Remote(paths[0], what=source.what, runtime=called, timeout=timeout, options={"runtime": runtime, **options}) as opened:

@@ -1,4 +1,4 @@
-"""Everything measurable of `.tflite` files: each looked at in its own fresh process, all timed interleaved in one more."""
+"""Everything measurable of `.tflite` files: each looked at in its own fresh process, all timed interleaved in another."""
 
 from __future__ import annotations
 
@@ -67,11 +67,12 @@ def profile_many(
                 found = replace(_sizes(source, ask.runtime), notes=(str(error),))
             profiles.append(replace(found, environment=here))
         good = [i for i, found in enumerate(profiles) if found.init_ms is not None]
-        if good:
-            timing = {"runs": None if runs == "auto" else int(runs), "precision": precision, "seconds": seconds, "seed": seed}
-            rows, settled = _clock(ask, [sources[i] for i in good], [paths[i] for i in good], list(threads), timing)
+        timing = {"runs": None if runs == "auto" else int(runs), "precision": precision, "seconds": seconds, "seed": seed}
+        for count in threads if good else ():
+            rows, settled = _clock(ask, [sources[i].what for i in good], [paths[i] for i in good], count, timing)
             for i, row in zip(good, rows):
-                profiles[i] = replace(profiles[i], latency=row, notes=profiles[i].notes + _timing_notes(row, settled, precision))
+                notes = profiles[i].notes + _timing_notes(row, settled, precision)
+                profiles[i] = replace(profiles[i], latency=(*profiles[i].latency, row), notes=notes)
     return profiles
 
 
@@ -133,21 +134,17 @@ def _time_ops(ask: _Asker, found: Profile, path: str) -> Profile:
     return replace(found, ops=tuple(timed), ops_source="litert", notes=found.notes + notes)
 
 
-def _clock(
-    ask: _Asker, sources: list[Source], paths: list[str], threads: list[int], timing: dict
-) -> tuple[list[tuple[Latency, ...]], bool]:
-    what = ", ".join(source.what for source in sources)
-    said = ask("clock", what, extra_seconds=timing["seconds"] * len(paths) * len(threads), paths=paths, threads=threads, **timing)
-    rows = [Latency(**row) for row in said["latency"]]
-    return [tuple(rows[i : i + len(threads)]) for i in range(0, len(rows), len(threads))], said["settled"]
+def _clock(ask: _Asker, names: list[str], paths: list[str], threads: int, timing: dict[str, Any]) -> tuple[list[Latency], bool]:
+    # A process for each thread count: the waiting threads of one interpreter would disturb another that has fewer.
+    said = ask("clock", ", ".join(names), extra_seconds=timing["seconds"] * len(paths), paths=paths, threads=threads, **timing)
+    return [Latency(**row) for row in said["latency"]], said["settled"]
 
 
-def _timing_notes(rows: tuple[Latency, ...], settled: bool, precision: float) -> tuple[str, ...]:
+def _timing_notes(row: Latency, settled: bool, precision: float) -> tuple[str, ...]:
     notes = []
-    for row in rows:
-        if not settled and row.uncertainty_fraction > precision:
-            known = f"known to ± {row.uncertainty_fraction:.1%} only"
-            notes.append(f"{row.threads} thread{'s' * (row.threads > 1)}: time spent before the median settled ({known})")
-        if row.threads > usable_cores():
-            notes.append(f"{row.threads} threads on {usable_cores()} usable cores")
+    label = f"{row.threads} thread{'s' * (row.threads > 1)}"
+    if not settled and row.uncertainty_fraction > precision:
+        notes.append(f"{label}: time spent before the median settled (known to ± {row.uncertainty_fraction:.1%} only)")
+    if row.threads > usable_cores():
+        notes.append(f"{label} on {usable_cores()} usable cores")
     return tuple(notes)
