@@ -126,7 +126,8 @@ def unique_weights(data: bytes) -> dict[str, int]:
     for tensor in interpreter.get_tensor_details():
         layer = KERNELS.get(int(np.prod(tensor["shape"]))) if len(tensor["shape"]) > 1 else None
         if layer and tensor["index"] not in produced:
-            found[layer] = len(np.unique(interpreter.get_tensor(tensor["index"])))
+            # As float64: NumPy 2.4 sorts float16 wrongly on processors with AVX-512.
+            found[layer] = len(np.unique(interpreter.get_tensor(tensor["index"]).astype("float64")))
     return found
 
 
