@@ -40,7 +40,7 @@ def test_ready_recipes_are_data(name):
     assert recipes.recipe(recipe) is recipe
 
 
-@given(sparsity=st.integers(1, 99), clusters=st.integers(2, 64), target=st.sampled_from(["", "-int8", "-float16", "-dynamic"]))
+@given(sparsity=st.integers(1, 99), clusters=st.integers(3, 64), target=st.sampled_from(["", "-int8", "-float16", "-dynamic"]))
 def test_numbers_arrive(sparsity, clusters, target):
     recipe = recipes.recipe(f"prune{sparsity}-cluster{clusters}{target}")
     prune, cluster = recipe.techniques

@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from tfcompress import recipes
 from tfcompress._backend import keras as _keras
 from tfcompress._backend import parity as _parity
 from tfcompress._backend import samples as _samples
+from tfcompress._backend import tfmot as _tfmot
 from tfcompress._backend.interpreter import open_interpreter
 from tfcompress._backend.progress import reporter
-from tfcompress.core import Artifact, Check, Recipe, Skipped, SkippedError, Target, Technique, Training, TrainingError
+from tfcompress.core import Artifact, Check, ModelError, Recipe, Skipped, SkippedError, Target, Technique, Training, TrainingError
 
 PARITY_INPUTS = 16
 MOST_SAMPLES = 1000
@@ -79,7 +81,13 @@ def convert(model: Any, target: Target | str, samples: Any = None, *, strict: bo
 
 def load_model(path: Any) -> Any:
     """The Keras model in a `.keras` or `.h5` file or SavedModel folder, quantization-aware ones too; ModelError says why not."""
-    return _keras.load_model(path)
+    try:
+        return _keras.load_model(path)
+    except ModelError:
+        if not Path(path).exists():
+            raise
+        with _tfmot.quantize_scope():  # what QuantizeAware wraps can be read only with TFMOT's classes at hand
+            return _keras.load_model(path)
 
 
 def _carry_out(technique: Technique, model: Any, fit: Any, clock: _Clock) -> Any:

@@ -51,6 +51,9 @@ def test_the_stated_formulas(channels):
     for bits in (2, 3, 4, 8):
         n = 2**bits - 1
         wanted = alpha * (np.round((np.clip(c, -1, 1) + 1) / 2 * n) / n * 2 - 1)
+        if bits > 3:
+            n = 2 ** (bits - 1) - 1
+            wanted = alpha * np.round(np.clip(c, -1, 1) * n) / n
         np.testing.assert_allclose(low_bit.levels_of(w, bits, channels)[0], wanted, atol=1e-6)
     two = np.unique(np.asarray(low_bit.levels_of(w, 2)[0]) / np.abs(w).mean())
     np.testing.assert_allclose(two, [-1, -1 / 3, 1 / 3, 1], rtol=1e-5)

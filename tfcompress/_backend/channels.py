@@ -15,6 +15,8 @@ import numpy as np
 from tfcompress._backend.channel_rules import RULES
 from tfcompress._backend.graph import is_layer, run_graph
 
+OUTPUTS = "a model's outputs stay"
+
 
 @dataclass
 class Labels:
@@ -122,7 +124,7 @@ def analyse(model: Any) -> Channels:
         shape = tuple(tensor.shape)
         inputs.append(Labels(shape, channels.new(shape[-1] or 1 if len(shape) > 1 else 1, "a model's inputs stay")))
     for value in run_graph(model, inputs, call):
-        channels.freeze(value.ids, "a model's outputs stay")
+        channels.freeze(value.ids, OUTPUTS)
     return channels
 
 

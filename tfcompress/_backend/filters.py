@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.channels import Channels, analyse
+from tfcompress._backend.channels import OUTPUTS, Channels, analyse
 from tfcompress._backend.narrow import cost, narrow
 from tfcompress._backend.select import select
 from tfcompress.core._errors import RecipeError
@@ -67,7 +67,7 @@ def plan(
     chosen = select(list(channels.makers.values()), only, skip)
     groups, whole = _groups(channels, importance, chosen)
     if not groups:
-        reasons = "; ".join(f"{layer}: {reason}" for layer, _, reason in whole[:5])
+        reasons = "; ".join(f"{layer}: {reason}" for layer, _, reason in whole[:5]) or "only its outputs are left"
         raise RecipeError(f"No channel of model {model.name!r} can be removed ({reasons}).")
     made = Plan(model, channels, groups, set(), whole)
     if isinstance(ratio, Mapping):
@@ -126,9 +126,9 @@ def _groups(channels: Channels, importance: Any, chosen: set[str]) -> tuple[list
         loose = [root for root in roots.tolist() if root not in channels.frozen]
         free = np.array([root for root in loose if root in scores], dtype=np.int64)
         if left_out or not len(free):
-            frozen = "no BatchNormalization scale tells its importance" if loose else channels.frozen[int(roots[0])]
-            reason = f"{left_out[0]!r} was not selected" if left_out else frozen
-            whole += [(layer.name, type(layer).__name__, reason) for layer in layers]
+            reason = "no BatchNormalization scale tells its importance" if loose else channels.frozen[int(roots[0])]
+            if not left_out and reason != OUTPUTS:  # outputs stay by definition, and what the user left out is no surprise
+                whole += [(layer.name, type(layer).__name__, reason) for layer in layers]
             continue
         groups.append(Group(layers, free, np.array([scores[int(root)] for root in free]), len(roots)))
     return groups, whole

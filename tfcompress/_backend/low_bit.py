@@ -25,10 +25,11 @@ _ORIGINS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 def levels_of(weights: Any, bits: int | str, channels: tuple[int, ...] = (), fit: str = "unit") -> tuple[Any, Any]:
     """(kernel on its levels, mask of the gradient) of a float32 kernel, one scale for all of it or for each of the `channels` dimensions.
 
-    c = w − mean(w), n = 2^b − 1:
+    c = w − mean(w):
       1 bit    α · sign(c), sign(0) = +1
       ternary  α · sign(c) where |c| > 0.7 mean|c|, else 0; α the mean |c| of the others (Li, Zhang & Liu, arXiv 1605.04711)
-      b bits   (α/n) · k with the odd integer k = 2 round((clip(c/r, −1, 1) + 1) · n/2) − n
+      2, 3     (α/n) · k, n = 2^b − 1, with the odd integer k = 2 round((clip(c/r, −1, 1) + 1) · n/2) − n
+      4 to 8   (α/n) · k, n = 2^(b−1) − 1, with the integer k = round(clip(c/r, −1, 1) · n): one level fewer, as integer kernels have them
     fit "unit": r = 1 and α = mean|w| (XNOR-Net). fit "gaussian": r = α = the best range for a Gaussian of c's deviation (1 bit: mean|c|).
     Every level is an integer times one float32 step, so that a file can hold exactly these values. The gradient passes where |c| ≤ r.
     """
@@ -45,13 +46,19 @@ def levels_of(weights: Any, bits: int | str, channels: tuple[int, ...] = (), fit
     scale = tf.reduce_mean(tf.abs(w) if fit == "unit" else size, axes, keepdims=True)
     if bits == 1:
         return scale * tf.where(centred >= 0, everywhere, -everywhere), everywhere
-    n = 2.0**bits - 1
+    n = _ends(bits)
     reach = tf.ones_like(scale)
     if fit == "gaussian":
         deviation = tf.sqrt(tf.reduce_mean(tf.square(centred), axes, keepdims=True))
-        reach = scale = tf.maximum(deviation * (GAUSSIAN_STEP[bits] * n / 2), 1e-12)
-    odd = 2 * tf.round((tf.clip_by_value(centred / reach, -1.0, 1.0) + 1) * (n / 2)) - n
-    return (scale / n) * odd, tf.cast(size <= reach, w.dtype)
+        reach = scale = tf.maximum(deviation * (GAUSSIAN_STEP[bits] * (2.0**bits - 1) / 2), 1e-12)
+    part = tf.clip_by_value(centred / reach, -1.0, 1.0)
+    whole = 2 * tf.round((part + 1) * (n / 2)) - n if bits < 4 else tf.round(part * n)
+    return (scale / n) * whole, tf.cast(size <= reach, w.dtype)
+
+
+def _ends(bits: int) -> float:
+    """The largest integer k of `bits`-bit weights."""
+    return 2.0**bits - 1 if bits < 4 else 2.0 ** (bits - 1) - 1
 
 
 def weights_on_levels(weights: Any, bits: int | str, channels: tuple[int, ...] = (), fit: str = "unit") -> Any:

@@ -21,8 +21,9 @@ class MixedPrecision(Technique):
     """Train layers on 1 to 8 bits (or "ternary") with a straight-through gradient, so that `Packed` writes them in as many.
 
     `bits` maps layer names to bits, 32 being float; layers that are not named stay float. A single number is for all layers but
-    the first and the last with weights. 1 bit: α·sign(c), c = w − mean(w), α = mean|w| (XNOR-Net, arXiv 1603.05279); b bits: 2^b
-    even, symmetric levels of [−1, 1], ends included, times α (2 bits: ±α/3, ±α). `scale` says whether α and the mean are the
+    the first and the last with weights. 1 bit: α·sign(c), c = w − mean(w), α = mean|w| (XNOR-Net, arXiv 1603.05279); 2 and 3
+    bits: 2^b even, symmetric levels of [−1, 1], ends included, times α (2 bits: ±α/3, ±α); from 4 bits on one level fewer, so that
+    zero is one and integer kernels hold them all (4 bits: −7…7 times α/7). `scale` says whether α and the mean are the
     layer's or each output channel's. `fit="unit"` clips c to [−1, 1] as stated; trained kernels are so small that only the two
     middle ones of the levels occur then. `fit="gaussian"` clips to ±r, the range that rounds Gaussian weights of c's deviation with
     the least error, and takes α = r, so that all levels are used.
@@ -153,16 +154,16 @@ class MixedPrecision(Technique):
 
 
 def _on_grid(values: np.ndarray, width: int | str) -> bool:
-    """Whether float32 `values` are k · step, k odd and at most 2^width − 1 (ternary: −1, 0, 1), to the last bit of the product."""
+    """Whether float32 `values` are k · step with the integers k of that width, to the last bits of the product."""
     size = np.abs(values.astype(np.float64))
     top = size.max(initial=0)
     if top == 0:
         return True
-    limit = 1 if width == _low_bit.TERNARY else 2**width - 1
-    for most in range(1, limit + 1, 2):
+    odd = width in (1, 2, 3)
+    limit = 1 if width in (1, _low_bit.TERNARY) else 2**width - 1 if odd else 2 ** (width - 1) - 1
+    for most in range(1, limit + 1, 2 if odd else 1):
         k = size * (most / top)
         whole = np.rint(k)
-        odd = (whole % 2 == 1) | ((whole == 0) & (width == _low_bit.TERNARY))
-        if np.all(np.abs(k - whole) <= 2.0**-22 * np.maximum(whole, 1)) and odd.all():
+        if np.all(np.abs(k - whole) <= 2.0**-22 * whole) and (not odd or np.all(whole % 2 == 1)):
             return True
     return False

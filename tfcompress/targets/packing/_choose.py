@@ -46,6 +46,7 @@ PER_FULL_BLOCK = {"blocks-int8": (2.2, 5.0), "blocks-float": (6.0, 12.0)}
 FLOAT_TABLES = (3.6, 3.2, 2.1, 3.4)
 """As COSTS, where a variable holds float clusters: the float kernels run without weights laid out in advance."""
 FAST_STEPS = (0.6, 1.1)
+SMALLER = 0.9
 
 
 def cost(encoding: Encoding, layer: Layer, runtime: str) -> float:
@@ -65,7 +66,7 @@ def choose(layer: Layer, prefer: str, runtime: str, shared: set, spare: float = 
     """(encoding for `layer`, its estimated bytes) among the exact ones that `runtime` computes rightly; `shared` tables cost nothing.
 
     "size": the fastest of those within `spare` bytes of the smallest.
-    "speed": the smallest of those at most half the float weights that take ≤ 0.6× the float layer's time; if there is none, ≤ 1.1×;
+    "speed": the smallest of those at most 0.9× the float weights that take ≤ 0.6× the float layer's time; if there is none, ≤ 1.1×;
     if there is none either, float.
     """
     sizes = {encoding: encoding.size(layer, shared) for encoding in ENCODINGS if encoding.fits(layer, runtime)}
@@ -75,7 +76,7 @@ def choose(layer: Layer, prefer: str, runtime: str, shared: set, spare: float = 
         return best, sizes[best]
     plain = next(encoding for encoding in sizes if isinstance(encoding, Float))
     for step in FAST_STEPS:
-        quick = [e for e in sizes if sizes[e] <= sizes[plain] / 2 and cost(e, layer, runtime) <= step]
+        quick = [e for e in sizes if sizes[e] <= SMALLER * sizes[plain] and cost(e, layer, runtime) <= step]
         if quick:
             best = min(quick, key=sizes.get)
             return best, sizes[best]

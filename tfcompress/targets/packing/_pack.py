@@ -89,7 +89,7 @@ def _drop_names(graph: Any, kept: set[str]) -> None:
 
 def find_layers(model: Any, names: Sequence[str] = ()) -> list[Layer]:
     """The operators of the main graph whose float32 weights are constant, with the levels found in them."""
-    graph, found = model.subgraphs[0], []
+    graph, found, paths = model.subgraphs[0], [], []
     for op in graph.operators:
         kind = flatbuffer.op_name(model, op)
         if kind not in KINDS:
@@ -100,7 +100,7 @@ def find_layers(model: Any, names: Sequence[str] = ()) -> list[Layer]:
             continue
         has_bias = len(op.inputs) > 2 and op.inputs[2] >= 0
         layer = Layer(
-            name=_name(names, tensor.name, graph.tensors[op.outputs[0]].name),
+            name="",
             kind=kind,
             op=op,
             weights=weights,
@@ -112,7 +112,8 @@ def find_layers(model: Any, names: Sequence[str] = ()) -> list[Layer]:
         if has_bias and layer.bias is None:
             continue  # a bias computed at run time cannot be divided by the scale
         found.append(layer)
-    return found
+        paths.append([tensor.name, graph.tensors[op.outputs[0]].name])
+    return [replace(layer, name=name) for layer, name in zip(found, _names(names, paths))]
 
 
 def _verify(packed: bytes, layers: list[Layer]) -> None:
@@ -130,11 +131,24 @@ def _verify(packed: bytes, layers: list[Layer]) -> None:
             )
 
 
-def _name(names: Sequence[str], *candidates: Any) -> str:
-    """The model's layer whose name is a part of a tensor's path (`net/conv1_1/Relu;…`), else the part of the path that tells it apart."""
-    for text in (c.decode() if isinstance(c, bytes) else c or "" for c in candidates):
-        parts = [re.sub(r"_\d+$", "", part) if part not in names else part for part in re.split("[/;]", text)]
-        known = [part for part in parts if part in names]
+def _names(names: Sequence[str], paths: list[list[Any]]) -> list[str]:
+    """Each operator's layer among `names`, by the paths in its tensors' names (`net/conv1_1/Relu;…`); else what tells it apart there.
+
+    Keras 3 appends a number to every name on the way, tf_keras does not, and both call layers conv, conv_1, …: the numbers are
+    taken off if that gives every operator a layer of its own.
+    """
+    short = [_known(names, texts, 1) for texts in paths]
+    if len({name for name in short if name}) < len(short):
+        short = [_known(names, texts, 0) or _known(names, texts, 1) for texts in paths]
+    return [name or layer_name(*texts) for name, texts in zip(short, paths)]
+
+
+def _known(names: Sequence[str], texts: list[Any], numbers: int) -> str:
+    for text in (text.decode() if isinstance(text, bytes) else text or "" for text in texts):
+        parts = re.split("[/;]", text)
+        known = [part for part in (re.sub(r"_\d+$", "", part, count=numbers) if numbers else part for part in parts) if part in names]
+        if not known and numbers:
+            known = [part for part in parts if part in names]
         if known:
             return max(known, key=len)
-    return layer_name(*candidates)
+    return ""
