@@ -23,8 +23,9 @@ from tfcompress.targets import Int8
 from tfcompress.techniques import Cluster, QuantizeAware
 from tfcompress.training import Fit
 
-# stage → the stage it starts from and the technique it trains
+# stage → the stage it starts from and the technique it trains (None: the same training without one, the control)
 STAGES = {
+    "trained on": ("base", None),
     "qat": ("base", QuantizeAware()),
     "cluster16": ("base", Cluster(16)),
     "cluster16-qatplain": ("cluster16", QuantizeAware()),
@@ -39,6 +40,7 @@ FLAT = {
     "int16x8": ("base", "int16x8", 64.80, 0.5292),
     "QAT": ("qat", "float32", 65.90, 4.1784),
     "PTQ on QAT": ("qat", "int8", 65.80, 0.5278),
+    "base, trained on as long": ("trained on", "float32", None, 2.0852),
 }
 CLUSTERED = {
     "cluster16": ("cluster16", "float32", 65.30, 0.2562),
@@ -50,7 +52,7 @@ CLUSTERED = {
     "cluster16 PTQ on QAT": ("cluster16-qatplain", "int8", 65.60, 0.1922),
     "cluster16 cluster-preserving QAT int8": ("cluster16-qat", "int8", 65.85, 0.2394),
 }
-KERNELS = {864: "conv1", 18432: "conv2", 524288: "linear1", 2048: "linear2", 16: "output"}
+KERNELS = ("conv1", "conv2", "linear1", "linear2", "output")
 
 
 class Seed:
@@ -88,10 +90,13 @@ class Seed:
     def stage(self, name: str) -> tuple:
         """(model, its int8 artifact or None) after that stage."""
         if name not in self.made:
-            if name == "base":
-                self.made[name] = self.base(), None
+            before, technique = STAGES.get(name, ("", None))
+            if technique is None:
+                model = self.base()
+                if before:
+                    self.fit(model)
+                self.made[name] = model, None
             else:
-                before, technique = STAGES[name]
                 recipe = tfc.Recipe([technique], Int8(), name=f"{name}-int8")
                 artifact = tfc.compress(self.stage(before)[0], recipe, fit=self.fit, samples=self.samples, seed=self.seed)
                 self.made[name] = artifact.model, artifact
@@ -116,18 +121,20 @@ def _seed_weights(seed: int) -> None:
 
 
 def unique_weights(data: bytes) -> dict[str, int]:
-    """Number of different values in every kernel as the file stores it."""
+    """Number of different values in every kernel as the file stores it (before the file's own QUANTIZE and DEQUANTIZE)."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     interpreter.allocate_tensors()
-    produced = {int(index) for op in interpreter._get_ops_details() for index in op["outputs"]}
+    ops = interpreter._get_ops_details()
+    source = {int(op["outputs"][0]): int(op["inputs"][0]) for op in ops}
     found = {}
-    for tensor in interpreter.get_tensor_details():
-        layer = KERNELS.get(int(np.prod(tensor["shape"]))) if len(tensor["shape"]) > 1 else None
-        if layer and tensor["index"] not in produced:
-            # As float64: NumPy 2.4 sorts float16 wrongly on processors with AVX-512.
-            found[layer] = len(np.unique(interpreter.get_tensor(tensor["index"]).astype("float64")))
+    for layer, op in zip(KERNELS, [op for op in ops if op["op_name"] in ("CONV_2D", "FULLY_CONNECTED")]):
+        kernel = int(op["inputs"][1])
+        while kernel in source:
+            kernel = source[kernel]
+        # As float64: NumPy 2.4 sorts float16 wrongly on processors with AVX-512.
+        found[layer] = len(np.unique(interpreter.get_tensor(kernel).astype("float64")))
     return found
 
 
@@ -172,18 +179,19 @@ def table(lines: list[dict], rows: dict, gzipped: bool, seeds: int) -> str:
     """The rows as Markdown: what is printed, ours as mean ± standard deviation, sizes, unique weights (largest over seeds)."""
     out = ["| row | printed % | here % | printed MiB | file MiB | gzip MiB | size / printed | unique weights per kernel |"]
     out.append("|---|--:|--:|--:|--:|--:|--:|---|")
-    for name, (_, _, accuracy, size) in rows.items():
+    for name, (_, _, printed, size) in rows.items():
+        accuracy = "" if printed is None else f"{printed:.2f}"
         mine = [line for line in lines if line["row"] == name and line["seed"] < seeds]
         good = [line for line in mine if "error" not in line]
         if not good:
-            out.append(f"| {name} | {accuracy:.2f} | {mine[0]['error'] if mine else 'not run'} | {size:.4f} | | | | |")
+            out.append(f"| {name} | {accuracy} | {mine[0]['error'] if mine else 'not run'} | {size:.4f} | | | | |")
             continue
         accuracies = [line["accuracy"] for line in good]
         spread = f" ± {statistics.stdev(accuracies):.2f}" if len(good) > 1 else ""
         file, zipped = (statistics.fmean(line[key] for line in good) / 2**20 for key in ("size_bytes", "gzip_bytes"))
-        unique = ", ".join(f"{max(line['unique'].get(layer, 0) for line in good):,}" for layer in KERNELS.values())
+        unique = ", ".join(f"{max(line['unique'].get(layer, 0) for line in good):,}" for layer in KERNELS)
         ratio = (zipped if gzipped else file) / size
-        cells = [name, f"{accuracy:.2f}", f"{statistics.fmean(accuracies):.2f}{spread}", f"{size:.4f}", f"{file:.4f}", f"{zipped:.4f}"]
+        cells = [name, accuracy, f"{statistics.fmean(accuracies):.2f}{spread}", f"{size:.4f}", f"{file:.4f}", f"{zipped:.4f}"]
         out.append("| " + " | ".join([*cells, f"{ratio:.3f}", unique]) + " |")
     return "\n".join(out)
 
