@@ -58,7 +58,7 @@ class MixedPrecision(Technique):
     @property
     def label(self) -> str:
         """`mixed` and the widths, most first: `mixed21`; then `a` with activations, `pc` per channel, `u` for the unit range."""
-        widths = {b for b in (self.bits.values() if isinstance(self.bits, Mapping) else [self.bits]) if b != FLOAT}
+        widths: set[Any] = {b for b in (self.bits.values() if isinstance(self.bits, Mapping) else [self.bits]) if b != FLOAT}
         order = sorted(widths, key=lambda b: -(1.6 if b == _low_bit.TERNARY else b))
         word = "".join("t" if b == _low_bit.TERNARY else str(b) for b in order)
         return f"mixed{word}" + "a" * bool(self.activations) + "pc" * (self.scale == "channel") + "u" * (self.fit == "unit")
@@ -111,7 +111,8 @@ class MixedPrecision(Technique):
         promised, checks = {layer.name: width for layer, width in self._plan(before)[0]}, []
         for layer in _keras.leaf_layers(after):
             if layer.name in promised:
-                width, kernel = promised[layer.name], np.asarray(_low_bit.kernel_of(layer))
+                width: Any = promised[layer.name]
+                kernel = np.asarray(_low_bit.kernel_of(layer))
                 bound = 3 if width == _low_bit.TERNARY else 2**width
                 parts = [kernel.reshape(-1)]
                 if self.scale == "channel":
@@ -153,7 +154,7 @@ class MixedPrecision(Technique):
         return width, ""
 
 
-def _on_grid(values: np.ndarray, width: int | str) -> bool:
+def _on_grid(values: np.ndarray, width: Any) -> bool:
     """Whether float32 `values` are k · step with the integers k of that width, to the last bits of the product."""
     size = np.abs(values.astype(np.float64))
     top = size.max(initial=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,9 @@ class Levels:
     """
 
     kind: str
-    codes: np.ndarray | None = None
-    scale: np.ndarray | None = None
-    table: np.ndarray | None = None
+    codes: Any = None
+    scale: Any = None
+    table: Any = None
     axis: int = 0
     rounded: bool = False
 
@@ -103,7 +104,7 @@ def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
 def _grid_of_layer(rows):
     distinct = np.unique(rows)
     grid = _grid(distinct[None]) if len(distinct) <= MOST_CLUSTERS else None
-    return grid and (grid[0][0][np.searchsorted(distinct, rows)], grid[1], None)
+    return None if grid is None else (grid[0][0][np.searchsorted(distinct, rows)], grid[1], None)
 
 
 def _grid_of_channels(rows):
@@ -112,7 +113,9 @@ def _grid_of_channels(rows):
     if most > MOST_CLUSTERS:
         return None
     grid = _grid(np.stack([np.pad(values, (0, most - len(values)), mode="edge") for values in distinct]))
-    return grid and (np.stack([c[np.searchsorted(d, row)] for c, d, row in zip(grid[0], distinct, rows)]), grid[1], None)
+    if grid is None:
+        return None
+    return np.stack([c[np.searchsorted(d, row)] for c, d, row in zip(grid[0], distinct, rows)]), grid[1], None
 
 
 def _clusters(rows):
