@@ -5,9 +5,11 @@ import importlib
 import numpy as np
 import pytest
 
-from tfcompress._backend import interpreter
-from tfcompress._backend.interpreter import RUNTIMES, TensorInfo, available, choose, open_interpreter
+from tfcompress._backend import interpreter, runtimes
+from tfcompress._backend.interpreter import open_interpreter
 from tfcompress._backend.quiet import quiet
+from tfcompress._backend.runtimes import RUNTIMES, available, choose
+from tfcompress._backend.tensors import TensorInfo
 from tfcompress.core import DataError, InterpreterError
 
 
@@ -120,6 +122,22 @@ def test_names_put_inputs_and_outputs_in_the_models_order(flavour):
         opened.predict([x[0], x[1], x[2][:3]])
 
 
+def test_open_height_and_width():
+    import keras
+    import tensorflow as tf
+
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential(
+        [keras.layers.Input((None, None, 1)), keras.layers.Conv2D(2, 3, padding="same"), keras.layers.GlobalAveragePooling2D()]
+    )
+    with quiet():
+        opened = open_interpreter(tf.lite.TFLiteConverter.from_keras_model(net).convert())
+    assert opened.inputs[0].shape == (None, None, None, 1)
+    for size in (8, 12):
+        x = np.random.default_rng(size).random((3, size, size + 1, 1), dtype=np.float32)
+        np.testing.assert_allclose(opened.predict([x], batch_size=2)[0], np.asarray(net(x)), atol=1e-5)
+
+
 def test_tensors_operations_and_values(data):
     opened = open_interpreter(data["int8"], delegates=False)
     kinds = [op.kind for op in opened.ops()]
@@ -177,9 +195,9 @@ def test_a_missing_or_unknown_runtime_says_what_to_do(monkeypatch):
         choose("onnx")
 
     def nothing(distribution):
-        raise interpreter.PackageNotFoundError(distribution)
+        raise runtimes.PackageNotFoundError(distribution)
 
-    monkeypatch.setattr(interpreter, "version", nothing)
+    monkeypatch.setattr(runtimes, "version", nothing)
     assert all(text.startswith("missing") for text in available().values())
     for name, (_, _, remedy) in RUNTIMES.items():
         with pytest.raises(InterpreterError) as error:
@@ -190,11 +208,11 @@ def test_a_missing_or_unknown_runtime_says_what_to_do(monkeypatch):
 
 
 def test_tflite_runtime_beside_numpy_2_is_refused(monkeypatch):
-    monkeypatch.setattr(interpreter, "version", lambda distribution: "2.14.0" if distribution == "tflite-runtime" else "9.9")
-    monkeypatch.setattr(interpreter.np, "__version__", "2.4.6")
+    monkeypatch.setattr(runtimes, "version", lambda distribution: "2.14.0" if distribution == "tflite-runtime" else "9.9")
+    monkeypatch.setattr(runtimes.np, "__version__", "2.4.6")
     with pytest.raises(InterpreterError, match=r"2\.14\.0 does not work with NumPy 2\.4\.6: pip install 'numpy<2'"):
         choose("tflite_runtime")
-    monkeypatch.setattr(interpreter.np, "__version__", "1.26.4")
+    monkeypatch.setattr(runtimes.np, "__version__", "1.26.4")
     assert choose("tflite_runtime") == "tflite_runtime"
 
 

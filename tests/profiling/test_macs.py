@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tfcompress._backend.interpreter import OpInfo, TensorInfo, open_interpreter
+from tfcompress._backend.interpreter import open_interpreter
+from tfcompress._backend.tensors import OpInfo, TensorInfo
 from tfcompress.core import OpTime
 from tfcompress.profiling._macs import count_ops, count_weights, matched, op_macs
 

@@ -2,86 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfcompress._backend.quiet import quiet
+from tfcompress._backend.runtimes import RUNTIMES, available, choose, load_runtime
+from tfcompress._backend.tensors import OpInfo, TensorInfo, tensor_info
 from tfcompress.core._errors import DataError, InterpreterError
-
-RUNTIMES = {
-    "litert": ("ai_edge_litert.interpreter", "ai-edge-litert", "pip install ai-edge-litert"),
-    "tflite_runtime": ("tflite_runtime.interpreter", "tflite-runtime", "pip install tflite-runtime 'numpy<2' (Python 3.11 or older)"),
-    "tensorflow": ("tensorflow", "tensorflow", "pip install tensorflow"),
-}
-"""Runtime → module, distribution, how to get it; in the order in which "auto" tries them."""
-
-
-@dataclass(frozen=True, eq=False)
-class TensorInfo:
-    """A tensor of the file: `shape` with None where it is dynamic, `dtype`, and real = scale · (stored − zero_point) if scale ≠ 0.
-
-    `scale` and `zero_point` are the first of `scales` and `zero_points`, which have one entry per slice along `axis`.
-    """
-
-    index: int
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: np.dtype
-    scales: np.ndarray
-    zero_points: np.ndarray
-    axis: int = 0
-
-    @property
-    def scale(self) -> float:
-        return float(self.scales[0]) if len(self.scales) else 0.0
-
-    @property
-    def zero_point(self) -> int:
-        return int(self.zero_points[0]) if len(self.zero_points) else 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Name, shape, dtype, scale and zero point as plain JSON data."""
-        said = {"name": self.name, "shape": list(self.shape), "dtype": self.dtype.name}
-        return said | ({"scale": self.scale, "zero_point": self.zero_point} if self.scale else {})
-
-    def store(self, values: Any) -> np.ndarray:
-        """Real `values` as this tensor stores them: clip(round(x / scale) + zero_point); values already of its integer type pass."""
-        values = np.asarray(values)
-        if values.dtype == self.dtype:
-            return values
-        if self.scale:
-            kind = np.iinfo(self.dtype)
-            return np.clip(np.rint(values.astype(np.float64) / self.scale) + self.zero_point, kind.min, kind.max).astype(self.dtype)
-        cast = values.astype(self.dtype)
-        if self.dtype.kind in "iu" and not np.array_equal(cast, values):
-            raise DataError(f"Input {self.name!r} takes whole numbers ({self.dtype}); the values given are not.")
-        return cast
-
-    def real(self, stored: np.ndarray) -> np.ndarray:
-        """What `stored` stands for: float32 scale · (stored − zero_point) if quantized, else as it is."""
-        if not self.scale:
-            return stored
-        return ((stored.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)).astype(np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class OpInfo:
-    """An operation of the file: its kind (`CONV_2D`) and the indices of its tensors, -1 where an optional input is left out."""
-
-    index: int
-    kind: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
 
 
 class Interpreter:
@@ -95,20 +30,20 @@ class Interpreter:
         self.raw, self.runtime, self.what = raw, runtime, what
         self.version = version(RUNTIMES[runtime][1])
         self.load_ms = 0.0
-        self._batch_now = 1
         signature = next(iter(raw._get_full_signature_list().values()), {})
         self.inputs = _ordered(_named(raw.get_input_details(), signature.get("inputs", {})), input_names)
         self.outputs = _ordered(_named(raw.get_output_details(), signature.get("outputs", {})), output_names)
+        self._shapes = [tuple(n or 1 for n in info.shape) for info in self.inputs]
 
     @property
     def batch(self) -> int | None:
         """How many samples the file takes at once; None if any number."""
-        first = self.inputs[0].shape
-        return None if first and first[0] is None else int(first[0] or 1) if first else 1
+        shape = self.inputs[0].shape if self.inputs else ()
+        return shape[0] if shape else 1
 
     def tensors(self) -> list[TensorInfo]:
         """All tensors of the main graph, with the shapes that they have now."""
-        return [_info(detail) for detail in self.raw.get_tensor_details() if detail["name"] or len(detail["shape"])]
+        return [tensor_info(detail) for detail in self.raw.get_tensor_details() if detail["name"] or len(detail["shape"])]
 
     def value(self, index: int) -> np.ndarray:
         """What is stored in the tensor of that index: a constant, an input or an output."""
@@ -121,12 +56,15 @@ class Interpreter:
             for op in self.raw._get_ops_details()
         ]
 
-    def resize(self, batch: int) -> None:
-        """Set the batch of a file that takes any number."""
-        for info in self.inputs:
-            self.raw.resize_tensor_input(info.index, [batch, *(n or 1 for n in info.shape[1:])])
+    def resize(self, shapes: Sequence[Sequence[int]]) -> None:
+        """Set the shapes of all inputs where the file leaves dimensions open; nothing happens if they are so already."""
+        wanted = [tuple(shape) for shape in shapes]
+        if wanted == self._shapes:
+            return
+        for info, shape in zip(self.inputs, wanted):
+            self.raw.resize_tensor_input(info.index, shape)
         self._guarded("allocate", self.raw.allocate_tensors)
-        self._batch_now = batch
+        self._shapes = wanted
 
     def set_inputs(self, inputs: Sequence[Any] | Mapping[str, Any]) -> None:
         """Write one batch into the inputs (a list in `inputs`' order, or name → array)."""
@@ -142,8 +80,7 @@ class Interpreter:
         arrays = self._listed(inputs)
         for info, values in zip(self.inputs, arrays):
             _fit(info, values, self.what)
-        if self.batch is None and self._batch_now != len(arrays[0]):
-            self.resize(len(arrays[0]))
+        self.resize([values.shape for values in arrays])
         self.set_inputs(arrays)
         self.invoke()
         return [info.real(self.raw.get_tensor(info.index)) for info in self.outputs]
@@ -165,9 +102,9 @@ class Interpreter:
             if short:
                 chunk = [np.concatenate([values, np.repeat(values[-1:], short, axis=0)]) for values in chunk]
             outputs = self.run(chunk)
-            if count > batch and any(not out.ndim or len(out) != batch for out in outputs):
+            if count > batch and any(out.shape[:1] != (batch,) for out in outputs):
                 raise InterpreterError(f"{self.what}: an output is not one per sample; call run() with one batch at a time.")
-            parts.append([out[: batch - short] if out.ndim and len(out) == batch else out for out in outputs])
+            parts.append([out[: batch - short] if out.shape[:1] == (batch,) else out for out in outputs])
         return [np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts)]
 
     def _listed(self, inputs: Sequence[Any] | Mapping[str, Any]) -> list[np.ndarray]:
@@ -228,46 +165,8 @@ def open_interpreter(
     opened = Interpreter(raw, name, what, input_names, output_names)
     opened.load_ms = load_ms
     if batch is not None and opened.batch is None:
-        opened.resize(batch)
+        opened.resize([(batch, *(n or 1 for n in info.shape[1:])) for info in opened.inputs])
     return opened
-
-
-def load_runtime(name: str) -> tuple[Any, Any]:
-    """The `Interpreter` class and the op resolver enum of an installed runtime, imported on first use."""
-    with quiet():
-        kit = importlib.import_module(RUNTIMES[name][0])
-    if name == "tensorflow":
-        return kit.lite.Interpreter, kit.lite.experimental.OpResolverType
-    return kit.Interpreter, kit.OpResolverType
-
-
-def available() -> dict[str, str]:
-    """Runtime → its version, or why it cannot be used here ("missing: …"); loads none of them."""
-    found = {}
-    for name, (_, distribution, remedy) in RUNTIMES.items():
-        try:
-            found[name] = version(distribution)
-        except PackageNotFoundError:
-            found[name] = f"missing: {remedy}"
-            continue
-        if name == "tflite_runtime" and int(np.__version__.split(".")[0]) >= 2:
-            found[name] = f"missing: tflite-runtime {found[name]} does not work with NumPy {np.__version__}: pip install 'numpy<2'"
-    return found
-
-
-def choose(runtime: str = "auto") -> str:
-    """The runtime that `runtime` stands for here; InterpreterError if it is unknown or missing, with what to install."""
-    found = available()
-    if runtime == "auto":
-        for name, text in found.items():
-            if not text.startswith("missing"):
-                return name
-        raise InterpreterError("No interpreter is installed here: pip install ai-edge-litert.")
-    if runtime not in found:
-        raise InterpreterError(f"Unknown runtime {runtime!r}; choose from auto, {', '.join(found)}.")
-    if found[runtime].startswith("missing"):
-        raise InterpreterError(f"Runtime {runtime!r} is not usable here ({found[runtime]}).")
-    return runtime
 
 
 def check_file(data: bytes | str | os.PathLike) -> None:
@@ -288,7 +187,7 @@ def check_file(data: bytes | str | os.PathLike) -> None:
 
 def _named(details: list[dict], signature: Mapping[str, int]) -> list[TensorInfo]:
     names = {index: name for name, index in signature.items()}
-    found = [_info(detail, names.get(detail["index"])) for detail in details]
+    found = [tensor_info(detail, names.get(detail["index"])) for detail in details]
     numbers = [re.fullmatch(r"output_(\d+)", info.name) for info in found]
     if signature and all(numbers):
         found = [info for _, info in sorted(zip(numbers, found), key=lambda pair: int(pair[0][1]))]  # type: ignore[index]
@@ -300,23 +199,6 @@ def _ordered(infos: list[TensorInfo], names: Sequence[str] | None) -> tuple[Tens
     if names is None or set(names) != set(known):
         return tuple(infos)
     return tuple(known[name] for name in names)
-
-
-def _info(detail: dict, name: str | None = None) -> TensorInfo:
-    signature = detail.get("shape_signature", detail["shape"])
-    dynamic = len(signature) == len(detail["shape"])
-    shape = tuple(None if dynamic and s < 0 else int(n) for n, s in zip(detail["shape"], signature if dynamic else detail["shape"]))
-    quantized = detail["quantization_parameters"]
-    plain = re.sub(r"^serving_default_|:\d+$", "", detail["name"])
-    return TensorInfo(
-        int(detail["index"]),
-        plain if name is None else name,
-        shape,
-        np.dtype(detail["dtype"]),
-        quantized["scales"],
-        quantized["zero_points"],
-        int(quantized["quantized_dimension"]),
-    )
 
 
 def _fit(info: TensorInfo, values: np.ndarray, what: str) -> None:

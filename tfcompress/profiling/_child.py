@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.interpreter import Interpreter, load_runtime, open_interpreter
+from tfcompress._backend.interpreter import Interpreter, open_interpreter
+from tfcompress._backend.runtimes import load_runtime
 from tfcompress.core import TfcompressError
 from tfcompress.profiling import _macs, _memory
 from tfcompress.profiling._latency import Series, measure, summary

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.interpreter import available, choose
 from tfcompress._backend.metrics import keras_metric
+from tfcompress._backend.runtimes import available, choose
 from tfcompress.core import DataError
 from tfcompress.profiling._metrics import NATIVE
 from tfcompress.profiling._remote import Remote

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from tfcompress._backend.interpreter import Interpreter, OpInfo, TensorInfo
+from tfcompress._backend.interpreter import Interpreter
+from tfcompress._backend.tensors import OpInfo, TensorInfo
 from tfcompress.core import OpTime
 
 LSTM_MATRICES = range(1, 9)

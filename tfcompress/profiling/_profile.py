@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tfcompress._backend.interpreter import RUNTIMES, available, choose
+from tfcompress._backend.runtimes import RUNTIMES, available, choose
 from tfcompress.core import InterpreterError, Latency, OpTime, Profile
 from tfcompress.profiling._environment import environment, usable_cores
 from tfcompress.profiling._isolate import in_child
