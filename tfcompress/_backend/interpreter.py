@@ -105,7 +105,8 @@ class Interpreter:
             if count > batch and any(out.shape[:1] != (batch,) for out in outputs):
                 raise InterpreterError(f"{self.what}: an output is not one per sample; call run() with one batch at a time.")
             parts.append([out[: batch - short] if out.shape[:1] == (batch,) else out for out in outputs])
-        return [np.concatenate(column) if len(column) > 1 else column[0] for column in zip(*parts)]
+        columns = [list(column) for column in zip(*parts)]
+        return [np.concatenate(column) if len(column) > 1 else column[0] for column in columns]
 
     def _listed(self, inputs: Sequence[Any] | Mapping[str, Any]) -> list[np.ndarray]:
         if isinstance(inputs, Mapping):

@@ -105,8 +105,12 @@ def _look(ask: _Asker, source: Source, path: str, threads: int) -> Profile:
     if not said["finite"]:
         notes.append("outputs are NaN or infinite on random inputs")
     if ask.common["delegates"] and not said["delegate_parts"]:
-        dynamic = any(item["shape"] and item["shape"][0] is None for item in said["inputs"])
-        cure = ": this runtime leaves files with a dynamic batch to the slow kernels, convert with a batch of 1" if dynamic else ""
+        dynamic = any(item["shape"][:1] == [None] and item["dtype"] == "float32" for item in said["inputs"])
+        cure = (
+            ": tflite_runtime takes no dynamic batch there, convert with a batch of 1"
+            if dynamic and "tflite_runtime" in ask.runtime
+            else ""
+        )
         notes.append(f"no operation runs in XNNPACK{cure}")
     return replace(
         _sizes(source, ask.runtime),
