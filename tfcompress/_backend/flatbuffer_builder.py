@@ -182,6 +182,7 @@ class Builder:
             full, order, blocks = (cells != 0).any(axis=2), [0, 1, 2], [1]
             outer, inner = [values.shape[0]], [block]
         else:
+            order = list(range(values.ndim)) if order is None else order
             turned = np.transpose(values, order)
             cells = turned.reshape(-1, turned.shape[-1])
             full, blocks = cells != 0, []

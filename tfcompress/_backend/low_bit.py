@@ -22,7 +22,7 @@ GAUSSIAN_STEP = {2: 0.9957, 3: 0.5860, 4: 0.3352, 5: 0.1881, 6: 0.1041, 7: 0.056
 _ORIGINS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
-def levels_of(weights: Any, bits: int | str, channels: tuple[int, ...] = (), fit: str = "unit") -> tuple[Any, Any]:
+def levels_of(weights: Any, bits: Any, channels: tuple[int, ...] = (), fit: str = "unit") -> tuple[Any, Any]:
     """(kernel on its levels, mask of the gradient) of a float32 kernel, one scale for all of it or for each of the `channels` dimensions.
 
     c = w − mean(w):
@@ -73,7 +73,7 @@ def weights_on_levels(weights: Any, bits: int | str, channels: tuple[int, ...] =
     return rounded(tf.convert_to_tensor(weights))
 
 
-def activations_on_levels(x: Any, bits: int | str) -> Any:
+def activations_on_levels(x: Any, bits: Any) -> Any:
     """sign(x) at 1 bit, round(clip(x)) for ternary, else the nearest of 2^b even levels of [−1, 1]; gradient 1 where |x| ≤ 1, else 0.
 
     sign(0) is 0, not +1: behind a ReLU every other input would be +1 and nothing of the image would pass.

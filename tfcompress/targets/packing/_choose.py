@@ -78,6 +78,6 @@ def choose(layer: Layer, prefer: str, runtime: str, shared: set, spare: float = 
     for step in FAST_STEPS:
         quick = [e for e in sizes if sizes[e] <= SMALLER * sizes[plain] and cost(e, layer, runtime) <= step]
         if quick:
-            best = min(quick, key=sizes.get)
+            best = min(quick, key=lambda encoding: sizes[encoding])
             return best, sizes[best]
     return plain, sizes[plain]

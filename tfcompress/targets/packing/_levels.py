@@ -104,7 +104,10 @@ def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
 def _grid_of_layer(rows):
     distinct = np.unique(rows)
     grid = _grid(distinct[None]) if len(distinct) <= MOST_CLUSTERS else None
-    return None if grid is None else (grid[0][0][np.searchsorted(distinct, rows)], grid[1], None)
+    if grid is None:
+        return None
+    codes, step = grid
+    return codes[0, np.searchsorted(distinct, rows)], step, None
 
 
 def _grid_of_channels(rows):
@@ -115,7 +118,9 @@ def _grid_of_channels(rows):
     grid = _grid(np.stack([np.pad(values, (0, most - len(values)), mode="edge") for values in distinct]))
     if grid is None:
         return None
-    return np.stack([c[np.searchsorted(d, row)] for c, d, row in zip(grid[0], distinct, rows)]), grid[1], None
+    codes, step = grid
+    placed = [np.take(own, np.searchsorted(values, row)) for own, values, row in zip(codes, distinct, rows)]
+    return np.stack(placed), step, None
 
 
 def _clusters(rows):

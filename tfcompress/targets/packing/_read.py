@@ -176,7 +176,8 @@ class _Reader:
         name, op = self.makers[g][index]
         trace.ops.append(name)
         if name == "READ_VARIABLE":
-            return self._evaluate(*self.assigned[self._variable(g, op.inputs[0])], trace)
+            where, source = self.assigned[self._variable(g, op.inputs[0])]
+            return self._evaluate(where, source, trace)
         inputs = [int(i) for i in op.inputs]
         if name == "GATHER":
             with trace.as_table():
