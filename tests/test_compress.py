@@ -80,6 +80,14 @@ def test_artifact_with_model_round_trips(trained, digits, tmp_path):
     np.testing.assert_allclose(again.predict(x, verbose=0), art.model.predict(x, verbose=0), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["qat", "prune50-cluster16-qat"])
+def test_quantization_aware_model_in_float_and_converted_again(name, keras_flavour, trained, digits):
+    x, y = digits[0][:64], digits[1][:64]
+    art = tfc.compress(trained(keras_flavour), name, fit=Fit(x, y), samples=x)  # ends in float32, fake-quantized
+    again = tfc.convert(art.model, "int8", samples=x)
+    assert again.size_bytes < 0.6 * art.size_bytes
+
+
 def test_progress_is_told(trained, digits):
     heard = []
     tfc.compress(

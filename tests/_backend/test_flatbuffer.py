@@ -55,7 +55,7 @@ def test_writing_leaves_the_tree_usable_and_is_repeatable():
 def test_buffers_outside_the_flatbuffer_are_read_in():
     from ai_edge_litert.tools import flatbuffer_utils
 
-    model, weights = two_dense(same=False)
+    model, _ = two_dense(same=False)
     plain = flatbuffer.write(model)
     tree = flatbuffer.read(plain)
     payloads = {i: bytes(buffer.data) for i, buffer in enumerate(tree.buffers) if buffer.data is not None}
@@ -81,7 +81,7 @@ def test_buffers_outside_the_flatbuffer_are_read_in():
 def test_damaged_bytes_are_named(bad):
     if bad is None:
         bad = flatbuffer.write(two_dense()[0])[:600]
-    with pytest.raises(ConversionError, match="Not a .tflite|damaged or cut short"):
+    with pytest.raises(ConversionError, match=r"Not a .tflite|damaged or cut short"):
         flatbuffer.read(bad)
 
 

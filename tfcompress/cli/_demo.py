@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from tfcompress.cli._loading import load_tensorflow
+
 RECIPES = (
     "float32",
     "dynamic",
@@ -22,7 +24,7 @@ RECIPES = (
 def run(out: Path, seed: int, epochs: int) -> None:
     """Train, compress by every recipe, print the table, write `out`/report.html and the files."""
     start = time.perf_counter()
-    typer.echo("Loading TensorFlow …", err=True)
+    load_tensorflow()
     from tfcompress import study, zoo
     from tfcompress._backend import keras as _keras
     from tfcompress.core import write_all
@@ -34,7 +36,7 @@ def run(out: Path, seed: int, epochs: int) -> None:
     common = {"validation_data": (data.x_val, data.y_val), "loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
     typer.echo(f"Training QuantNET on {len(data.x_train)} real 8×8 digits …", err=True)
     Fit(data.x_train, data.y_train, epochs=epochs, optimizer="adam", early_stopping=4, **common)(model, [])
-    fit = Fit(data.x_train, data.y_train, epochs=3, optimizer="adam", **common)
+    fit = Fit(data.x_train, data.y_train, epochs=12, optimizer="adam", **common)
 
     def tell(what: str, done: int, total: int) -> None:
         typer.echo(f"[{time.perf_counter() - start:5.0f} s] {what}", err=True)
@@ -49,6 +51,7 @@ def run(out: Path, seed: int, epochs: int) -> None:
         out=out,
         progress=tell,
         threads=(1, 2),
+        title="QuantNET on digits",
     )
     columns = ["accuracy", "size_bytes", "gzip_bytes", "latency_ms_p50"]
     typer.echo(report.to_markdown(columns))

@@ -9,6 +9,8 @@ from typing import Any
 
 import typer
 
+from tfcompress.cli._loading import load_tensorflow
+
 
 def compress(
     path: Path,
@@ -31,6 +33,7 @@ def compress(
     from tfcompress.core import Recipe
     from tfcompress.profiling import evaluate
 
+    load_tensorflow()
     if recipe_name.endswith(".json"):
         recipe = Recipe.from_json(Path(recipe_name).read_text())
     else:

@@ -114,6 +114,13 @@ def first_line(error):
     return f"{type(error).__name__}: {text[0][:300] if text else ''}"
 
 
+def quantize_scope():
+    """TFMOT's own scope: its wrappers name quantizers that no registry knows."""
+    from tfcompress._backend import tfmot
+
+    return tfmot.quantize_scope()
+
+
 def _scope(layer):
     """Custom-object scope of the user's classes and functions in `layer` and the layers inside it, registered or not."""
     package, found = package_of(layer), {}
@@ -122,4 +129,6 @@ def _scope(layer):
         found.update((thing.__name__, thing) for thing in candidates if not from_keras(thing))
     if package.__name__ == "keras":
         return lambda: package.saving.custom_object_scope(found)
+    if type(layer).__module__.startswith("tensorflow_model_optimization"):
+        return quantize_scope
     return lambda: package.utils.custom_object_scope(found)

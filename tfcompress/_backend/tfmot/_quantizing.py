@@ -150,7 +150,8 @@ def _building(model: Any):
             known[activation.__name__] = activation
 
     def averaged(create, **options):
-        if not options.get("trainable") and options.get("aggregation", tf.VariableAggregation.NONE) == tf.VariableAggregation.NONE:
+        untouched = options.get("aggregation", tf.VariableAggregation.NONE) == tf.VariableAggregation.NONE
+        if untouched and not options.get("trainable") and tf.as_dtype(options.get("dtype") or tf.float32).is_floating:
             options["aggregation"] = tf.VariableAggregation.MEAN
         return create(**options)
 
