@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tfcompress._backend import tfmot
+from tfcompress._backend.keras import load_model
 from tfcompress.core import InvariantError, ModelError, RecipeError
 from tfcompress.techniques import Cluster, Prune, QuantizeAware
 
@@ -89,15 +90,12 @@ def test_strip_removes_the_helpers_and_changes_no_output(both, digits):
 
 @pytest.mark.parametrize("what", ["wrapped", "stripped"])
 def test_saved_models_are_read_back(both, digits, tmp_path, what):
-    import tf_keras
-
     technique = QuantizeAware(preserve="both")
     net = technique.apply(both)
     net.fit(digits[0], digits[1], verbose=0, **ONE_STEP)
     net = technique.strip(net) if what == "stripped" else net
     net.save(tmp_path / "net.keras")
-    with tfmot.quantize_scope():
-        read = tf_keras.models.load_model(tmp_path / "net.keras")
+    read = load_model(tmp_path / "net.keras")
     np.testing.assert_array_equal(net.predict(digits[2][:16], verbose=0), read.predict(digits[2][:16], verbose=0))
 
 
@@ -195,3 +193,43 @@ def test_check_names_what_was_lost(clustered, sparse):
 
 def test_labels():
     assert [QuantizeAware(preserve=p).label for p in (None, "sparsity", "clusters", "both")] == ["qat", "pqat", "cqat", "pcqat"]
+
+
+@pytest.mark.slow
+def test_the_int8_file_is_all_integer_and_holds_the_clusters(tmp_path):
+    import keras
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    layers = keras.layers
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Rescaling(1 / 2.0, -0.25)(inputs)
+    x = layers.Conv2D(8, 3, activation="swish", name="first")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Conv2D(16, 3, name="second")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.MaxPooling2D()(layers.Activation("relu")(x))
+    gate = layers.Conv2D(16, 1, activation="sigmoid", name="gate")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    x = layers.Multiply()([x, gate])
+    x = layers.Concatenate()([layers.Conv2D(4, 1, name="left")(x), layers.AveragePooling2D(3, 1, padding="same")(x)])
+    net = keras.Model(inputs, layers.Dense(4, name="out")(layers.Flatten()(layers.Activation("hard_swish")(x))))
+    net.compile("adam", "mse")
+    clustered = strip(Cluster(8), net)
+    technique = QuantizeAware(preserve="clusters")
+    assert technique.skips(clustered) == ()
+    wrapped = technique.apply(clustered)
+    random = np.random.RandomState(0)
+    wrapped.fit(random.rand(64, 16, 16, 3), random.rand(64, 4), epochs=2, verbose=0)
+    stripped = technique.strip(wrapped)
+    function = tf.function(lambda a: stripped(a, training=False)).get_concrete_function(tf.TensorSpec((1, 16, 16, 3)))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], stripped)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    reader = Interpreter(model_content=converter.convert(), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    reader.allocate_tensors()
+    tensors = {tensor["index"]: tensor for tensor in reader.get_tensor_details()}
+    assert not [tensor["name"] for tensor in tensors.values() if tensor["dtype"] == np.float32]
+    for operation in reader._get_ops_details():
+        if operation["op_name"] in ("CONV_2D", "FULLY_CONNECTED"):
+            assert len(np.unique(reader.get_tensor(operation["inputs"][1]))) <= 8, operation

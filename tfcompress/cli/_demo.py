@@ -25,8 +25,9 @@ def run(out: Path, seed: int, epochs: int) -> None:
     """Train, compress by every recipe, print the table, write `out`/report.html and the files."""
     start = time.perf_counter()
     load_tensorflow()
-    from tfcompress import study, zoo
+    from tfcompress import zoo
     from tfcompress._backend import keras as _keras
+    from tfcompress._study import study
     from tfcompress.core import write_all
     from tfcompress.training import Fit
 

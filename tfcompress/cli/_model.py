@@ -80,7 +80,7 @@ def test_data(name: str, file: Path) -> tuple[Any, Any]:
     from tfcompress._backend.interpreter import open_interpreter
 
     shape = open_interpreter(file).inputs[0].shape
-    data = zoo.load_data(name, input_shape=tuple(int(n) for n in shape[1:]))
+    data = zoo.load_data(name, input_shape=tuple(shape[1:]))
     return data.x_test, data.y_test
 
 

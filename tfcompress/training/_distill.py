@@ -109,9 +109,9 @@ class Distill:
         return int(mine[0])
 
     def _pairs(self, model: Any) -> dict[str, str]:
-        if self.attention is None or self.attention == {}:
+        if not self.attention:
             return {}
-        if self.attention != "auto":
+        if not isinstance(self.attention, str):
             return dict(self.attention)
         mine, theirs = _distilling.last_of_each_size(model), _distilling.last_of_each_size(self.teacher)
         pairs = {mine[size]: theirs[size] for size in mine if size in theirs}

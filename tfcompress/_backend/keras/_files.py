@@ -1,10 +1,12 @@
 """Saved models in and out, whichever Keras wrote them, and a fingerprint of a model's options and weights."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +47,25 @@ def load_model(path):
 
 
 def _order(path):
-    if path.is_dir():
+    if path.is_dir() or _quantization_aware(path):
         return ["tf_keras"]
     return ["tf_keras", "keras"] if path.suffix in (".h5", ".hdf5") and _means_keras2(path) else ["keras", "tf_keras"]
+
+
+def _quantization_aware(path):
+    """Whether the options in a file or SavedModel folder speak of TFMOT's quantization wrappers."""
+    import h5py
+
+    try:
+        if path.is_dir():
+            return b"QuantizeWrapper" in (path / "keras_metadata.pb").read_bytes()
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as file:
+                return b"QuantizeWrapper" in file.read("config.json")
+        with h5py.File(path, "r") as file:
+            return "QuantizeWrapper" in str(file.attrs.get("model_config", ""))
+    except (OSError, KeyError):
+        return False
 
 
 def _means_keras2(path):
@@ -65,7 +83,9 @@ def _means_keras2(path):
 def _load(name, path, compiled):
     import importlib
 
-    with quietly():
+    from tfcompress._backend import tfmot
+
+    with quietly(), tfmot.quantize_scope() if _quantization_aware(path) else contextlib.nullcontext():
         return importlib.import_module(name).models.load_model(str(path), compile=compiled)
 
 

@@ -4,8 +4,9 @@ from tfcompress._backend.keras._copy import copy_layer
 from tfcompress._backend.keras._flavour import flavour, from_keras, is_layer
 from tfcompress._backend.keras._native import activation, constant_normalization, native
 
-# Activations that TFMOT's QuantizeAwareActivation takes inside Conv and Dense layers.
-_QUANTIZABLE = {"linear", "relu", "swish", "silu", "gelu", "softmax", "sigmoid", "tanh"}
+# Activations that TFMOT's QuantizeAwareActivation takes inside Conv and Dense layers; not swish, before which it leaves the
+# convolution's own output without a range, so that both stay float32 in the file.
+_QUANTIZABLE = {"linear", "relu", "gelu", "softmax", "sigmoid", "tanh"}
 _WEIGHTED = {"Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D", "Dense", "DepthwiseConv2D", "SeparableConv2D"}
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from tfcompress._backend.tfmot._load import load
 
-_INSIDE = {"linear", "relu", "swish", "gelu", "softmax", "sigmoid", "tanh"}  # activations a weighted layer may carry
-_ALONE = _INSIDE | {"relu6"}
+_INSIDE = {"linear", "relu", "gelu", "softmax", "sigmoid", "tanh"}  # activations a weighted layer may carry
+_ALONE = _INSIDE | {"relu6", "swish"}
 _ALONE_OUTPUT_ONLY = {"hard_swish", "leaky_relu"}
 _FUSED_BELOW_BN = ("Conv2D", "DepthwiseConv2D", "Dense")
 _OUTPUT_ONLY = ("Multiply", "Subtract", "PReLU")  # one int8 operation, whose output needs a range
 _RANGE_KEPT = ("Maximum", "MaxPooling1D", "Minimum", "UpSampling1D", "RepeatVector")  # values only move: the input's range holds
+_WITHOUT_RANGE = {"MaxPooling2D", "ZeroPadding2D"}  # an average behind these must keep their range too, or the converter gives up on it
 _IDLE = ("AlphaDropout", "GaussianDropout", "GaussianNoise", "InputLayer")  # nothing at inference
 _AFFINE = ("BatchNormalization", "Rescaling", "Normalization")
 
@@ -132,7 +133,8 @@ def _decide(wiring: Wiring, name: str, layer: Any, kind: str, chosen: set[str]) 
         return None, f"TFMOT has no 8-bit form of activation {activation!r}"
     if kind in _OUTPUT_ONLY:
         return ("output", "") if wiring.calls[name] == 1 else (None, "called more than once, with one range for all outputs")
-    if kind in _RANGE_KEPT:
+    below = {type(wiring.layers[parent]).__name__ for parent in wiring.parents[name]}
+    if kind in _RANGE_KEPT or (kind == "AveragePooling2D" and below & _WITHOUT_RANGE):
         return "range_kept", ""
     if not _registry().supports(layer):
         return None, f"TFMOT has no 8-bit form of {kind}"
