@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tfcompress.cli import main
@@ -67,6 +68,38 @@ def test_convert_profile_compare(run, saved, tmp_path):
     assert code == 0, err
     assert all(row["accuracy"] > 0.8 for row in json.loads(out))
     assert "<html" in (tmp_path / "page.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def own_data(digits, tmp_path_factory):
+    """The digits as a user's .npz and as a folder of one folder of images a class."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("data")
+    x, y, x_test, y_test = digits
+    np.savez(folder / "mine.npz", x_train=x[:300], y_train=y[:300], x_test=x_test[:60], y_test=y_test[:60])
+    for number, (image, label) in enumerate(zip(x[:300], y[:300])):
+        (folder / "images" / f"digit{label}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image[..., 0] * 255).astype("uint8")).save(folder / "images" / f"digit{label}" / f"{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize(("form", "data"), [("h5", "mine.npz"), ("saved", "mine.npz"), ("keras", "images")])
+def test_models_and_data_in_every_form(run, saved, own_data, tmp_path, form, data):
+    import tf_keras
+
+    from tfcompress import load_model
+    from tfcompress._backend.keras import to_tf_keras
+
+    path = saved
+    if form != "keras":
+        path = tmp_path / {"h5": "net.h5", "saved": "net"}[form]
+        tf_keras.models.save_model(to_tf_keras(load_model(saved)), path)
+    code, out, err = run("convert", path, "--target", "int8", "--data", own_data / data, "--out", tmp_path / "small", "--json")
+    assert code == 0, err
+    said = json.loads(out)
+    assert said["accuracy"] > 0.75
+    assert abs(said["accuracy"] - said["accuracy_before"]) < 0.1
 
 
 def test_compress_trains_and_saves(run, saved, tmp_path):

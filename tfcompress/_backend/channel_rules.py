@@ -22,30 +22,27 @@ def _first(layer: Any) -> bool:
     return getattr(layer, "data_format", None) == "channels_first"
 
 
+def _kernel(channels, layer, inputs, shapes, into: int, out_of: int) -> list:
+    """A kernel whose axis `into` (from the end) is indexed by the inputs' channels and `out_of` by the layer's own; bias [out]."""
+    out = channels.own(layer, shapes[0][-1])
+    rank = _rank(layer, 0)
+    channels.index(layer, 0, rank - into, inputs[0].ids)
+    channels.index(layer, 0, rank - out_of, out, makes=True)
+    if layer.use_bias:
+        channels.index(layer, 1, 0, out)
+    return _like(inputs[0], shapes[0], out)
+
+
 def dense(channels, layer, inputs, args, shapes):
     """kernel [in, out], bias [out]; also Conv with kernel [*k, in, out]."""
     if _first(layer) or getattr(layer, "groups", 1) != 1:
         return None
-    out = channels.own(layer, shapes[0][-1])
-    rank = _rank(layer, 0)
-    channels.index(layer, 0, rank - 2, inputs[0].ids)
-    channels.index(layer, 0, rank - 1, out, makes=True)
-    if layer.use_bias:
-        channels.index(layer, 1, 0, out)
-    return _like(inputs[0], shapes[0], out)
+    return _kernel(channels, layer, inputs, shapes, into=2, out_of=1)
 
 
 def transpose(channels, layer, inputs, args, shapes):
     """kernel [*k, out, in], bias [out]."""
-    if _first(layer):
-        return None
-    out = channels.own(layer, shapes[0][-1])
-    rank = _rank(layer, 0)
-    channels.index(layer, 0, rank - 1, inputs[0].ids)
-    channels.index(layer, 0, rank - 2, out, makes=True)
-    if layer.use_bias:
-        channels.index(layer, 1, 0, out)
-    return _like(inputs[0], shapes[0], out)
+    return None if _first(layer) else _kernel(channels, layer, inputs, shapes, into=1, out_of=2)
 
 
 def depthwise(channels, layer, inputs, args, shapes):
