@@ -103,11 +103,10 @@ def reasons(skipped: list) -> str:
 
 
 def stock(name: str, technique: str, write) -> None:
-    """TFMOT's whole-model call and the stock int8 converter, on the tf_keras twin and on the Keras 3 model itself."""
+    """TFMOT's whole-model call on the tf_keras twin and on the Keras 3 model itself; nothing is trained or converted."""
     import os
 
     import keras
-    import numpy as np
     import tensorflow as tf
     import tf_keras
 
@@ -116,30 +115,19 @@ def stock(name: str, technique: str, write) -> None:
 
     os.environ.pop("TF_USE_LEGACY_KERAS", None)
     wraps = {
-        "none": lambda m: m,
         "prune": lambda m: tfmot.sparsity.keras.prune_low_magnitude(m, tfmot.sparsity.keras.ConstantSparsity(0.5, 0)),
         "cluster": lambda m: tfmot.clustering.keras.cluster_weights(m, 16, tfmot.clustering.keras.CentroidInitialization.LINEAR),
         "qat": tfmot.quantization.keras.quantize_model,
     }
-    strips = {
-        "prune": tfmot.sparsity.keras.strip_pruning,
-        "cluster": tfmot.clustering.keras.strip_clustering,
-    }
     for kit, column in ((tf_keras, STOCK[0]), (keras, STOCK[1])):
         start = time.perf_counter()
+        if technique not in wraps:
+            why = "4 to 6 minutes a model (benchmarks/overhead.py --tfmot-collab)" if technique == "pcqat" else "nothing of TFMOT's in it"
+            write(column, "not run", why, 0.0)
+            continue
         try:
-            if technique == "pcqat":
-                raise NotImplementedError("TFMOT's PCQAT was not run: 4 to 6 minutes a model (benchmarks/overhead.py --tfmot-collab)")
-            model = build(kit, name)
-            wrapped = strips.get(technique, lambda m: m)(wraps[technique](model))
-            x = np.random.default_rng(0).random((8, *model.input_shape[1:]), dtype=np.float32)
-            converter = tf.lite.TFLiteConverter.from_keras_model(wrapped)
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda x=x: ([image[None]] for image in x)
-            data = converter.convert()
-            write(column, "pass", "int8 file made", time.perf_counter() - start, len(data))
-        except NotImplementedError as error:
-            write(column, "not run", str(error), 0.0)
+            wraps[technique](build(kit, name))
+            write(column, "pass", "", time.perf_counter() - start)
         except Exception as error:
             write(column, "refused", f"{type(error).__name__}: {error}", time.perf_counter() - start)
 

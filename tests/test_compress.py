@@ -38,7 +38,7 @@ def trained(small_cnn, digits):
     return get
 
 
-@pytest.mark.parametrize("name", ["int8", "prune60-int8", "cluster16-qat-int8", "prune60-cluster16-qat-int8"])
+@pytest.mark.parametrize("name", ["int8", "prune60-int8", "cluster16-qat-int8", "prune60-cluster16-qat-int8", "slim20-finetune-qat-int8"])
 def test_recipe_gives_a_small_accurate_checked_file(name, keras_flavour, trained, digits):
     model = trained(keras_flavour)
     x, y, x_test, y_test = digits

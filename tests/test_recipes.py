@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tfcompress import recipes
 from tfcompress.core import Recipe, RecipeError
 from tfcompress.targets import DynamicRange, Float32, Int8
-from tfcompress.techniques import Cluster, Prune, QuantizeAware
+from tfcompress.techniques import Cluster, FineTune, Prune, PruneFilters, QuantizeAware, Slim
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,9 @@ from tfcompress.techniques import Cluster, Prune, QuantizeAware
         ("prune2of4-int8", Recipe([Prune(pattern=(2, 4))], Int8())),
         ("cluster8pc-dynamic", Recipe([Cluster(8, per_channel=True)], DynamicRange())),
         ("qat-int8", Recipe([QuantizeAware()], Int8())),
+        ("filters30-int8", Recipe([PruneFilters(0.3)], Int8())),
+        ("macs50-qat-int8", Recipe([PruneFilters(target_macs=0.5), QuantizeAware()], Int8())),
+        ("slim70-finetune", Recipe([Slim(0.7), FineTune()], Float32())),
         ("cluster16-qat-int8", Recipe([Cluster(16), QuantizeAware(preserve="clusters")], Int8())),
         ("cluster16-qatplain-int8", Recipe([Cluster(16), QuantizeAware()], Int8())),
         ("prune80-qat-int8", Recipe([Prune(0.8), QuantizeAware(preserve="sparsity")], Int8())),

@@ -4,6 +4,8 @@ A name is words joined by `-`: techniques in order, then one target (float32 if 
 
 | word | meaning |
 |---|---|
+| `filtersS`, `macsS` | `PruneFilters(S/100)`: S % of the filters go; `PruneFilters(target_macs=S/100)`: S % of the MACs stay |
+| `slimS`, `finetune` | `Slim(S/100)`: network slimming; `FineTune()`: training as a step of its own |
 | `pruneS` | `Prune(S/100)`: S % of each kernel zero; `pruneNofM`: N zeros in every M, e.g. `prune2of4` |
 | `clusterN`, `clusterNpc` | `Cluster(N)`, and per channel; zeros kept when it follows `prune` |
 | `qat` | `QuantizeAware` that preserves what the words before it made (zeros, clusters or both) |
@@ -34,6 +36,8 @@ READY = (
     "prune80-qat-int8",
     "cluster16-qat-int8",
     "prune80-cluster16-qat-int8",
+    "macs50-int8",
+    "slim50-finetune-qat-int8",
 )
 """Names to start from; any other name of the grammar works as well."""
 
@@ -75,6 +79,12 @@ def _technique(word: str, before: list[Technique], name: str) -> Technique:
         return techniques.Prune(pattern=(int(match[1]), int(match[2])))
     if match := re.fullmatch(r"prune(\d+)", word):
         return techniques.Prune(int(match[1]) / 100)
+    if match := re.fullmatch(r"(filters|macs|slim)(\d+)", word):
+        share = int(match[2]) / 100
+        made = {"filters": techniques.PruneFilters, "slim": techniques.Slim}.get(match[1])
+        return made(share) if made else techniques.PruneFilters(target_macs=share)
+    if word == "finetune":
+        return techniques.FineTune()
     if match := re.fullmatch(r"cluster(\d+)(pc)?", word):
         return techniques.Cluster(int(match[1]), per_channel=bool(match[2]), keep_zeros=pruned)
     if word == "qat":

@@ -102,6 +102,22 @@ def test_models_and_data_in_every_form(run, saved, own_data, tmp_path, form, dat
     assert abs(said["accuracy"] - said["accuracy_before"]) < 0.1
 
 
+def test_significance_ranks_layers_and_draws_them(run, saved, tmp_path):
+    words = ("significance", saved, "--data", "digits", "--images", "300", "--threshold", "2")
+    code, out, err = run(*words, "--plot", tmp_path / "id.png", "--json")
+    assert code == 0, err
+    said = json.loads(out)
+    assert set(said["scores"]) == {"conv1", "conv2", "dense1", "dense2"} == set(said["bits"])
+    assert said["bits"]["conv1"] == said["bits"]["dense2"] == 32
+    assert (tmp_path / "id.png").read_bytes()[:4] == b"\x89PNG"
+    code, out, _ = run(*words, "--by", "pca", "--view", "channels")
+    assert code == 0
+    assert "conv2" in out
+    code, _, err = run("significance", saved)
+    assert code == 1
+    assert "--data" in err
+
+
 def test_compress_trains_and_saves(run, saved, tmp_path):
     words = ("compress", saved, "--recipe", "prune50-int8", "--data", "digits", "--epochs", "1", "--out", tmp_path / "net")
     code, out, err = run(*words)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tfcompress.cli import _demo, _doctor, _model
+from tfcompress.cli import _demo, _doctor, _model, _significance
 
 app = typer.Typer(
     help="Make a trained Keras model small and fast for the edge, and show, measured, what that cost.",
@@ -49,8 +49,11 @@ def compress(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Compress a trained model by a recipe; words of a name: pruneS, pruneNofM, clusterN, qat, qatplain, then float32, float16,
-    dynamic, int8, int16x8 or packed."""
+    """Compress a trained model by a recipe.
+
+    Words of a name: filtersS, macsS, slimS, finetune, pruneS, pruneNofM, clusterN, qat, qatplain, then the target: float32, float16,
+    dynamic, int8, int16x8, packed or packedsize.
+    """
     _model.compress(model, recipe, data, out, epochs, batch_size, learning_rate, samples, seed, strict, overwrite, as_json)
 
 
@@ -67,6 +70,22 @@ def convert(
 ) -> None:
     """Convert a model as it is: no training, only another number format."""
     _model.compress(model, target, data, out, 0, 32, 1e-3, samples, None, strict, overwrite, as_json)
+
+
+@app.command()
+def significance(
+    model: Annotated[Path, typer.Argument(help="A trained model: .keras, .h5 or a SavedModel folder.")],
+    data: DataName = "",
+    by: Annotated[str, typer.Option(help="twonn (intrinsic dimension) or pca (components for 99 % of the variance).")] = "twonn",
+    view: Annotated[str, typer.Option(help="flatten: an image is a point; channels: a position is a point.")] = "flatten",
+    images: Annotated[int, typer.Option(help="Training images used.")] = 1000,
+    threshold: Annotated[float, typer.Option(help="A layer is significant when its dimension changes by more.")] = 20.0,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the profile by layer as a PNG, SVG or PDF.")] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """Which layers matter: the intrinsic dimension of every layer's output, its change, and the bits that follow from it."""
+    _significance.run(model, data, by, view, images, threshold, plot, overwrite, as_json)
 
 
 @app.command()
