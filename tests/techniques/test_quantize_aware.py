@@ -139,7 +139,7 @@ def odd_net(keras_flavour):
     x = layers.SeparableConv2D(6, 3, activation="elu", name="separable")(x)
     x = Square(name="square")(x)
     x = layers.Reshape((16, 6), name="row")(x)
-    x = layers.Conv1D(5, 3, name="conv1d")(x)
+    x = layers.BatchNormalization(name="in_row")(layers.Conv1D(5, 3, activation="relu", name="conv1d")(x))
     x = layers.Flatten(name="flat")(x)
     x = layers.LayerNormalization(name="layer_norm")(x)
     return keras.Model(inputs, layers.Dense(3, name="out")(x))
@@ -151,13 +151,27 @@ def test_refused_layers_are_listed_and_the_rest_is_quantized(keras_flavour):
     lone.set_weights([w + 0.3 * np.arange(4) for w in lone.get_weights()])
     technique = QuantizeAware()
     skipped = {item.layer: item.kind for item in technique.skips(net)}
-    assert skipped == {"separable": "SeparableConv2D", "square": "Square", "conv1d": "Conv1D", "layer_norm": "LayerNormalization"}
+    assert skipped == {"separable": "SeparableConv2D", "square": "Square", "layer_norm": "LayerNormalization"}
     wrapped = technique.apply(net)
     inside = {wrapper.layer.name: wrapper for wrapper in tfmot.wrapped_quantized(wrapped)}
-    known = {"rescale", "normalize", "conv", "lone", "gate", "gated", "swish", "separable_depthwise", "separable_pointwise", "out"}
+    known = {
+        "rescale",
+        "normalize",
+        "conv",
+        "lone",
+        "gate",
+        "gated",
+        "swish",
+        "separable_depthwise",
+        "separable_pointwise",
+        "conv1d",
+        "in_row",
+        "out",
+    }
     assert known <= set(inside)
     for name in skipped:  # float32 inside; at most the output is rounded for the next
         assert name not in inside or type(inside[name].quantize_config).__name__ == "OutputConfig"
+    assert type(inside["in_row"].layer).__name__ == "Affine"
     x = np.random.RandomState(0).rand(2, 4, 4, 4).astype("float32")
     for name, channels in (("rescale", 3), ("normalize", 3), ("lone", 4)):
         layer = inside[name].layer
@@ -213,7 +227,10 @@ def test_the_int8_file_is_all_integer_and_holds_the_clusters(tmp_path):
     gate = layers.Conv2D(16, 1, activation="sigmoid", name="gate")(layers.GlobalAveragePooling2D(keepdims=True)(x))
     x = layers.Multiply()([x, gate])
     x = layers.Concatenate()([layers.Conv2D(4, 1, name="left")(x), layers.AveragePooling2D(3, 1, padding="same")(x)])
-    net = keras.Model(inputs, layers.Dense(4, name="out")(layers.Flatten()(layers.Activation("hard_swish")(x))))
+    x = layers.Reshape((49, 12))(layers.Activation("hard_swish")(x))
+    x = layers.BatchNormalization(name="affine")(layers.Conv1D(12, 3, activation="relu", name="row")(x))
+    x = layers.BatchNormalization()(layers.Dense(8, activation="relu", name="hidden")(layers.Flatten()(x)))
+    net = keras.Model(inputs, layers.Dense(4, name="out")(x))
     net.compile("adam", "mse")
     clustered = strip(Cluster(8), net)
     technique = QuantizeAware(preserve="clusters")

@@ -24,7 +24,7 @@ class Placement:
     """What becomes of every layer, by name.
 
     default: TFMOT's 8-bit config; output: its output alone is quantized; range_kept: it keeps the range of its input; affine:
-    it becomes a 1×1 depthwise convolution; left: float32, and why; boundary: left, with its output quantized for the next.
+    an equal layer with an 8-bit form takes its place; left: float32, and why; boundary: left, with its output quantized for the next.
     """
 
     default: set[str] = field(default_factory=set)
@@ -136,7 +136,7 @@ def _decide(wiring: Wiring, name: str, layer: Any, kind: str, chosen: set[str]) 
     below = {type(wiring.layers[parent]).__name__ for parent in wiring.parents[name]}
     if kind in _RANGE_KEPT or (kind == "AveragePooling2D" and below & _WITHOUT_RANGE):
         return "range_kept", ""
-    if not _registry().supports(layer):
+    if not (_registry().supports(layer) or type(layer) in also_supported()):
         return None, f"TFMOT has no 8-bit form of {kind}"
     if activation_name(layer) not in _INSIDE:
         return None, f"TFMOT has no 8-bit form of its activation {activation_name(layer)!r}; use a separate Activation layer"
@@ -144,15 +144,14 @@ def _decide(wiring: Wiring, name: str, layer: Any, kind: str, chosen: set[str]) 
 
 
 def _decide_affine(layer: Any, kind: str) -> tuple[str | None, str]:
-    """A lone per-channel x·a + b is one 1×1 depthwise convolution on images [batch, height, width, channels]."""
+    """A lone x·slope + offset along channels, which come last in a float tensor [batch, ..., channels], can be replaced."""
     tensors = [tensor for node in layer._inbound_nodes for tensor in node.keras_inputs]
-    if not all(tensor.shape.rank == 4 and tensor.shape[-1] and tensor.dtype.is_floating for tensor in tensors):
-        what = "follows no Conv2D, DepthwiseConv2D or Dense" if kind == "BatchNormalization" else "scales"
-        return None, f"{what} and its input is no float image [batch, height, width, channels]: computed in float32"
+    if not all(tensor.shape.rank and tensor.shape.rank > 1 and tensor.shape[-1] and tensor.dtype.is_floating for tensor in tensors):
+        return None, f"{kind} of a tensor that is not real-valued or has no known number of channels is computed in float32"
     axis = getattr(layer, "axis", -1)
     axes = [axis] if isinstance(axis, int) else list(axis or [])
-    if axes not in ([-1], [3]) and not (kind == "Normalization" and axes == []):
-        return None, f"works along axis {axis}, not along channels: computed in float32"
+    if axes not in ([-1], [tensors[0].shape.rank - 1]) and not (kind == "Normalization" and axes == []):
+        return None, f"{kind} along axis {axis}, not along the last, is computed in float32"
     return "affine", ""
 
 
@@ -181,3 +180,13 @@ def _registry() -> Any:
     from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry as registry
 
     return registry.Default8BitQuantizeRegistry()
+
+
+def also_supported() -> dict[Any, Any]:
+    """tf_keras layer class → TFMOT's description of its 8-bit form, for classes that TFMOT leaves out and the converter takes."""
+    import tf_keras
+
+    load()
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry as registry
+
+    return {tf_keras.layers.Conv1D: registry._QuantizeInfo(tf_keras.layers.Conv1D, ["kernel"], ["activation"])}

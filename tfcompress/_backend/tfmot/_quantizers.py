@@ -52,7 +52,7 @@ def _index(part: np.ndarray) -> np.ndarray | None:
 
 @functools.cache
 def classes() -> SimpleNamespace:
-    """The classes, made once, over TFMOT's: KeepingQuantizer, KeepingConfig, OutputConfig; for loading QuantizeLayer, QuantizeWrapperV2."""
+    """The classes, made once, over TFMOT's: KeepingQuantizer and the configs, Affine; for loading QuantizeLayer, QuantizeWrapperV2."""
     import tensorflow as tf
     import tf_keras
 
@@ -144,6 +144,29 @@ def classes() -> SimpleNamespace:
     class OutputConfig(Default8BitOutputQuantizeConfig):
         """Of a layer without weights only the output is quantized; `quantize_output=False` where it keeps its input's range."""
 
+    @tf_keras.utils.register_keras_serializable("tfcompress")
+    class Affine(tf_keras.layers.Layer):
+        """x·slope + offset along the last axis; `activation` is where the product gets a range of its own."""
+
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.activation = tf_keras.activations.linear
+
+        def build(self, input_shape):
+            self.slope = self.add_weight("slope", shape=(input_shape[-1],), initializer="ones")
+            self.offset = self.add_weight("offset", shape=(input_shape[-1],), initializer="zeros")
+            super().build(input_shape)
+
+        def call(self, inputs):
+            return self.activation(inputs * self.slope) + self.offset
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    @tf_keras.utils.register_keras_serializable("tfcompress")
+    class AffineConfig(Default8BitQuantizeConfig):
+        """TFMOT's 8-bit config under a name of its own, so that nothing takes it for that of a layer with a kernel."""
+
     class QuantizeLayer(Layer):
         """TFMOT's, which never says that it is built: reading a `.keras` file builds it twice, with twice the variables."""
 
@@ -162,7 +185,7 @@ def classes() -> SimpleNamespace:
 
     for fixed, cls in ((QuantizeLayer, Layer), (QuantizeWrapperV2, Wrapper)):
         fixed.__module__ = cls.__module__  # they stand in for TFMOT's when a file is read, and are saved as TFMOT's again
-    made = (KeepingQuantizer, KeepingConfig, OutputConfig, QuantizeLayer, QuantizeWrapperV2)
+    made = (KeepingQuantizer, KeepingConfig, OutputConfig, Affine, AffineConfig, QuantizeLayer, QuantizeWrapperV2)
     return SimpleNamespace(**{cls.__name__: cls for cls in made})
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tfcompress._backend.tfmot._affine import coefficients, replacement
 from tfcompress._backend.tfmot._load import load
-from tfcompress._backend.tfmot._placement import Placement
+from tfcompress._backend.tfmot._placement import Placement, also_supported
 from tfcompress._backend.tfmot._quantizers import classes, custom_objects
 from tfcompress.core._errors import ModelError
 
@@ -33,8 +34,8 @@ def quantize(flat: Any, placement: Placement, *, clusters: bool, zeros: bool, tf
 
     def annotate(layer):
         if layer.name in placement.affine:
-            folded[layer.name] = _convolution(layer)
-            return quant.quantize_annotate_layer(folded[layer.name])
+            folded[layer.name], config = replacement(layer)
+            return quant.quantize_annotate_layer(folded[layer.name], config)
         if layer.name in placement.output | placement.boundary:
             return quant.quantize_annotate_layer(layer, made.OutputConfig())
         if layer.name in placement.range_kept:
@@ -42,42 +43,17 @@ def quantize(flat: Any, placement: Placement, *, clusters: bool, zeros: bool, tf
         return quant.quantize_annotate_layer(layer) if layer.name in placement.default else layer
 
     untouched = {layer.name for layer in flat.layers} - placement.annotated - placement.boundary
-    values = {layer.name: _affine(layer) for layer in flat.layers if layer.name in placement.affine}
+    values = {layer.name: coefficients(layer) for layer in flat.layers if layer.name in placement.affine}
     annotated = tf_keras.models.clone_model(flat, clone_function=annotate)
-    for name, convolution in folded.items():
-        convolution.set_weights(values[name])
+    for name, layer in folded.items():
+        for variable, numbers in zip(layer.weights, values[name]):
+            variable.assign(np.reshape(numbers, variable.shape))
     with _building(flat):
         try:
             return quant.quantize_apply(annotated, _scheme(clusters, zeros, tfmot_scheme, untouched))
         except (RuntimeError, ValueError, TypeError) as error:
             hint = "Leave scheme='tfmot' out." if tfmot_scheme else "Leave the layer out with skip=."
             raise ModelError(f"TFMOT refuses to quantize {flat.name!r}: {error} {hint}") from error
-
-
-def _convolution(layer: Any) -> Any:
-    import tf_keras
-
-    trainable = layer.trainable and type(layer).__name__ == "BatchNormalization"
-    return tf_keras.layers.DepthwiseConv2D(1, name=layer.name, trainable=trainable)
-
-
-def _affine(layer: Any) -> list[np.ndarray]:
-    """Depthwise kernel [1, 1, channels, 1] and bias [channels] of x·a + b, as the layer computes it at inference."""
-    channels = layer._inbound_nodes[0].keras_inputs[0].shape[-1]
-    kind = type(layer).__name__
-    if kind == "Rescaling":
-        slope, offset = np.asarray(layer.scale, float), np.asarray(layer.offset, float)
-    else:
-        batch = kind == "BatchNormalization"
-        mean = np.asarray(layer.moving_mean if batch else layer.mean)
-        variance = np.asarray(layer.moving_variance if batch else layer.variance)
-        spread = np.sqrt(variance + layer.epsilon) if batch else np.maximum(np.sqrt(variance), 1e-7)
-        slope = (np.asarray(layer.gamma) if batch and layer.scale else 1.0) / spread
-        offset = (np.asarray(layer.beta) if batch and layer.center else 0.0) - mean * slope
-        if getattr(layer, "invert", False):
-            slope, offset = spread, mean
-    slope, offset = (np.broadcast_to(np.reshape(part, -1), channels).astype("float32") for part in (slope, offset))
-    return [slope.reshape(1, 1, channels, 1), offset]
 
 
 def _scheme(clusters: bool, zeros: bool, tfmot_scheme: bool, untouched: set[str]) -> Any:
@@ -110,6 +86,11 @@ def _scheme(clusters: bool, zeros: bool, tfmot_scheme: bool, untouched: set[str]
         return classes().KeepingConfig(config.weight_attrs, config.activation_attrs, config.quantize_output, keep)
 
     class KeepingRegistry(registry.Default8BitQuantizeRegistry):
+        def __init__(self):
+            super().__init__()
+            for kind, info in also_supported().items():
+                self._layer_quantize_map[kind] = info
+
         def supports(self, layer):  # asked for layers left alone as well, when they feed quantized ones: `boundary` sees to them
             return layer.name not in untouched and super().supports(layer)
 
