@@ -227,7 +227,7 @@ def test_the_int8_file_is_all_integer_and_holds_the_clusters(tmp_path):
     gate = layers.Conv2D(16, 1, activation="sigmoid", name="gate")(layers.GlobalAveragePooling2D(keepdims=True)(x))
     x = layers.Multiply()([x, gate])
     x = layers.Concatenate()([layers.Conv2D(4, 1, name="left")(x), layers.AveragePooling2D(3, 1, padding="same")(x)])
-    x = layers.Reshape((49, 12))(layers.Activation("hard_swish")(x))
+    x = layers.Reshape((36, 20))(layers.Activation("hard_swish")(x))
     x = layers.BatchNormalization(name="affine")(layers.Conv1D(12, 3, activation="relu", name="row")(x))
     x = layers.BatchNormalization()(layers.Dense(8, activation="relu", name="hidden")(layers.Flatten()(x)))
     net = keras.Model(inputs, layers.Dense(4, name="out")(x))
