@@ -25,8 +25,8 @@ class QuantizeAware(Technique):
     no more different values than before; CQAT) or "both" (PCQAT); a zero stays zero in all three.
     `scheme="tfmot"` uses TFMOT's own collaborative schemes for that instead, for comparison: they take tens of times longer,
     and re-assign weights while training, so that the number of values per channel may grow and is not promised.
-    What TFMOT has no 8-bit form of stays float32 and is listed by `skips`; lone BatchNormalization, Rescaling and
-    Normalization of images become equal 1×1 depthwise convolutions (BatchNormalization with its statistics frozen).
+    What TFMOT has no 8-bit form of stays float32 and is listed by `skips`; a lone BatchNormalization, Rescaling or
+    Normalization becomes an equal layer that has an 8-bit form (BatchNormalization with its statistics frozen).
     `only` and `skip` select layers: a regular expression for the whole name, a list of names, or a function of the layer;
     a BatchNormalization or activation directly behind a layer goes with it.
 
