@@ -29,11 +29,13 @@ def assignment(kernel: np.ndarray) -> tuple[np.ndarray, bool] | None:
         return np.stack([part + start for part, start in zip(parts, first)], axis=-1).astype(np.int32), True
     if index is None or channels == 1:
         return None if index is None else (index, False)
-    used, split = np.unique(index.astype(np.int64) * channels + np.arange(channels), return_inverse=True)
+    codes = index * np.int32(channels) + np.arange(channels, dtype=np.int32)  # (value, channel) in one number, counted without sorting
+    there = np.bincount(codes.reshape(-1)) > 0
+    used = np.flatnonzero(there)
     zero = index[kernel == 0][:1]  # the one value that channels may share
     alone = np.count_nonzero(used // channels != zero[0]) if zero.size else len(used)
     if alone == int(index.max()) + (0 if zero.size else 1):
-        return split.reshape(kernel.shape).astype(np.int32), True
+        return (np.cumsum(there, dtype=np.int32) - 1)[codes], True
     return index, False
 
 
@@ -97,8 +99,12 @@ def classes() -> SimpleNamespace:
             made = {"min_var": add("min", ranges, -6.0), "max_var": add("max", ranges, 6.0)}
             if self.sets:
                 index = found[0] if found else np.zeros(shape, np.int32)
-                _, first, counts = np.unique(index, return_index=True, return_counts=True) if found else (0, np.zeros(self.sets), 1)
-                free = kernel.reshape(-1)[first.astype(int)] != 0
+                first, counts = np.zeros(self.sets, np.int32), 1
+                if found:
+                    flat = index.reshape(-1)
+                    counts = np.bincount(flat)
+                    first[flat[::-1]] = np.arange(flat.size - 1, -1, -1, dtype=np.int32)  # of equal sets the last written stays: the first
+                free = kernel.reshape(-1)[first] != 0
                 made["index"] = add("index", shape, index, tf.int32)
                 made["first"] = add("first", (self.sets,), first, tf.int32)
                 made["scale"] = add("scale", (self.sets,), free / counts)
