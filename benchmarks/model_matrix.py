@@ -136,7 +136,8 @@ def child(name: str, technique: str, part: str, out: Path) -> None:
     """One (model, technique): append each cell as it is known."""
 
     def write(column: str, result: str, why: str, seconds: float, size: int | None = None) -> None:
-        cell = {"model": name, "technique": technique, "target": column, "result": result, "why": " ".join(why.replace(f"{Path.cwd()}/", "").split())[:400]}
+        why = " ".join(why.replace(f"{Path.cwd()}/", "").split())[:400]
+        cell = {"model": name, "technique": technique, "target": column, "result": result, "why": why}
         cell |= {"seconds": round(seconds, 1), "size_bytes": size}
         with out.open("a") as file:
             file.write(json.dumps(cell) + "\n")
