@@ -13,8 +13,9 @@ _ALONE = _INSIDE | {"relu6", "swish"}
 _ALONE_OUTPUT_ONLY = {"hard_swish", "leaky_relu"}
 _FUSED_BELOW_BN = ("Conv2D", "DepthwiseConv2D", "Dense")
 _OUTPUT_ONLY = ("Multiply", "Subtract", "PReLU")  # one int8 operation, whose output needs a range
-_RANGE_KEPT = ("Maximum", "MaxPooling1D", "Minimum", "UpSampling1D", "RepeatVector")  # values only move: the input's range holds
-_WITHOUT_RANGE = {"MaxPooling2D", "ZeroPadding2D"}  # an average behind these must keep their range too, or the converter gives up on it
+# The file's operation has one range for input and output. TFMOT rounds the output of some of these once more, which costs an
+# operation and, when the two ranges come out nearly equal, makes the converter fail.
+_RANGE_KEPT = ("AveragePooling1D", "AveragePooling2D", "Maximum", "MaxPooling1D", "Minimum", "RepeatVector", "UpSampling1D", "UpSampling2D")
 _IDLE = ("AlphaDropout", "GaussianDropout", "GaussianNoise", "InputLayer")  # nothing at inference
 _AFFINE = ("BatchNormalization", "Rescaling", "Normalization")
 
@@ -133,8 +134,7 @@ def _decide(wiring: Wiring, name: str, layer: Any, kind: str, chosen: set[str]) 
         return None, f"TFMOT has no 8-bit form of activation {activation!r}"
     if kind in _OUTPUT_ONLY:
         return ("output", "") if wiring.calls[name] == 1 else (None, "called more than once, with one range for all outputs")
-    below = {type(wiring.layers[parent]).__name__ for parent in wiring.parents[name]}
-    if kind in _RANGE_KEPT or (kind == "AveragePooling2D" and below & _WITHOUT_RANGE):
+    if kind in _RANGE_KEPT:
         return "range_kept", ""
     if not (_registry().supports(layer) or type(layer) in also_supported()):
         return None, f"TFMOT has no 8-bit form of {kind}"
