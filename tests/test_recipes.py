@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from tfcompress import recipes
 from tfcompress.core import Recipe, RecipeError
-from tfcompress.targets import DynamicRange, Float32, Int8
-from tfcompress.techniques import Cluster, FineTune, Prune, PruneFilters, QuantizeAware, Slim
+from tfcompress.analysis import PCADimension, SignificanceBits, SignificantLayers
+from tfcompress.targets import DynamicRange, Float32, Int8, Packed
+from tfcompress.techniques import Cluster, FineTune, MixedPrecision, Prune, PruneFilters, QuantizeAware, Slim
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,15 @@ from tfcompress.techniques import Cluster, FineTune, Prune, PruneFilters, Quanti
         ("cluster16-qat-int8", Recipe([Cluster(16), QuantizeAware(preserve="clusters")], Int8())),
         ("cluster16-qatplain-int8", Recipe([Cluster(16), QuantizeAware()], Int8())),
         ("prune80-qat-int8", Recipe([Prune(0.8), QuantizeAware(preserve="sparsity")], Int8())),
+        ("xnor", Recipe([MixedPrecision(1)], Packed())),
+        ("mixed4-int8", Recipe([MixedPrecision(4)], Int8())),
+        ("twonn-mixed21", Recipe([MixedPrecision(SignificanceBits())], Packed())),
+        ("twonn-mixed42-packedsize", Recipe([MixedPrecision(SignificanceBits(significant=4, other=2))], Packed(prefer="size"))),
+        ("pca-mixed21", Recipe([MixedPrecision(SignificanceBits(PCADimension(), "channels", "rise"))], Packed())),
+        (
+            "twonn-cluster-cqat",
+            Recipe([Cluster(16, only=SignificantLayers(significant=False)), QuantizeAware(preserve="clusters")], Packed()),
+        ),
         (
             "prune80-cluster16-qat-int8",
             Recipe([Prune(0.8), Cluster(16, keep_zeros=True), QuantizeAware(preserve="both")], Int8()),
@@ -52,7 +62,9 @@ def test_numbers_arrive(sparsity, clusters, target):
     assert cluster.keep_zeros
 
 
-@pytest.mark.parametrize("name", ["", "prune", "int9", "prune80-int8-cluster16", "cluster16-prune80"])
+@pytest.mark.parametrize(
+    "name", ["", "prune", "int9", "mixed9", "twonn", "twonn-qat", "cqat", "twonn-mixed2", "prune80-int8-cluster16", "cluster16-prune80"]
+)
 def test_what_is_no_recipe(name):
     with pytest.raises(RecipeError):
         recipes.recipe(name)

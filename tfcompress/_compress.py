@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,19 @@ from tfcompress._backend import samples as _samples
 from tfcompress._backend import tfmot as _tfmot
 from tfcompress._backend.interpreter import open_interpreter
 from tfcompress._backend.progress import reporter
-from tfcompress.core import Artifact, Check, ModelError, Recipe, Skipped, SkippedError, Target, Technique, Training, TrainingError
+from tfcompress.core import (
+    Artifact,
+    Check,
+    DataError,
+    ModelError,
+    Recipe,
+    Skipped,
+    SkippedError,
+    Target,
+    Technique,
+    Training,
+    TrainingError,
+)
 
 PARITY_INPUTS = 16
 MOST_SAMPLES = 1000
@@ -39,6 +53,7 @@ def compress(
     `model` is a built Sequential or Functional model of Keras 3 or tf_keras; it is left exactly as it was.
     `fit` is any `(model, callbacks) -> None`, such as `Fit` or `Distill`; `samples` [n, ...] (array, tf.data, generator; at
     most 1,000 are taken, evenly) calibrate integer targets and are the inputs of the parity check (else random ones are).
+    Rules in the recipe are decided on the samples (up to as many as they ask for); the Artifact's recipe holds what was decided.
     `strict` raises SkippedError if anything is left alone; `seed` makes training repeatable; `progress` is called with
     (what, done, total), True draws a bar, None draws one on a terminal only.
 
@@ -51,16 +66,26 @@ def compress(
             raise TrainingError(f"{technique.label} needs training: pass fit=Fit(x_train, y_train, ...) to compress().")
     if recipe.target.needs_samples:
         _samples.require(model, samples, recipe.target.label)
+    wanted = _wanted_by_rules(recipe, samples)
     if samples is not None:  # read once, since a generator can be read only once, and checked before anything is trained
-        samples = _samples.as_samples(model, samples, MOST_SAMPLES)
+        samples = _samples.as_samples(model, samples, max(MOST_SAMPLES, wanted))
+        if len(samples[0]) < wanted:
+            few = f"{recipe}: decided on {len(samples[0]):,} samples; its rules ask for {wanted:,}, and dimensions grow with their number."
+            warnings.warn(few, stacklevel=2)
     if seed is not None:
         _keras.set_seed(seed)
     skipped: list[Skipped] = []
     checks: list[Check] = []
-    work, target = model, recipe.target
+    work, target, decided = model, recipe.target, []
     with reporter(progress, total=3 * len(recipe.techniques) + 2, title=recipe.name) as step:
         clock = _Clock(step)
         for technique in recipe.techniques:
+            if seed is not None:  # anew for each technique: what it does depends on the model it gets, not on who made that one
+                _keras.set_seed(seed)
+            if technique.rules():
+                given = samples if len(samples) > 1 else samples[0]  # type: ignore[arg-type]
+                technique = clock(f"{technique.label}: decide", technique.decided, work, given)
+            decided.append(technique)
             skipped += technique.skips(work)
             _refuse_skipped(skipped, strict)
             before, work = work, _carry_out(technique, work, fit, clock)
@@ -71,6 +96,8 @@ def compress(
         checks += target.check(work, data)
         checks.append(clock(f"{target.label}: parity", _check_parity, work, data, target, samples))
     seconds = clock.seconds
+    if decided != list(recipe.techniques):
+        recipe = replace(recipe, techniques=tuple(decided))
     about = {"seed": seed, "seconds": seconds, "versions": _versions(), "flavour": _keras.flavour(model), "model": model.name}
     final = work if work is not model else _keras.clone(model)
     return Artifact(data, recipe, final, tuple(dict.fromkeys(skipped)), tuple(checks), about)
@@ -90,6 +117,15 @@ def load_model(path: Any) -> Any:
             raise
         with _tfmot.quantize_scope():  # what QuantizeAware wraps can be read only with TFMOT's classes at hand
             return _keras.load_model(path)
+
+
+def _wanted_by_rules(recipe: Recipe, samples: Any) -> int:
+    """How many samples the recipe's rules want to see; DataError if there are rules and no samples."""
+    rules = [(technique.label, rule) for technique in recipe.techniques for rule in technique.rules().values()]
+    if rules and samples is None:
+        label, rule = rules[0]
+        raise DataError(f"{label} decides by what the model makes of real inputs: pass samples=, {rule.inputs:,} of the training set's.")
+    return max((rule.inputs for _, rule in rules), default=0)
 
 
 def _carry_out(technique: Technique, model: Any, fit: Any, clock: _Clock) -> Any:

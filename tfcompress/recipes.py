@@ -10,7 +10,11 @@ A name is words joined by `-`: techniques in order, then one target (float32 if 
 | `clusterN`, `clusterNpc` | `Cluster(N)`, and per channel; zeros kept when it follows `prune` |
 | `qat` | `QuantizeAware` that preserves what the words before it made (zeros, clusters or both) |
 | `qatplain` | `QuantizeAware(preserve=None)`: lets them go |
-| `float32 float16 dynamic int8 int16x8 packed packedsize` | the target |
+| `mixedB`, `xnor` | `MixedPrecision(B)`, B one of 1 to 8: all layers but the first and last; `xnor` is `mixed1` |
+| `twonn-mixedAB`, `pca-mixedAB` | `MixedPrecision`, A bits where the intrinsic dimension (TwoNN; PCA's rise) says significant, else B |
+| `twonn-clusterN`, `pca-clusterN` | `Cluster(N)` of the insignificant layers; `cluster` alone is `cluster16` |
+| `cqat` | `qat` after `clusterN` |
+| `float32 float16 dynamic int8 int16x8 packed packedsize` | the target (`packed` if none is given after `mixed` or `cqat`) |
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from __future__ import annotations
 import re
 from difflib import get_close_matches
 
-from tfcompress import targets, techniques
+from tfcompress import analysis, targets, techniques
 from tfcompress.core import Recipe, RecipeError, Target, Technique
 
 READY = (
@@ -38,6 +42,10 @@ READY = (
     "prune80-cluster16-qat-int8",
     "macs50-int8",
     "slim50-finetune-qat-int8",
+    "twonn-mixed21",
+    "twonn-cluster-cqat",
+    "xnor",
+    "pca-mixed21",
 )
 """Names to start from; any other name of the grammar works as well."""
 
@@ -53,6 +61,12 @@ _TARGETS = {
 }
 
 
+_DIMENSION: dict[str, dict] = {
+    "twonn": {"by": analysis.TwoNN()},
+    "pca": {"by": analysis.PCADimension(), "view": "channels", "rule": "rise"},  # Chakraborty et al. 2020
+}
+
+
 def recipe(name: str | Recipe | Target) -> Recipe:
     """The recipe of that name; a Recipe is returned as it is, a Target becomes the recipe without techniques.
 
@@ -64,8 +78,9 @@ def recipe(name: str | Recipe | Target) -> Recipe:
         return Recipe([], name)
     if not isinstance(name, str):
         raise RecipeError(f"Expected a recipe's name, a Recipe or a Target, got {name!r} of type {type(name).__name__}.")
-    words = name.strip().lower().split("-")
-    target = _TARGETS[words.pop()]() if words[-1] in _TARGETS else targets.Float32()
+    words = name.strip().lower().replace("twonn-", "twonn+").replace("pca-", "pca+").split("-")  # the two belong to what follows
+    packs = any(re.fullmatch(r".*mixed\d+|xnor|cqat", word) for word in words)
+    target = _TARGETS[words.pop()]() if words[-1] in _TARGETS else targets.Packed() if packs else targets.Float32()
     made: list[Technique] = []
     for word in words:
         made.append(_technique(word, made, name))
@@ -85,13 +100,19 @@ def _technique(word: str, before: list[Technique], name: str) -> Technique:
         return made(share) if made else techniques.PruneFilters(target_macs=share)
     if word == "finetune":
         return techniques.FineTune()
-    if match := re.fullmatch(r"cluster(\d+)(pc)?", word):
-        return techniques.Cluster(int(match[1]), per_channel=bool(match[2]), keep_zeros=pruned)
-    if word == "qat":
+    if match := re.fullmatch(r"(?:(twonn|pca)\+)?cluster(\d*)(pc)?", word):
+        only = analysis.SignificantLayers(**_DIMENSION[match[1]], significant=False) if match[1] else None
+        return techniques.Cluster(int(match[2] or 16), per_channel=bool(match[3]), keep_zeros=pruned, only=only)
+    if match := re.fullmatch(r"(twonn|pca)\+mixed([1-8])([1-8])", word):
+        bits = analysis.SignificanceBits(**_DIMENSION[match[1]], significant=int(match[2]), other=int(match[3]))
+        return techniques.MixedPrecision(bits)
+    if match := re.fullmatch(r"mixed([1-8])|xnor", word):
+        return techniques.MixedPrecision(int(match[1] or 1))
+    if word == "qat" or (word == "cqat" and clustered):
         preserve = {(True, True): "both", (True, False): "sparsity", (False, True): "clusters"}.get((pruned, clustered))
         return techniques.QuantizeAware(preserve=preserve)
     if word == "qatplain":
         return techniques.QuantizeAware()
     near = get_close_matches(name, READY, 3, 0.4) + get_close_matches(word, [*_TARGETS, "qat", "qatplain", "prune80", "cluster16"], 3, 0.6)
     hint = f" Near: {', '.join(dict.fromkeys(near))}." if near else ""
-    raise RecipeError(f"Unknown word {word!r} in recipe {name!r}.{hint} `tfcompress compress --help` lists the words.")
+    raise RecipeError(f"Unknown word {word.replace('+', '-')!r} in recipe {name!r}.{hint} `tfcompress compress --help` lists the words.")

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tfcompress.core._errors import RecipeError
+from tfcompress.core._rule import Rule
 
-Selector = str | Sequence[str] | Callable[[Any], bool]
+Selector = str | Sequence[str] | Callable[[Any], bool] | Rule
 
 
 def check_selector(selector: Selector | None, option: str) -> None:
-    """RecipeError unless `selector` is None, a regular expression that compiles, a sequence of names, or callable."""
-    if selector is None or callable(selector):
+    """RecipeError unless `selector` is None, a regular expression that compiles, a sequence of names, callable, or a Rule."""
+    if selector is None or callable(selector) or isinstance(selector, Rule):
         return
     if isinstance(selector, str):
         try:
@@ -41,6 +42,8 @@ def select(layers: Sequence[Any], only: Selector | None = None, skip: Selector |
 
 def _matching(layers: Sequence[Any], selector: Selector, option: str) -> set[str]:
     check_selector(selector, option)
+    if isinstance(selector, Rule):
+        raise RecipeError(f"{option}={selector!r} is not decided yet: compress() does it, or technique.decided(model, x).")
     names = [layer.name for layer in layers]
     if callable(selector):
         return {layer.name for layer in layers if selector(layer)}

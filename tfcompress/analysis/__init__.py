@@ -5,6 +5,7 @@ from tfcompress.analysis._bits import WeightBits, allocate_bits, weight_bits
 from tfcompress.analysis._cost import Cost, LayerCost, cost
 from tfcompress.analysis._dimension import Dimension, Estimator
 from tfcompress.analysis._pca import PCADimension
+from tfcompress.analysis._rules import SignificanceBits, SignificantLayers
 from tfcompress.analysis._scores import LayerScores
 from tfcompress.analysis._sensitivity import sensitivity
 from tfcompress.analysis._significance import significance
@@ -17,6 +18,8 @@ __all__ = [
     "LayerCost",
     "LayerScores",
     "PCADimension",
+    "SignificanceBits",
+    "SignificantLayers",
     "TwoNN",
     "WeightBits",
     "activations",

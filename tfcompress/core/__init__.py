@@ -18,6 +18,7 @@ from tfcompress.core._files import write_all
 from tfcompress.core._profile import Latency, OpTime, Profile
 from tfcompress.core._recipe import Recipe
 from tfcompress.core._report import Rows, format_number
+from tfcompress.core._rule import Rule
 from tfcompress.core._significance import Significance
 from tfcompress.core._target import Target
 from tfcompress.core._technique import Check, Skipped, Stage, Technique, Training

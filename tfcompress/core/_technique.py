@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import Enum, IntEnum
 from typing import Any, ClassVar
 
+from tfcompress.core._rule import Rule
 from tfcompress.core._value import Value
 
 
@@ -82,6 +83,14 @@ class Technique(Value, ABC):
         Raises InvariantError, naming the layer, where a promise does not hold.
         """
         return ()
+
+    def rules(self) -> dict[str, Rule]:
+        """Option → Rule, of the options that are decided by the model and its inputs."""
+        return {f.name: value for f in fields(self) if isinstance(value := getattr(self, f.name), Rule)}  # type: ignore[arg-type]
+
+    def decided(self, model: Any, x: Any) -> Technique:
+        """This technique with its rules decided for `model` and inputs `x` [n, …] (a list for several inputs)."""
+        return replace(self, **{name: rule.decide(model, x) for name, rule in self.rules().items()})  # type: ignore[type-var]
 
     @property
     def label(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfcompress._backend import keras as _keras
 from tfcompress._backend import low_bit as _low_bit
-from tfcompress.core import Check, InvariantError, ModelError, RecipeError, Skipped, Stage, Technique, Training
+from tfcompress.core import Check, InvariantError, ModelError, RecipeError, Rule, Skipped, Stage, Technique, Training
 
 FLOAT = 32
 WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, _low_bit.TERNARY)
@@ -21,7 +21,9 @@ class MixedPrecision(Technique):
     """Train layers on 1 to 8 bits (or "ternary") with a straight-through gradient, so that `Packed` writes them in as many.
 
     `bits` maps layer names to bits, 32 being float; layers that are not named stay float. A single number is for all layers but
-    the first and the last with weights. 1 bit: α·sign(c), c = w − mean(w), α = mean|w| (XNOR-Net, arXiv 1603.05279); 2 and 3
+    the first and the last with weights; a Rule such as `analysis.SignificanceBits()` is decided when the recipe runs.
+
+    1 bit: α·sign(c), c = w − mean(w), α = mean|w| (XNOR-Net, arXiv 1603.05279); 2 and 3
     bits: 2^b even, symmetric levels of [−1, 1], ends included, times α (2 bits: ±α/3, ±α); from 4 bits on one level fewer, so that
     zero is one and integer kernels hold them all (4 bits: −7…7 times α/7). `scale` says whether α and the mean are the
     layer's or each output channel's. `fit="unit"` clips c to [−1, 1] as stated; trained kernels are so small that only the two
@@ -38,14 +40,14 @@ class MixedPrecision(Technique):
     stage: ClassVar[Stage] = Stage.NUMERICS
     training: ClassVar[Training] = Training.REQUIRED
 
-    bits: Mapping[str, int | str] | int | str
+    bits: Mapping[str, int | str] | int | str | Rule
     activations: str | None = None
     scale: str = "layer"
     fit: str = "gaussian"
 
     def __post_init__(self):
         super().__post_init__()
-        widths = self.bits.values() if isinstance(self.bits, Mapping) else [self.bits]
+        widths: Any = self.bits.values() if isinstance(self.bits, Mapping) else () if isinstance(self.bits, Rule) else [self.bits]
         for width in widths:
             if isinstance(width, bool) or width not in (*WIDTHS, FLOAT):
                 raise RecipeError(f"bits must be 1 to 8, 'ternary' or 32 (float), got {width!r}.")
@@ -58,10 +60,13 @@ class MixedPrecision(Technique):
     @property
     def label(self) -> str:
         """`mixed` and the widths, most first: `mixed21`; then `a` with activations, `pc` per channel, `u` for the unit range."""
+        marks = "a" * bool(self.activations) + "pc" * (self.scale == "channel") + "u" * (self.fit == "unit")
+        if isinstance(self.bits, Rule):
+            return self.bits.label + marks
         widths: set[Any] = {b for b in (self.bits.values() if isinstance(self.bits, Mapping) else [self.bits]) if b != FLOAT}
         order = sorted(widths, key=lambda b: -(1.6 if b == _low_bit.TERNARY else b))
         word = "".join("t" if b == _low_bit.TERNARY else str(b) for b in order)
-        return f"mixed{word}" + "a" * bool(self.activations) + "pc" * (self.scale == "channel") + "u" * (self.fit == "unit")
+        return f"mixed{word}{marks}"
 
     def apply(self, model: Any) -> Any:
         """A flat tf_keras model whose chosen layers are wrapped in LowBit, compiled as `model` is.
@@ -125,6 +130,8 @@ class MixedPrecision(Technique):
         return tuple(checks)
 
     def _plan(self, model: Any) -> tuple[list[tuple[Any, int | str]], tuple[Skipped, ...]]:
+        if isinstance(self.bits, Rule):
+            raise RecipeError(f"bits={self.bits!r} is not decided yet: compress() does it, or technique.decided(model, x).")
         layers = [layer for layer in _keras.leaf_layers(model) if any(len(w.shape) >= 2 for w in layer.weights)]
         if isinstance(self.bits, Mapping):
             missing = sorted(set(self.bits) - {layer.name for layer in layers})
@@ -145,7 +152,7 @@ class MixedPrecision(Technique):
             width = self.bits.get(layer.name, FLOAT)
             reason = "bits gives it 32: float" if layer.name in self.bits else "bits does not name it: float"
         else:
-            width = FLOAT if place in (0, count - 1) else self.bits
+            width: Any = FLOAT if place in (0, count - 1) else self.bits
             reason = "first layer with weights: float" if place == 0 else "last layer with weights: float"
         if width == FLOAT:
             return FLOAT, reason

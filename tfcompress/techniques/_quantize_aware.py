@@ -10,10 +10,9 @@ import numpy as np
 
 from tfcompress._backend import keras as _keras
 from tfcompress._backend import tfmot as _tfmot
-from tfcompress._backend.select import check_selector, select
+from tfcompress._backend.select import Selector, check_selector, select
 from tfcompress.core import Check, InvariantError, ModelError, RecipeError, Skipped, Stage, Technique, Training
 
-Selector = str | Sequence[str] | Callable[[Any], bool]
 _LABELS = {None: "qat", "sparsity": "pqat", "clusters": "cqat", "both": "pcqat"}
 
 
