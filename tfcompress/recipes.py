@@ -4,8 +4,10 @@ A name is words joined by `-`: techniques in order, then one target (float32 if 
 
 | word | meaning |
 |---|---|
-| `filtersS`, `macsS` | `PruneFilters(S/100)`: S % of the filters go; `PruneFilters(target_macs=S/100)`: S % of the MACs stay |
-| `slimS`, `finetune` | `Slim(S/100)`: network slimming; `FineTune()`: training as a step of its own |
+| `filtersS` | `PruneFilters(S/100)`: S % of the filters go; `filtersStaylor` by gradients (`finetune` comes after it) |
+| `macsS`, `paramsS`, `latencyS` | `PruneFilters(target_macs=S/100)` and so on: S % stay; with `taylor` likewise |
+| `slimS`, `slimmacsS` | `Slim(S/100)`: network slimming, S % of the channels go; `Slim(target_macs=S/100)`: S % of the MACs stay |
+| `finetune` | `FineTune()`: training as a step of its own |
 | `pruneS` | `Prune(S/100)`: S % of each kernel zero; `pruneNofM`: N zeros in every M, e.g. `prune2of4` |
 | `clusterN`, `clusterNpc` | `Cluster(N)`, and per channel; zeros kept when it follows `prune` |
 | `qat` | `QuantizeAware` that preserves what the words before it made (zeros, clusters or both) |
@@ -94,10 +96,11 @@ def _technique(word: str, before: list[Technique], name: str) -> Technique:
         return techniques.Prune(pattern=(int(match[1]), int(match[2])))
     if match := re.fullmatch(r"prune(\d+)", word):
         return techniques.Prune(int(match[1]) / 100)
-    if match := re.fullmatch(r"(filters|macs|slim)(\d+)", word):
-        share = int(match[2]) / 100
-        made = {"filters": techniques.PruneFilters, "slim": techniques.Slim}.get(match[1])
-        return made(share) if made else techniques.PruneFilters(target_macs=share)
+    if match := re.fullmatch(r"(filters|macs|params|latency)(\d+)(taylor)?", word):
+        goal = "ratio" if match[1] == "filters" else f"target_{match[1]}"
+        return techniques.PruneFilters(**{goal: int(match[2]) / 100}, importance=match[3] or "l1")
+    if match := re.fullmatch(r"slim(macs)?(\d+)", word):
+        return techniques.Slim(**{"target_macs" if match[1] else "ratio": int(match[2]) / 100})
     if word == "finetune":
         return techniques.FineTune()
     if match := re.fullmatch(r"(?:(twonn|pca)\+)?cluster(\d*)(pc)?", word):

@@ -7,11 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import tfcompress as tfc
 from tfcompress._backend import filters
-from tfcompress.core import RecipeError
+from tfcompress._backend.stopwatch import Stopwatch
+from tfcompress.analysis import cost
+from tfcompress.core import Recipe, RecipeError, TrainingError
+from tfcompress.targets import Float32
 from tfcompress.techniques import FineTune, PruneFilters, Slim
 from tfcompress.testing import check_technique, tiny_model, untouched
 from tfcompress.training import Fit
+from tfcompress.zoo import resnet
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +31,10 @@ def tiny():
         PruneFilters(0.3),
         PruneFilters(target_macs=0.5, scope="global"),
         PruneFilters(0.5, importance="l2", round_to=4),
+        PruneFilters(0.3, importance="taylor", batches=4),
+        PruneFilters(target_params=0.6, importance="taylor", scope="global", batches=None),
         Slim(0.3),
+        Slim(target_macs=0.8),
         FineTune(),
     ],
     ids=lambda t: t.label,
@@ -70,6 +78,96 @@ def test_importance_of_ones_own(small_cnn):
     last_first = PruneFilters(0.5, importance=lambda layer: np.arange(layer.get_weights()[0].shape[-1]), only=["conv1"])
     kernel = model.get_layer("conv1").get_weights()[0]
     np.testing.assert_array_equal(last_first.apply(model).get_layer("conv1").get_weights()[0], kernel[..., 4:])
+
+
+def test_taylor_is_the_squared_first_order_term(keras_flavour, small_cnn, digits):
+    """Gates against a tape: (Σ a·∂L/∂a)² of what each layer puts out, one batch at a time, in training mode."""
+    import tensorflow as tf
+
+    x, y = digits[0][:64], digits[1][:64]
+    model = small_cnn(keras_flavour)
+    technique = PruneFilters(0.5, importance="taylor", batches=2)
+    wrapped = technique.apply(model)
+    before = [np.array(w) for w in wrapped.get_weights()]
+    wrapped.fit(x, y, batch_size=32, epochs=5, shuffle=False, verbose=0, callbacks=technique.callbacks())
+    gates = {layer.name: layer.get_weights()[0] for layer in wrapped.layers if type(layer).__name__ == "ChannelGate"}
+    assert set(gates) == {"conv1_gate", "conv2_gate", "bn2_gate", "dense1_gate"}
+    kept = [np.array_equal(a, b) for a, b, v in zip(before, wrapped.get_weights(), wrapped.weights) if "importance" not in v.name]
+    assert len(kept) == len(model.weights) and all(kept)
+
+    keras = importlib.import_module(keras_flavour)
+    expected = dict.fromkeys(gates, 0.0)
+    for start in (0, 32):
+        taken, value = {}, tf.constant(x[start : start + 32])
+        with tf.GradientTape() as tape:
+            for layer in model.layers:
+                value = layer(value, training=True) if type(layer).__name__ == "BatchNormalization" else layer(value)
+                tape.watch(value)
+                taken[f"{layer.name}_gate"] = value
+            loss = keras.losses.SparseCategoricalCrossentropy()(y[start : start + 32], value)
+        for name, gradient in zip(expected, tape.gradient(loss, [taken[name] for name in expected])):
+            product = (taken[name] * gradient).numpy()
+            expected[name] = expected[name] + product.reshape(-1, product.shape[-1]).sum(0) ** 2
+    for name in gates:
+        np.testing.assert_allclose(gates[name], expected[name], rtol=2e-3, atol=1e-9)
+    assert gates["conv2_gate"].max() < 0.05 * gates["bn2_gate"].max()  # BatchNormalization takes the scale out again, but for its epsilon
+    stripped = technique.strip(wrapped)
+    order = np.argsort(gates["conv1_gate"], kind="stable")
+    kernel = model.get_layer("conv1").get_weights()[0]
+    np.testing.assert_array_equal(stripped.get_layer("conv1").get_weights()[0], kernel[..., np.sort(order[4:])])
+    assert not [layer for layer in stripped.layers if "gate" in layer.name]
+
+
+def test_taylor_while_training_moves_the_weights(small_cnn, digits):
+    model = small_cnn("keras")
+    technique = PruneFilters(0.5, importance="taylor", batches=None)
+    assert technique.callbacks() == []
+    wrapped = technique.apply(model)
+    Fit(*digits[:2], epochs=1)(wrapped, [])
+    stripped = technique.strip(wrapped)
+    assert stripped.get_layer("conv1").get_weights()[0].shape[-1] == 4
+    kernel = model.get_layer("conv1").get_weights()[0]
+    left = stripped.get_layer("conv1").get_weights()[0]
+    assert not any(np.array_equal(left[..., 0], kernel[..., i]) for i in range(8))
+
+
+def test_taylor_needs_its_training(small_cnn, digits):
+    technique = PruneFilters(0.5, importance="taylor")
+    with pytest.raises(RecipeError, match="trainer between"):
+        technique.strip(technique.apply(small_cnn("keras")))
+    with pytest.raises(TrainingError, match="filters50taylor"):
+        tfc.compress(small_cnn("keras"), Recipe([technique], Float32()))
+    artifact = tfc.compress(small_cnn("keras"), "filters50taylor-finetune", fit=Fit(*digits[:2]))
+    assert artifact.model.get_layer("conv1").get_weights()[0].shape[-1] == 4
+
+
+@pytest.mark.parametrize(
+    "technique", [PruneFilters(target_macs=0.4), PruneFilters(0.5, importance="taylor", batches=3)], ids=lambda t: t.label
+)
+def test_steps_together_remove_as_much(technique, small_cnn, digits):
+    parts = technique.in_steps(3)
+    again = Recipe.from_json(Recipe([*parts, FineTune()], Float32()).to_json()).techniques
+    assert again[:3] == parts
+    model = small_cnn("keras")
+    artifact = tfc.compress(model, Recipe([*parts, FineTune()], Float32()), fit=Fit(*digits[:2]))
+    widths = [artifact.model.get_layer(name).get_weights()[0].shape[-1] for name in ("conv1", "conv2", "dense1")]
+    if technique.ratio:
+        assert [part.batches for part in parts] == [3, None, None]
+        assert all(0.5 * full <= width <= 0.5 * full + 2 for width, full in zip(widths, (8, 16, 32)))
+    else:
+        share = cost(artifact.model).macs / cost(model).macs
+        assert 0.25 < share <= 0.4
+    with pytest.raises(RecipeError, match="in_steps"):
+        technique.in_steps(0)
+
+
+def test_latency_budget_is_measured(keras_flavour):
+    model = resnet(8, keras=keras_flavour)
+    pruned = PruneFilters(target_latency=0.6).apply(model)
+    assert Stopwatch(model).share(pruned) < 0.75
+    assert cost(pruned).macs > 0.1 * cost(model).macs
+    with pytest.raises(RecipeError, match="out of reach"):
+        PruneFilters(target_latency=0.01).apply(model)
 
 
 def test_trained_network_keeps_its_accuracy_at_half_the_macs(keras_flavour, small_cnn, digits):
@@ -121,6 +219,8 @@ def test_what_is_coupled_to_a_frozen_channel_is_said(keras_flavour):
         ({"importance": "size"}, "l1"),
         ({"scope": "block"}, "global"),
         ({"round_to": 0}, "round_to"),
+        ({"batches": 0}, "batches"),
+        ({"target_latency": 1.5}, "target_latency"),
     ],
 )
 def test_wrong_options(options, message):
@@ -140,3 +240,7 @@ def test_wrong_models(small_cnn, keras_flavour):
         PruneFilters(0.5).apply(only_outputs)
     with pytest.raises(RecipeError, match=r"ratio=1"):
         Slim(1)
+    with pytest.raises(RecipeError, match="both"):
+        Slim(0.5, target_macs=0.5)
+    with pytest.raises(RecipeError, match="target_macs=0"):
+        Slim(target_macs=0)

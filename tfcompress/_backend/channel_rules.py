@@ -187,7 +187,18 @@ def _table() -> dict[str, Rule]:
         rules |= {f"DepthwiseConv{dims}": depthwise, f"SeparableConv{dims}": separable, f"SpatialDropout{dims}": same}
         for kind in ("MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling", "ZeroPadding", "Cropping", "UpSampling"):
             rules[kind + dims] = same
-    for kind in ("ReLU", "LeakyReLU", "ELU", "Dropout", "GaussianNoise", "GaussianDropout", "AlphaDropout", "Identity", "Rescaling"):
+    for kind in (
+        "ReLU",
+        "LeakyReLU",
+        "ELU",
+        "Dropout",
+        "GaussianNoise",
+        "GaussianDropout",
+        "AlphaDropout",
+        "Identity",
+        "Rescaling",
+        "ChannelGate",
+    ):
         rules[kind] = same
     for kind in ("Relu", "Relu6", "Sigmoid", "Tanh", "Silu", "HardSigmoid", "HardSilu", "Gelu", "Elu", "Negative", "Abs", "Square"):
         rules[kind] = same

@@ -10,11 +10,16 @@ from typing import Any
 import numpy as np
 
 from tfcompress._backend.channels import OUTPUTS, Channels, analyse
+from tfcompress._backend.gates import is_gate, score_of
 from tfcompress._backend.narrow import cost, narrow
 from tfcompress._backend.select import select
+from tfcompress._backend.stopwatch import Stopwatch
 from tfcompress.core._errors import RecipeError
 
-IMPORTANCE = ("l1", "l2", "bn_gamma")
+IMPORTANCE = ("l1", "l2", "bn_gamma", "taylor")
+BY_LAYER = ("l1", "l2")
+"""Importances whose size depends on a kernel's: compared between layers only after division by a layer's mean."""
+MOST, LATENCY_STEPS = 0.999, 6
 
 
 @dataclass
@@ -59,6 +64,7 @@ def plan(
     round_to: int,
     target_macs: float | None,
     target_params: float | None,
+    target_latency: float | None = None,
     only: Any,
     skip: Any,
 ) -> Plan:
@@ -79,23 +85,51 @@ def plan(
 
     def choose(share: float) -> set[int]:
         if scope == "global":
-            return _globally(groups, share, round_to, importance != "bn_gamma")
+            return _globally(groups, share, round_to, callable(importance) or importance in BY_LAYER)
         return _by_layer(groups, [share] * len(groups), round_to)
 
     if ratio is not None:
         made.removed = choose(ratio)
         return made
-    which, goal = (0, target_params) if target_params is not None else (1, target_macs)
-    allowed = (goal or 0.0) * made.cost(())[which]
-    low, high = 0.0, 0.999
-    if made.cost(choose(high))[which] > allowed:
-        left = made.cost(choose(high))[which] / made.cost(())[which]
+    measure, goal = _measure(made, target_macs, target_params, target_latency)
+    if goal is None:  # nothing is to go; who asked wants to know what could
+        return made
+    least = choose(MOST)
+    if (left := measure(least)) > goal:
         raise RecipeError(f"A budget of {goal:.0%} is out of reach: with every removable filter gone {left:.0%} remain.")
-    for _ in range(20):  # bisection: cost falls as the ratio rises
+    low, high, made.removed = 0.0, MOST, least
+    for _ in range(20 if target_latency is None else LATENCY_STEPS):  # bisection: cost falls as the ratio rises
         middle = (low + high) / 2
-        low, high = (middle, high) if made.cost(choose(middle))[which] > allowed else (low, middle)
-    made.removed = choose(high)
+        removed = choose(middle)
+        if measure(removed) > goal:
+            low = middle
+        else:
+            high, made.removed = middle, removed
     return made
+
+
+def _measure(made: Plan, macs: float | None, params: float | None, latency: float | None) -> tuple[Callable[[set[int]], float], Any]:
+    """(removed roots → share that remains, the share allowed)."""
+    if latency is not None:
+        watch = Stopwatch(made.model)
+        return lambda removed: watch.share(narrow(made.model, made.channels, removed)), latency
+    which = 0 if params is not None else 1
+    whole = max(made.cost(())[which], 1)
+    return lambda removed: made.cost(removed)[which] / whole, params if params is not None else macs
+
+
+def watch(model: Any) -> Any:
+    """A copy of `model`, uncompiled, with gates behind every layer that makes channels that may go and every BatchNormalization.
+
+    In front of a BatchNormalization in training mode a channel's scale makes no difference, so its gate adds nothing there.
+    """
+    channels = analyse(model)
+    watched = set()
+    for key, (_, made) in channels.shapes.items():
+        telling = key in channels.made or type(channels.layers[key]).__name__ == "BatchNormalization"
+        if telling and not set(channels.roots(made.ids).tolist()) <= set(channels.frozen):
+            watched.add(key)
+    return narrow(model, channels, watched=watched)
 
 
 def _groups(channels: Channels, importance: Any, chosen: set[str]) -> tuple[list[Group], list[tuple[str, str, str]]]:
@@ -136,6 +170,14 @@ def _groups(channels: Channels, importance: Any, chosen: set[str]) -> tuple[list
 
 def _scores(channels: Channels, importance: Any) -> dict[int, float]:
     scores: dict[int, float] = {}
+    if importance == "taylor":
+        for key, layer in channels.layers.items():
+            if is_gate(layer):
+                for root, value in zip(channels.roots(channels.shapes[key][0].ids).tolist(), score_of(layer).tolist()):
+                    scores[root] = scores.get(root, 0.0) + value
+        if not any(scores.values()):
+            raise RecipeError("No gate saw a gradient: importance='taylor' needs the trainer between apply() and strip().")
+        return scores
     for site in channels.sites.values():
         weights = site.layer.get_weights()
         gamma = type(site.layer).__name__ == "BatchNormalization" and site.layer.scale and site.weight == 0

@@ -10,18 +10,24 @@ from typing import Any
 import numpy as np
 
 from tfcompress._backend.channels import Channels
+from tfcompress._backend.gates import is_gate, record
 from tfcompress._backend.graph import is_layer, run_graph
 
 WIDTH = {"Dense": "units", "Embedding": "output_dim"}  # all other makers of channels count them as "filters"
 
 
 def narrow(
-    model: Any, channels: Channels, removed: Collection[int] = (), edit: Callable[[Any, dict], None] = lambda layer, config: None
+    model: Any,
+    channels: Channels,
+    removed: Collection[int] = (),
+    edit: Callable[[Any, dict], None] = lambda layer, config: None,
+    watched: Collection[int] = (),
 ) -> Any:
     """`model` (of either Keras, untouched) without the channels whose root labels are in `removed`, uncompiled and flat.
 
     `channels` is `analyse(model)`. Weights of what stays are the same numbers; nested models are inlined.
-    `edit(layer, config)` may change the options of a layer before it is made anew.
+    `edit(layer, config)` may change the options of a layer before it is made anew; outputs of the layers whose ids are in
+    `watched` pass through a gate (`gates.record`), and gates that are there already go.
     Raises ValueError if a frozen label is to be removed, or if a layer would lose all its channels.
     """
     gone = set(removed)
@@ -31,7 +37,8 @@ def narrow(
     for key, layer in channels.makers.items():
         if not keep[key].any():
             raise ValueError(f"layer {layer.name!r} would lose all its {len(keep[key])} channels")
-    kit = importlib.import_module("tf_keras" if type(model).__module__.startswith("tf_keras") else "keras")
+    flavour = "tf_keras" if type(model).__module__.startswith("tf_keras") else "keras"
+    kit = importlib.import_module(flavour)
     made: dict[int, Any] = {}
     names: set[str] = set()
     pairs: list[tuple[Any, Any]] = []
@@ -39,12 +46,15 @@ def narrow(
     def call(layer: Any, args: tuple, kwargs: dict, shapes: tuple) -> Any:
         if not is_layer(layer):
             return layer(*args, **kwargs)
+        if is_gate(layer):
+            return args[0]
         if id(layer) not in made:
             config = _config(layer, channels, keep, gone, names)
             edit(layer, config)
             made[id(layer)] = _remake(layer, config)
             pairs.append((layer, made[id(layer)]))
-        return made[id(layer)](*args, **kwargs)
+        value = made[id(layer)](*args, **kwargs)
+        return record(value, _unique(f"{layer.name}_gate", names), flavour) if id(layer) in watched else value
 
     graph = getattr(model, "_functional", None) or model
     inputs = []
