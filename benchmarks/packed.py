@@ -48,7 +48,7 @@ for name in json.load(open(folder + "/names.json")):
         it = tfl.Interpreter(folder + "/" + name + ".tflite", num_threads=1, experimental_op_resolver_type=kind)
         it.allocate_tensors()
         detail = it.get_input_details()[0]
-        it.set_tensor(detail["index"], np.random.RandomState(0).uniform(0, 1, detail["shape"]).astype(np.float32))
+        it.set_tensor(detail["index"], np.random.RandomState(0).uniform(0, 1, detail["shape"]).astype(detail["dtype"]))
         for _ in range(3):
             it.invoke()
         opened[name], times[name] = it, []
@@ -135,17 +135,30 @@ def single_layers() -> dict[str, bytes]:
             for runtime in ("litert", "any"):
                 for encoding in (e for e in ENCODINGS if e.name != "float" and e.fits(layer, runtime)):
                     files[f"{kind} {encoding.name}, {levels}, {runtime}"] = pack(source, runtime=runtime, force={"layer": encoding.name})
+        integers = {"clusters": np.rint(weights["clusters"]).clip(-127, 127), "pruned": weights["pruned"]}
+        for levels, values in integers.items():
+            source = one_layer(kind, values.astype(np.int8))
+            files.setdefault(f"{kind} of an int8 network", source)
+            layer = find_layers(flatbuffer.read(source))[0]
+            for encoding in (e for e in ENCODINGS if e.integer and e.name != "float" and e.fits(layer, "litert")):
+                files[f"{kind} of an int8 network {encoding.name}, {levels}"] = pack(source, force={"layer": encoding.name})
     return files
 
 
 def one_layer(kind: str, weights: np.ndarray) -> bytes:
-    """A float file of a single operator with ReLU."""
+    """A file of a single operator with ReLU: in float32, or with int8 weights in int8."""
     b, channels = Builder(), weights.shape[0]
     dense = kind == "FULLY_CONNECTED"
-    x, y = (b.tensor([1, weights.shape[1]]), b.tensor([1, channels])) if dense else (b.tensor([1, 16, 16, n]) for n in (64, channels))
+    integer = weights.dtype == np.int8
+    form = {"kind": "INT8", "scale": 0.1} if integer else {}
+    shapes = [[1, weights.shape[1]], [1, channels]] if dense else [[1, 16, 16, n] for n in (64, channels)]
+    x, y = (b.tensor(shape, **form) for shape in shapes)
+    kernel = b.tensor(weights.shape, "INT8", data=weights, scale=np.full(channels, 0.01), axis=0) if integer else b.constant(weights)
+    bias = b.tensor([channels], "INT32", data=np.zeros(channels, np.int32), scale=np.full(channels, 0.001)) if integer else None
+    bias = b.constant(np.zeros(channels, np.float32)) if bias is None else bias
     options = {} if dense else {"padding": 0, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
     b.graph.tensors[y].name = "layer"
-    b.op(kind, [x, b.constant(weights), b.constant(np.zeros(channels, np.float32))], y, fusedActivationFunction=1, **options)
+    b.op(kind, [x, kernel, bias], y, 4 if integer else 1, fusedActivationFunction=1, **options)
     b.graph.inputs, b.graph.outputs, b.graph.operators = [x], [y], b.ops
     return flatbuffer.write(b.model)
 

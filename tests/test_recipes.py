@@ -37,7 +37,7 @@ from tfcompress.techniques import Cluster, FineTune, MixedPrecision, Prune, Prun
         ("pca-mixed21", Recipe([MixedPrecision(SignificanceBits(PCADimension(), "channels", "rise"))], Packed())),
         (
             "twonn-cluster-cqat",
-            Recipe([Cluster(16, only=SignificantLayers(significant=False)), QuantizeAware(preserve="clusters")], Packed()),
+            Recipe([Cluster(16, only=SignificantLayers(significant=False)), QuantizeAware(preserve="clusters")], Packed(prefer="size")),
         ),
         (
             "prune80-cluster16-qat-int8",

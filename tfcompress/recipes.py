@@ -16,7 +16,7 @@ A name is words joined by `-`: techniques in order, then one target (float32 if 
 | `twonn-mixedAB`, `pca-mixedAB` | `MixedPrecision`, A bits where the intrinsic dimension (TwoNN; PCA's rise) says significant, else B |
 | `twonn-clusterN`, `pca-clusterN` | `Cluster(N)` of the insignificant layers; `cluster` alone is `cluster16` |
 | `cqat` | `qat` after `clusterN` |
-| `float32 float16 dynamic int8 int16x8 packed packedsize` | the target (`packed` if none is given after `mixed` or `cqat`) |
+| `float32 float16 dynamic int8 int16x8 packed packedsize` | the target (none given: `packed` after `mixed`, `packedsize` after `cqat`, else `float32`) |
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def recipe(name: str | Recipe | Target) -> Recipe:
         raise RecipeError(f"Expected a recipe's name, a Recipe or a Target, got {name!r} of type {type(name).__name__}.")
     words = name.strip().lower().replace("twonn-", "twonn+").replace("pca-", "pca+").split("-")  # the two belong to what follows
     packs = any(re.fullmatch(r".*mixed\d+|xnor|cqat", word) for word in words)
-    target = _TARGETS[words.pop()]() if words[-1] in _TARGETS else targets.Packed() if packs else targets.Float32()
+    target = _TARGETS[words.pop()]() if words[-1] in _TARGETS else targets.Packed(prefer="size" if "cqat" in words else "speed") if packs else targets.Float32()
     made: list[Technique] = []
     for word in words:
         made.append(_technique(word, made, name))

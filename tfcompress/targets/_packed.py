@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tfcompress._backend import converter
+from tfcompress._backend import converter, precision
 from tfcompress._backend import keras as _keras
 from tfcompress.core import Check, InvariantError, RecipeError, Skipped, Target
 from tfcompress.targets.packing import PREFERENCES, RESTS, RUNTIMES, TOLERANCE, other_weights, pack, packed_layers
@@ -19,7 +19,9 @@ class Packed(Target):
 
     The levels are found in the weights (binary, ternary, b-bit, clusters, zeros; per layer or channel) and written with their own
     scales: nothing is quantized here, unless `rest="int8"` asks to round the layers that lie on no levels to 255 levels a channel.
-    `prefer`: "speed" takes the smallest encoding that is not slower than float, "size" the smallest. `runtime`: "litert" (LiteRT and
+    A model trained by QuantizeAware stays an int8 network: its int8 weights are packed, and the results are bit by bit those of the
+    dense int8 file on the same kernels.
+    `prefer`: "speed" takes the smallest encoding that is not slower than what the converter wrote, "size" the smallest. `runtime`: "litert" (LiteRT and
     TensorFlow's interpreter), "tflite_runtime" (2.14) or "any" (a file for all of them). Layers which no encoding fits stay float.
 
     Integer kernels with float inputs round those to 8 bits in each run, as dynamic-range files do; hence the parity bound.
@@ -53,7 +55,7 @@ class Packed(Target):
         """`model` as a packed `.tflite`; `samples` are not needed."""
         kernels = [layer for layer in _keras.leaf_layers(model) if any(len(weight.shape) >= 2 for weight in layer.weights)]
         names = [layer.name for layer in kernels]
-        return pack(_float_file(model), prefer=self.prefer, runtime=self.runtime, rest=self.rest, names=names)
+        return pack(_plain_file(model), prefer=self.prefer, runtime=self.runtime, rest=self.rest, names=names)
 
     def skips(self, model: Any, data: bytes) -> tuple[Skipped, ...]:
         """Layers whose weights are float in the file, each with what was found in them."""
@@ -69,7 +71,7 @@ class Packed(Target):
         With `rest="int8"` a layer on no levels may be off by half a step, 1/254 of its channel's largest weight.
         """
         checks = []
-        model_layers, file_layers = packed_layers(_float_file(model)), packed_layers(data)
+        model_layers, file_layers = packed_layers(_plain_file(model)), packed_layers(data)
         if len(model_layers) != len(file_layers):
             raise InvariantError(f"{self.label}: the model has {len(model_layers)} layers with weights, the file {len(file_layers)}.")
         for wanted, got in zip(model_layers, file_layers):
@@ -96,8 +98,9 @@ class Packed(Target):
         return f"{layer.levels}: no encoding of its {int(np.prod(layer.shape)):,} weights is smaller than float on {self.runtime}"
 
 
-def _float_file(model: Any) -> bytes:
-    return converter.convert(model, converter.Format("packed"))
+def _plain_file(model: Any) -> bytes:
+    """The model in float32, or in int8 where QuantizeAware trained it for that."""
+    return converter.convert(model, converter.Format("packed", optimize=precision.is_quantization_aware(model)))
 
 
 def _others(layer: Any) -> tuple[int, ...]:

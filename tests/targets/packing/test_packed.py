@@ -10,7 +10,7 @@ from tfcompress._backend import flatbuffer
 from tfcompress._backend import keras as bridge
 from tfcompress._backend.interpreter import open_interpreter
 from tfcompress.core import ArtifactError, ConversionError, InvariantError, RecipeError
-from tfcompress.targets import Packed, packed_layers
+from tfcompress.targets import Packed, _packed, packed_layers
 from tfcompress.targets.packing import pack
 from tfcompress.targets.packing._pack import find_layers
 
@@ -260,3 +260,75 @@ def test_it_is_data():
     target = Packed(prefer="size", runtime="any", rest="int8")
     assert Packed.from_dict(target.to_dict()) == target
     assert (Packed().label, target.label) == ("packed", "packedsize-any-int8rest")
+
+
+@pytest.fixture(scope="module")
+def quantization_aware(digits):
+    """Factory (flavour, what) → a network of int8 ranges whose kernels are clustered or pruned."""
+    from tfcompress.techniques import Cluster, Prune, QuantizeAware
+    from tfcompress.training import Fit
+
+    made = {}
+
+    def get(flavour, what):
+        if (flavour, what) not in made:
+            keras = importlib.import_module(flavour)
+            keras.utils.set_random_seed(0)
+            layers = keras.layers
+            model = keras.Sequential(
+                [
+                    layers.Input((8, 8, 1)),
+                    layers.Conv2D(32, 3, padding="same", activation="relu", name="conv1"),
+                    layers.Conv2D(48, 3, padding="same", activation="relu", name="conv2"),
+                    layers.MaxPooling2D(name="pool"),
+                    layers.Flatten(name="flat"),
+                    layers.Dense(64, activation="relu", name="dense1"),
+                    layers.Dense(10, activation="softmax", name="out"),
+                ]
+            )
+            model.compile("adam", "sparse_categorical_crossentropy")
+            first = {"clusters": Cluster(16), "sparsity": Prune(0.8)}[what]
+            fit = Fit(digits[0][:200], digits[1][:200], epochs=1)
+            recipe = tfc.Recipe([first, QuantizeAware(preserve=what)], Packed(prefer="size"))
+            made[flavour, what] = tfc.compress(model, recipe, fit=fit, seed=0)
+        return made[flavour, what]
+
+    return get
+
+
+@pytest.mark.parametrize(("what", "encoding"), [("clusters", "once"), ("sparsity", "bitmask")])
+def test_an_int8_network_is_packed_and_stays_bit_identical(keras_flavour, what, encoding, quantization_aware, digits):
+    artifact = quantization_aware(keras_flavour, what)
+    dense = tfc.convert(artifact.model, "int8", samples=digits[0][:100])
+    held = {layer.name.removeprefix("quant_"): layer for layer in packed_layers(artifact.data)}
+    plain = {layer.name.removeprefix("quant_"): layer for layer in packed_layers(dense.data)}
+    assert {name: layer.encoding for name, layer in held.items()} == {
+        **{"conv1": "int8", "conv2": encoding, "dense1": encoding, "out": "int8"},
+    }
+    for name, layer in held.items():
+        np.testing.assert_array_equal(layer.weights(), plain[name].weights())
+    assert artifact.size_bytes < 0.62 * dense.size_bytes
+    x = digits[2][:64]
+    dense_file = _packed._plain_file(artifact.model)
+    wanted, got = (open_interpreter(data, runtime="litert", delegates=False).predict([x])[0] for data in (dense_file, artifact.data))
+    np.testing.assert_array_equal(got, wanted)
+    fast = open_interpreter(artifact.data, runtime="litert").predict([x])[0]
+    assert np.abs(fast - wanted).max() <= 4 / 256  # XNNPACK rounds some int8 operators the other way
+
+
+def test_speed_leaves_an_int8_network_to_xnnpack(quantization_aware):
+    artifact = quantization_aware("keras", "clusters")
+    quick = tfc.convert(artifact.model, Packed())
+    assert {layer.encoding for layer in packed_layers(quick.data)} == {"int8"}
+    old = tfc.convert(artifact.model, Packed(runtime="tflite_runtime"))
+    assert {layer.encoding for layer in packed_layers(old.data)} == {"int8", "folded", "once"} - {"folded"}
+
+
+def test_packed_int8_networks_run_on_tflite_runtime(quantization_aware, digits, edge):
+    for what in ("clusters", "sparsity"):
+        artifact = quantization_aware("keras", what)
+        packed = tfc.convert(artifact.model, Packed(prefer="size", runtime="any")).data
+        x = digits[2][:4]
+        wanted = open_interpreter(packed, runtime="litert", delegates=False).predict([x])[0]
+        for place in range(len(x)):
+            np.testing.assert_allclose(edge(packed, x[place : place + 1]), wanted[place : place + 1], atol=4 / 256)

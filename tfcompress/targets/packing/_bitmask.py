@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfcompress.targets.packing._digits import decode_bytes, per_word, stored, trim
-from tfcompress.targets.packing._layer import CONSTANT, OP, TENSOR, Encoding, one_scale, scaling_bytes
+from tfcompress.targets.packing._layer import CONSTANT, OP, TENSOR, Encoding, scaling_bytes
 from tfcompress.targets.packing._once import assign, initialization, read_and_apply
 
 
@@ -16,6 +16,7 @@ class Bitmask(Encoding):
     """
 
     name = "bitmask"
+    integer = True
 
     def fits(self, layer, runtime):
         if layer.kind == "DEPTHWISE_CONV_2D" or not (layer.grid or layer.levels.kind == "clusters"):
@@ -37,7 +38,6 @@ class Bitmask(Encoding):
         full = layer.weights.reshape(-1) != 0
         zero = int(np.flatnonzero(values == 0)[0])
         chosen = np.append(zero, digits.reshape(-1)[full])
-        scale, factor = one_scale(layer.levels)
         grid = {"scale": 1} if kind == "INT8" else {}
         with initialization(b):
             if self._digits(layer) >= 2:
@@ -46,7 +46,7 @@ class Bitmask(Encoding):
                 table = b.tensor(chosen.shape, kind, data=values[chosen], **grid)
             weights = b.gather(table, self._positions(b, full), kind, 1 if kind == "FLOAT32" else 2, **grid)
             name = assign(b, b.reshape(weights, layer.weights.shape, kind, **grid))
-        read_and_apply(b, layer, name, kind, scale, factor)
+        read_and_apply(b, layer, name, kind)
 
     def _digits(self, layer):
         return per_word(len(layer.levels.values), 256)

@@ -43,6 +43,13 @@ COSTS = {
 only that fits). `benchmarks/packed.py --costs` measures it."""
 PER_FULL_BLOCK = {"blocks-int8": (2.2, 5.0), "blocks-float": (6.0, 12.0)}
 """What the sparse kernels take besides, times the share of blocks that are not zero (LiteRT, 2.14)."""
+INTEGER_COSTS = {
+    "float": (1.0, 1.0, 1.0, 1.0),
+    "folded": (9.5, 3.1, 1.0, 1.0),
+    "once": (11.0, 3.1, 1.25, 1.0),
+    "bitmask": (11.0, 3.1, 1.25, 1.0),
+}
+"""As COSTS, relative to the same layer of an int8 network: weights made at run time keep it from XNNPACK."""
 FLOAT_TABLES = (3.6, 3.2, 2.1, 3.4)
 """As COSTS, where a variable holds float clusters: the float kernels run without weights laid out in advance."""
 FAST_STEPS = (0.6, 1.1)
@@ -50,9 +57,9 @@ SMALLER = 0.9
 
 
 def cost(encoding: Encoding, layer: Layer, runtime: str) -> float:
-    """Expected time relative to the layer in float32; for `runtime` "any" the slower of both."""
+    """Expected time relative to the layer as it was; for `runtime` "any" the slower of both."""
     floats = layer.levels.kind == "clusters" and isinstance(encoding, (Once, Bitmask))
-    times = FLOAT_TABLES if floats else COSTS[encoding.name]
+    times = FLOAT_TABLES if floats else (INTEGER_COSTS if layer.integer else COSTS)[encoding.name]
     place = 0 if layer.kind == "FULLY_CONNECTED" else 1
     new, old = times[place], times[place + 2]
     if isinstance(encoding, Blocks):
@@ -66,10 +73,14 @@ def choose(layer: Layer, prefer: str, runtime: str, shared: set, spare: float = 
     """(encoding for `layer`, its estimated bytes) among the exact ones that `runtime` computes rightly; `shared` tables cost nothing.
 
     "size": the fastest of those within `spare` bytes of the smallest.
-    "speed": the smallest of those at most 0.9× the float weights that take ≤ 0.6× the float layer's time; if there is none, ≤ 1.1×;
-    if there is none either, float.
+    "speed": the smallest of those at most 0.9× the weights as they were that take ≤ 0.6× the layer's time; if there is none, ≤ 1.1×;
+    if there is none either, as they were.
     """
-    sizes = {encoding: encoding.size(layer, shared) for encoding in ENCODINGS if encoding.fits(layer, runtime)}
+    sizes = {
+        encoding: encoding.size(layer, shared)
+        for encoding in ENCODINGS
+        if layer.integer <= encoding.integer and encoding.fits(layer, runtime)
+    }
     if prefer == "size":
         near = [encoding for encoding in sizes if sizes[encoding] <= min(sizes.values()) + spare]
         best = min(near, key=lambda encoding: (cost(encoding, layer, runtime), sizes[encoding]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfcompress.targets.packing._digits import per_word, stored, trim, words
-from tfcompress.targets.packing._layer import CONSTANT, OP, OWN_KERNEL, TENSOR, Encoding, apply_scaled, one_scale, scaling_bytes
+from tfcompress.targets.packing._layer import CONSTANT, OP, TENSOR, Encoding, apply_scaled, kernel_grid, scaling_bytes
 
 WORDS = 32768  # positions of GATHER may be INT16 (a CAST of constants is not evaluated in advance), so no word may reach 2¹⁵
 
@@ -18,6 +18,7 @@ class Folded(Encoding):
     """
 
     name = "folded"
+    integer = True
 
     def fits(self, layer, runtime):
         return layer.grid and layer.kind != "DEPTHWISE_CONV_2D" and per_word(len(layer.levels.values), WORDS) >= 3
@@ -40,8 +41,8 @@ class Folded(Encoding):
         packed = words(digits, len(values), count).astype(np.int16)
         rows = b.gather(b.shared[key], b.constant(packed), kind, 2)
         flat = trim(b, b.reshape(rows, [packed.size * count], kind), layer.weights.size, kind)
-        scale, factor = one_scale(layer.levels)
-        apply_scaled(b, layer, b.reshape(flat, layer.weights.shape, kind, scale=scale), factor, OWN_KERNEL)
+        grid, factor, versions = kernel_grid(layer)
+        apply_scaled(b, layer, b.reshape(flat, layer.weights.shape, kind, **grid), factor, versions)
 
 
 def _table(b, values, count, kind):

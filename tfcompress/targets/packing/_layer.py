@@ -23,7 +23,10 @@ OP, TENSOR, CONSTANT, CHANNEL = 52, 48, 88, 12
 
 @dataclass(frozen=True)
 class Layer:
-    """An operator of a float `.tflite` with constant weights: `weights` [out, in], [out, kh, kw, in] or [1, kh, kw, out]."""
+    """An operator with constant weights: `weights` [out, in], [out, kh, kw, in] or [1, kh, kw, out].
+
+    `integer`: it computes in integers (int8 weights and activations), else in floats.
+    """
 
     name: str
     kind: str
@@ -33,6 +36,7 @@ class Layer:
     bias: np.ndarray | None
     input_shape: tuple[int, ...]
     activation: int
+    integer: bool = False
 
     @property
     def axis(self) -> int:
@@ -71,6 +75,8 @@ class Encoding(ABC):
     """A way to store a layer's weights in a `.tflite` that a stock interpreter reads back."""
 
     name: ClassVar[str]
+    integer: ClassVar[bool] = False
+    """Whether it can also hold the weights of an operator that computes in integers."""
 
     @abstractmethod
     def fits(self, layer: Layer, runtime: str) -> bool:
@@ -123,6 +129,14 @@ def one_scale(levels: Levels) -> tuple[np.float32, np.ndarray | None]:
     return (levels.scale[0], None) if len(levels.scale) == 1 else (np.float32(1), levels.scale)
 
 
+def kernel_grid(layer: Layer) -> tuple[dict[str, Any], np.ndarray | None, dict[str, int] | None]:
+    """(quantization of int8 weights made at run time, factor behind the operator or None, op versions as in `apply`)."""
+    if layer.integer:
+        return {"scale": layer.levels.scale, "axis": layer.axis}, None, None
+    scale, factor = one_scale(layer.levels)
+    return {"scale": scale}, factor, OWN_KERNEL
+
+
 def channel_scales(layer: Layer, times: float = 1) -> dict[str, Any]:
     """Quantization with a scale for every channel, as XNNPACK's kernels want it."""
     scale = np.broadcast_to(layer.levels.scale * np.float32(times), (layer.channels,)).astype(np.float32)
@@ -130,5 +144,7 @@ def channel_scales(layer: Layer, times: float = 1) -> dict[str, Any]:
 
 
 def scaling_bytes(layer: Layer) -> int:
-    """Bytes of the operator, bias and factors that `apply_scaled` adds."""
+    """Bytes of the operator, bias and factors that `apply_scaled` adds, or of the scales that an integer operator has anyway."""
+    if layer.integer:
+        return CHANNEL * len(layer.levels.scale)
     return 0 if len(layer.levels.scale) == 1 else OP + TENSOR + 2 * CONSTANT + 8 * layer.channels

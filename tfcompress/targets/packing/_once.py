@@ -5,10 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from tfcompress.targets.packing._digits import byte_table_key, decode_bytes, per_word, stored, trim
-from tfcompress.targets.packing._layer import CONSTANT, OP, OWN_KERNEL, TENSOR, Encoding, Layer, apply_scaled, one_scale, scaling_bytes
+from tfcompress.targets.packing._layer import CONSTANT, OP, OWN_KERNEL, TENSOR, Encoding, Layer, apply_scaled, kernel_grid, scaling_bytes
 
 
 class Once(Encoding):
@@ -18,6 +16,7 @@ class Once(Encoding):
     """
 
     name = "once"
+    integer = True
 
     def fits(self, layer, runtime):
         if layer.kind == "DEPTHWISE_CONV_2D" or not (layer.grid or layer.levels.kind == "clusters"):
@@ -36,12 +35,11 @@ class Once(Encoding):
 
     def write(self, b, layer, runtime):
         digits, values, kind = stored(layer)
-        scale, factor = one_scale(layer.levels)
         grid = {"scale": 1} if kind == "INT8" else {}
         with initialization(b):
             flat = trim(b, decode_bytes(b, digits, values, kind), layer.weights.size, kind, **grid)
             name = assign(b, b.reshape(flat, layer.weights.shape, kind, **grid))
-        read_and_apply(b, layer, name, kind, scale, factor)
+        read_and_apply(b, layer, name, kind)
 
 
 @contextmanager
@@ -73,12 +71,14 @@ def variable(b: Any, name: str) -> int:
     return handle
 
 
-def read_and_apply(b: Any, layer: Layer, name: str, kind: str, scale: np.float32, factor: np.ndarray | None) -> None:
+def read_and_apply(b: Any, layer: Layer, name: str, kind: str) -> None:
     """The layer's operator on a variable of int8 codes, or of float32 clusters (whose scale is a factor after it)."""
     if kind == "FLOAT32":
         weight = b.tensor(layer.weights.shape, kind)
         factor = None if (layer.levels.scale == 1).all() else layer.levels.scale
+        versions: dict[str, int] | None = {**OWN_KERNEL, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 1}
     else:
-        weight = b.tensor(layer.weights.shape, kind, scale=scale)
+        grid, factor, versions = kernel_grid(layer)
+        weight = b.tensor(layer.weights.shape, kind, **grid)
     b.op("READ_VARIABLE", [variable(b, name)], weight)
-    apply_scaled(b, layer, weight, factor, OWN_KERNEL if kind == "INT8" else {**OWN_KERNEL, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 1})
+    apply_scaled(b, layer, weight, factor, versions)

@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from tfcompress._backend import flatbuffer
 from tfcompress._backend.flatbuffer_builder import Builder
 from tfcompress.core import InvariantError
 from tfcompress.targets.packing._choose import ENCODINGS, choose
 from tfcompress.targets.packing._layer import KINDS, Encoding, Layer
-from tfcompress.targets.packing._levels import TOLERANCE, detect, relative_error, round_to_int8
+from tfcompress.targets.packing._levels import TOLERANCE, Levels, detect, relative_error, round_to_int8
 from tfcompress.targets.packing._read import layer_name, packed_layers
 
 PREFERENCES = ("speed", "size")
 RUNTIMES = ("litert", "tflite_runtime", "any")
 RESTS = ("float", "int8")
+FLOATS, INTEGERS = ("FLOAT32", "FLOAT32"), ("INT8", "INT8")
+"""Types of the input and weights of operators that can be packed."""
 SPARE = 0.008
 """Share of the packed weights' bytes that "size" may give away, largest layers first, where that is faster."""
 
@@ -31,7 +35,7 @@ def pack(
     names: Sequence[str] = (),
     force: dict[str, str] | None = None,
 ) -> bytes:
-    """The float32 `.tflite` `data` with the weights of every layer packed as small as they are exact.
+    """The float32 or int8 `.tflite` `data` with the weights of every layer packed as small as they are exact.
 
     `prefer` "speed" or "size" chooses among the encodings that `runtime` ("litert", "tflite_runtime", "any") computes rightly;
     `rest` "int8" rounds the layers that are on no levels to int8, "float" leaves them. `names` are the model's layer names.
@@ -88,32 +92,40 @@ def _drop_names(graph: Any, kept: set[str]) -> None:
 
 
 def find_layers(model: Any, names: Sequence[str] = ()) -> list[Layer]:
-    """The operators of the main graph whose float32 weights are constant, with the levels found in them."""
+    """The operators of the main graph whose weights are constant, float32 or int8 with int8 activations, and the levels they are on."""
     graph, found, paths = model.subgraphs[0], [], []
     for op in graph.operators:
         kind = flatbuffer.op_name(model, op)
         if kind not in KINDS:
             continue
         tensor = graph.tensors[op.inputs[1]]
-        weights = flatbuffer.constant(model, tensor) if flatbuffer.tensor_type(tensor) == "FLOAT32" else None
-        if weights is None or tensor.sparsity is not None:
+        types = flatbuffer.tensor_type(graph.tensors[op.inputs[0]]), flatbuffer.tensor_type(tensor)
+        stored = flatbuffer.constant(model, tensor) if types in (FLOATS, INTEGERS) else None
+        if stored is None or tensor.sparsity is not None:
             continue
+        levels = detect(stored, KINDS[kind]) if types == FLOATS else _levels_of(tensor, stored, KINDS[kind])
         has_bias = len(op.inputs) > 2 and op.inputs[2] >= 0
         layer = Layer(
             name="",
             kind=kind,
             op=op,
-            weights=weights,
-            levels=detect(weights, KINDS[kind]),
+            weights=stored if types == FLOATS else levels.weights(),
+            levels=levels,
             bias=flatbuffer.constant(model, graph.tensors[op.inputs[2]]) if has_bias else None,
             input_shape=tuple(int(n) for n in graph.tensors[op.inputs[0]].shape),
             activation=op.builtinOptions.fusedActivationFunction,
+            integer=types == INTEGERS,
         )
         if has_bias and layer.bias is None:
             continue  # a bias computed at run time cannot be divided by the scale
         found.append(layer)
         paths.append([tensor.name, graph.tensors[op.outputs[0]].name])
     return [replace(layer, name=name) for layer, name in zip(found, _names(names, paths))]
+
+
+def _levels_of(tensor: Any, stored: np.ndarray, axis: int) -> Levels:
+    """The grid that a tensor of int8 weights is on."""
+    return Levels("grid", stored.astype(np.int16), np.asarray(tensor.quantization.scale, np.float32), None, axis)
 
 
 def _verify(packed: bytes, layers: list[Layer]) -> None:
