@@ -1,118 +1,166 @@
-"""One cell of a study: one recipe, one seed, made once and kept under the content address of all it depends on."""
+"""What runs in a worker: one shared model, or one cell (recipe, seed), made once and kept under its content address."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from tfcompress import recipes as _recipes
-from tfcompress._study._about import versions
-from tfcompress._study._fingerprint import fingerprint
+from tfcompress._study._bench import Bench
 from tfcompress._study._measure import scored
-from tfcompress.core import ModelError, Recipe, RecipeError, write_all
+from tfcompress._study._node import Node
+from tfcompress.core import (
+    Artifact,
+    ArtifactError,
+    Check,
+    ConversionError,
+    ParityError,
+    Recipe,
+    RecipeError,
+    Skipped,
+    write_all,
+)
+from tfcompress.targets import Float32
+
+UNSHARED = (ArtifactError, ConversionError, ParityError)
 
 
-class Base:
-    """The trained model of one seed: the one given, or the one that the builder makes when a cell first needs it.
+@dataclass(frozen=True)
+class Cell:
+    """One recipe and one seed; `start` is the model it begins with, `address` all it depends on."""
 
-    `key` is its content address: of its weights, or of the function that builds it. A model that was built is kept in `out`,
-    so that a study that goes on need not train it again.
+    recipe: Recipe
+    seed: int
+    start: Node
+    address: str
+
+    @property
+    def name(self) -> str:
+        """The stem of the cell's files."""
+        return re.sub(r"[^\w.+-]+", "_", f"{self.recipe.name}-seed{self.seed}-{self.address[:12]}")
+
+    def failed(self, error: str) -> dict[str, Any]:
+        """The row of a cell that came to nothing."""
+        return {"recipe": self.recipe.name, "seed": self.seed, "error": error}
+
+
+def make_node(bench: Bench, node: Node) -> str:
+    """Build or train a shared model and keep it; "" or the error that every cell which starts from it has in its row.
+
+    A model that cannot be kept (no file can hold it, or it does not convert to float32) is no error: its cells train it themselves.
     """
+    from tfcompress._backend import keras
+    from tfcompress._compress import compress
 
-    def __init__(self, model: Any, seed: int, out: Path | None):
-        from tfcompress._backend import keras
-
-        self._keras, self._given, self.seed, self._out = keras, model, seed, out
-        try:
-            keras.flavour(model)
-            self._built = False
-        except ModelError:
-            if not callable(model):
-                raise
-            self._built = True
-        self.key = fingerprint(model, seed) if self._built else keras.fingerprint(model)
-
-    @cached_property
-    def model(self) -> Any:
-        """The model itself."""
-        if not self._built:
-            return self._given
-        kept = self._out / f"base-seed{self.seed}-{self.key[:12]}.keras" if self._out else None
-        if kept and kept.exists():
-            return self._keras.load_model(kept)
-        self._keras.set_seed(self.seed)
-        model = self._given(self.seed)
-        if kept:
-            write_all({kept: lambda path: self._keras.save_model(model, path)}, overwrite=True)
-        return model
-
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """What all cells of a study share."""
-
-    fit: Callable[[Any, list], None] | None
-    samples: Any
-    evaluate: tuple[Any, Any]
-    metric: str
-    runtime: str
-    strict: bool
-    out: Path | None
-
-    @cached_property
-    def key(self) -> str:
-        """The content address of what is shared."""
-        return fingerprint(self.fit, self.samples, self.evaluate, self.metric, self.runtime, self.strict, versions())
-
-    def run(self, recipe: Recipe, base: Base) -> tuple[dict[str, Any], Any]:
-        """The cell's row, and its file's path (without `out`: its Artifact; None if it failed).
-
-        A finished cell is read back; anything that raises becomes the row's "error".
-        """
-        try:
-            address = fingerprint(recipe, base.seed, base.key, self.key)
-            name = re.sub(r"[^\w.+-]+", "_", f"{recipe.name}-seed{base.seed}-{address[:12]}")
-            stem = self.out / name if self.out else None
-            row = _finished(stem) if stem else None
-            return (row, stem.with_name(name + ".tflite")) if stem and row else self._make(recipe, base, stem)
-        except Exception as error:  # whatever a user's trainer or a converter raises costs this cell alone
-            return {"recipe": recipe.name, "seed": base.seed, "error": f"{type(error).__name__}: {error}"}, None
-
-    def _make(self, recipe: Recipe, base: Base, stem: Path | None) -> tuple[dict[str, Any], Any]:
-        from tfcompress._compress import compress
-
-        start, model, seed = perf_counter(), base.model, base.seed
-        artifact = compress(model, recipe, fit=self.fit, samples=self.samples, strict=self.strict, seed=seed, progress=False)
-        seconds = round(perf_counter() - start, 2)
-        row = {
-            "recipe": recipe.name,
-            "seed": seed,
-            **scored(artifact, self.evaluate, self.metric, self.runtime),
-            "size_bytes": artifact.size_bytes,
-            "gzip_bytes": artifact.gzip_bytes,
-            "skipped": [asdict(item) for item in artifact.skipped],
-            "checks": [asdict(item) for item in artifact.checks],
-            "made": {"call": self._call(recipe, seed), "seconds": seconds, "sha256": hashlib.sha256(artifact.data).hexdigest()},
+    try:
+        if node.parent is None:
+            assert bench.builder is not None
+            keras.set_seed(node.seed)
+            with keras.fresh_names():
+                model = bench.builder(node.seed)
+            try:
+                bench.keep(node, model)
+            except ArtifactError:
+                bench.hold(node, model)
+            return ""
+        start, parent = perf_counter(), bench.nearest(node.parent)
+        recipe = Recipe(node.techniques[len(parent.techniques) :], Float32())
+        model = bench.model(parent)
+        made = compress(model, recipe, fit=bench.fit, samples=bench.samples, strict=bench.strict, seed=node.seed, progress=False)
+        made = after(bench, parent, made, recipe)
+        own = [item for item in made.checks if item.stage != Float32().label]
+        said = {
+            "skipped": [asdict(item) for item in made.skipped],
+            "checks": [asdict(item) for item in own],
+            "techniques": _as_data(made.recipe.techniques),
+            "seconds": round(perf_counter() - start, 2),
         }
-        if stem is None:
-            return row, artifact
-        file = artifact.save(stem, overwrite=True, model=False)[0]
-        row["made"]["file"] = file.name
-        # The row comes last: where it is, the cell is whole.
-        write_all({stem.with_name(stem.name + ".row.json"): json.dumps(row, indent=1) + "\n"}, overwrite=True)
-        return row, file
+        bench.keep(node, made.model, said)
+    except UNSHARED:
+        return ""
+    except Exception as error:  # whatever a user's builder or trainer raises costs the cells that need it
+        return f"{type(error).__name__}: {error}"
+    return ""
 
-    def _call(self, recipe: Recipe, seed: int) -> str:
-        """The Python call that makes the same file again."""
-        data = (", fit=fit" if recipe.techniques else "") + (", samples=samples" if self.samples is not None else "")
-        return f"tfc.compress(model, {_written(recipe)}{data}, seed={seed})"
+
+def make_cell(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
+    """The cell's row, and its Artifact where there is no folder to keep it in; anything that raises becomes the row's "error"."""
+    try:
+        return _make(bench, cell)
+    except Exception as error:  # whatever a user's trainer or a converter raises costs this cell alone
+        return cell.failed(f"{type(error).__name__}: {error}"), None
+
+
+def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
+    from tfcompress._compress import compress
+
+    start, recipe, seed, node = perf_counter(), cell.recipe, cell.seed, bench.nearest(cell.start)
+    rest = replace(recipe, techniques=recipe.techniques[len(node.techniques) :]) if node.techniques else recipe
+    model = bench.model(node)
+    artifact = compress(model, rest, fit=bench.fit, samples=bench.samples, strict=bench.strict, seed=seed, progress=False)
+    artifact = after(bench, node, artifact, recipe)
+    seconds = round(perf_counter() - start, 2)
+    row = {
+        "recipe": recipe.name,
+        "seed": seed,
+        **scored(artifact, bench.evaluate, bench.metric, bench.runtime),
+        "size_bytes": artifact.size_bytes,
+        "gzip_bytes": artifact.gzip_bytes,
+        "skipped": [asdict(item) for item in artifact.skipped],
+        "checks": [asdict(item) for item in artifact.checks],
+        "made": {"call": call(recipe, seed, bench.samples is not None), "seconds": seconds, "sha256": _sha256(artifact.data)},
+    }
+    if node.techniques:
+        row["made"]["started_from"] = node.name
+    if bench.out is None:
+        return row, replace(artifact, model=None)
+    stem = bench.out / cell.name
+    row["made"]["file"] = artifact.save(stem, overwrite=True, model=False)[0].name
+    # The row comes last: where it is, the cell is whole.
+    write_all({stem.with_name(stem.name + ".row.json"): json.dumps(row, indent=1) + "\n"}, overwrite=True)
+    return row, None
+
+
+def after(bench: Bench, node: Node, artifact: Artifact, recipe: Recipe) -> Artifact:
+    """`artifact`, which was made from the model of `node`, as if all of `recipe` had been carried out at once."""
+    if not node.techniques:
+        return artifact
+    said = bench.said(node)
+    before = Recipe.from_dict(said["techniques"]).techniques if said["techniques"] else node.techniques
+    skipped = [Skipped(**item) for item in said["skipped"]] + list(artifact.skipped)
+    checks = [Check(**item) for item in said["checks"]] + list(artifact.checks)
+    whole = replace(recipe, techniques=(*before, *artifact.recipe.techniques))
+    return replace(artifact, recipe=whole, skipped=tuple(dict.fromkeys(skipped)), checks=tuple(checks))
+
+
+def _as_data(techniques: Sequence[Any]) -> dict[str, Any] | None:
+    """The techniques as JSON data, with what their rules decided; None where a function is among the options."""
+    try:
+        return Recipe(techniques, Float32()).to_dict()
+    except RecipeError:
+        return None
+
+
+def finished(out: Path, cell: Cell) -> dict[str, Any] | None:
+    """The row of a cell whose row and file are both there and belong together."""
+    stem = out / cell.name
+    try:
+        row = json.loads(stem.with_name(stem.name + ".row.json").read_text())
+        return row if row["made"]["sha256"] == _sha256(stem.with_name(stem.name + ".tflite").read_bytes()) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def call(recipe: Recipe, seed: int, samples: bool) -> str:
+    """The Python call that makes the same file again."""
+    data = (", fit=fit" if recipe.techniques else "") + (", samples=samples" if samples else "")
+    return f"tfc.compress(model, {_written(recipe)}{data}, seed={seed})"
 
 
 def _written(recipe: Recipe) -> str:
@@ -127,11 +175,5 @@ def _written(recipe: Recipe) -> str:
         return repr(recipe)
 
 
-def _finished(stem: Path) -> dict[str, Any] | None:
-    """The row of a cell whose row and file are both there and belong together."""
-    try:
-        row = json.loads(stem.with_name(stem.name + ".row.json").read_text())
-        data = stem.with_name(stem.name + ".tflite").read_bytes()
-        return row if row["made"]["sha256"] == hashlib.sha256(data).hexdigest() else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

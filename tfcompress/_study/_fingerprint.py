@@ -6,10 +6,13 @@ import dataclasses
 import hashlib
 import inspect
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+PACKAGES = ("tfcompress", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert", "tflite-runtime", "numpy")
 
 
 def fingerprint(*things: Any) -> str:
@@ -53,6 +56,8 @@ def _content(thing: Any) -> Any:
         return f"{thing.__module__}.{thing.__qualname__}"
     if inspect.ismethod(thing):
         return [thing.__func__, thing.__self__]
+    if inspect.isroutine(inspect.unwrap(thing)) and hasattr(thing, "__wrapped__"):  # functools.cache and its like
+        return thing.__wrapped__
     if inspect.isfunction(thing):
         code, known = thing.__code__, thing.__globals__
         used = [(name, known[name]) for name in code.co_names if name in known and not inspect.ismodule(known[name])]
@@ -88,5 +93,20 @@ def _held(cell: Any) -> Any:
 
 def _settings(thing: Any) -> dict[str, Any] | None:
     """The arguments an object was made with, if it keeps them under their names: what it did since does not count."""
-    names = [p.name for p in inspect.signature(type(thing)).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    try:
+        parameters = inspect.signature(type(thing)).parameters
+    except (ValueError, TypeError):  # a class written in C
+        return None
+    names = [p.name for p in parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return {name: getattr(thing, name) for name in names} if names and all(hasattr(thing, name) for name in names) else None
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that a file depends on; packages that are not installed are left out."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,17 +1,26 @@
-"""study(): recipes × seeds, every cell made once, all files measured interleaved at the end."""
+"""study(): recipes × seeds, every cell made once, side by side where asked, all files measured interleaved at the end."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tfcompress import recipes as _recipes
 from tfcompress._backend.progress import reporter
 from tfcompress._study._about import about
-from tfcompress._study._cell import Base, Bench
-from tfcompress._study._measure import check_evaluate, measured
-from tfcompress.core import DataError, Recipe, RecipeError, Target
+from tfcompress._study._bench import Bench
+from tfcompress._study._cell import Cell, finished
+from tfcompress._study._fingerprint import fingerprint
+from tfcompress._study._folder import check_owner, locked, parts
+from tfcompress._study._live import Live
+from tfcompress._study._measure import check_evaluate, profiled
+from tfcompress._study._node import Node, needed_nodes, shared_prefixes, start_of, tree
+from tfcompress._study._pool import workers
+from tfcompress._study._run import carry_out
+from tfcompress.core import DataError, ModelError, Recipe, RecipeError, Target
 from tfcompress.report import Report
 
 
@@ -25,25 +34,86 @@ def study(
     metric: str = "accuracy",
     seeds: int | Sequence[int] = 1,
     out: str | Path | None = None,
+    n_jobs: int = 1,
     threads: Sequence[int] = (1,),
     runtime: str = "auto",
     profile: bool = True,
     strict: bool = False,
     progress: Callable[[str, int, int], None] | bool | None = None,
     title: str = "tfcompress study",
+    facts: dict[str, Any] | None = None,
 ) -> Report:
     """Carry out every recipe (a value or a name) with every seed on `model` and report accuracy, sizes and latency.
 
     `model`: a trained model of either Keras, or a function `model(seed)` that makes and trains one (called once a seed).
     `fit`, `samples`, `strict`: as for `compress`. `evaluate`: x [n, ...], y [n, ...] of the test set; `metric`: a Keras metric's name.
     `seeds`: how many (0, 1, …) or which. `threads`: thread counts to measure latency at, unless `profile` is off.
-    `out`: a folder for the `.tflite` files. A cell's address there is the content of all it depends on (recipe, seed, model, trainer,
-    data, versions): a finished cell is not run again, and a study that was stopped goes on where it was.
+    `out`: a folder for the `.tflite` files, the trained models that cells share, and report.html, which can be opened meanwhile.
+    A cell's address there is the content of all it depends on (recipe, seed, model, trainer, data, versions): a finished cell is not
+    run again, and a study that was stopped goes on where it was. What leading techniques recipes have in common is trained once.
     A cell that raises becomes a row with its error, is tried again next time, and stops no other.
+    `n_jobs`: cells side by side in as many processes, by joblib: under `joblib.parallel_config(backend="dask")`, wherever that says
+    (on other machines, `out` must be a folder that all see). The numbers are the same as one after another.
+    `progress`: as for `compress`. `facts`: more of them for the report's `about`.
 
-    Raises RecipeError (unknown or repeated recipe, none at all) and DataError (test data) before anything runs.
+    Raises before anything runs: RecipeError (unknown or repeated recipe, none at all), DataError (test data; data that changed since
+    the cells in `out` were made; what cannot be pickled), ArtifactError (`out` belongs to another study, or another process works in it).
     """
     wanted = [_recipes.recipe(recipe) for recipe in recipes]
+    numbers = _checked(wanted, evaluate, samples, seeds)
+    side_by_side = workers(n_jobs)
+    model_key, built = _model_key(model)
+    names = [recipe.name for recipe in wanted]
+    with ExitStack() as stack:
+        folder = None if out is None else Path(out)
+        if folder is not None:
+            stack.enter_context(locked(folder))
+            check_owner(folder, parts(model_key, fit, samples, evaluate), title)
+            shared = folder / "shared"
+        else:
+            shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tfc-study-")))
+        bench = Bench(fit, samples, evaluate, metric, runtime, strict, folder, shared, model if built else None)
+        roots = {seed: _root(model, model_key, built, seed) for seed in numbers}
+        if not built:
+            bench.hold(roots[numbers[0]], model)
+            if side_by_side > 1:
+                bench.keep(roots[numbers[0]], model)
+        prefixes = shared_prefixes(wanted)
+        trees = {seed: tree(root, prefixes, bench.training_key) for seed, root in roots.items()}
+        cells = [_cell(recipe, seed, trees[seed], bench.key) for seed in numbers for recipe in wanted]
+        rows: dict[Cell, dict[str, Any]] = {}
+        files: dict[Cell, Any] = {}
+        for cell in cells if folder else ():
+            if row := finished(folder, cell):  # type: ignore[arg-type]
+                rows[cell], files[cell] = row, folder / f"{cell.name}.tflite"  # type: ignore[operator]
+        floats = [recipe.name for recipe in wanted if not recipe.techniques and recipe.target.label == "float32"]
+        said = about(metric, (floats or names)[0], evaluate, seeds=numbers, threads=list(threads) if profile else [], **(facts or {}))
+
+        def report(running: dict[str, Any] | None) -> Report:
+            there = [rows[cell] for cell in cells if cell in rows]
+            progress = {"running": {**running, "cells": len(cells), "cells_done": len(there)}} if running else {}
+            return Report(there, title, {**said, **progress})
+
+        missing = [cell for cell in cells if cell not in rows]
+        needed = needed_nodes([node for nodes in trees.values() for node in nodes], [cell.start for cell in missing], bench.has)
+        with reporter(progress, total=len(cells) + len(needed) + 1, title=title) as step:
+            live = Live(folder, report, step, len(missing) + len(needed))
+            for cell in rows:
+                step(f"{cell.recipe.name}, seed {cell.seed}: there already")
+            live.page()
+            for cell, row, artifact in carry_out(bench, needed, missing, n_jobs, side_by_side, live):
+                rows[cell], files[cell] = row, artifact
+                if folder is not None and "error" not in row:
+                    files[cell] = folder / f"{cell.name}.tflite"
+                live.finished()
+            live.says(f"latency of {sum(file is not None for file in files.values())} files" if profile else "report")
+            if profile:
+                timed = profiled([rows[cell] for cell in cells], [files.get(cell) for cell in cells], folder, threads, runtime)
+                rows = dict(zip(cells, timed))
+            return live.page(running=False)  # type: ignore[return-value]
+
+
+def _checked(wanted: Sequence[Recipe], evaluate: Any, samples: Any, seeds: int | Sequence[int]) -> list[int]:
     names = [recipe.name for recipe in wanted]
     if not names or len(set(names)) < len(names):
         raise RecipeError(f"A study needs recipes with names of their own, got: {', '.join(names) or 'none'}.")
@@ -51,21 +121,28 @@ def study(
     if hasattr(samples, "__next__"):
         raise DataError("samples: a generator can be read once, and every cell reads them; pass an array, or a function that returns it.")
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
-    if not numbers:
-        raise RecipeError(f"seeds={seeds!r}: expected how many (1 or more) or a list of them.")
-    bench = Bench(fit, samples, evaluate, metric, runtime, strict, None if out is None else Path(out))
-    rows: list[dict[str, Any]] = []
-    files: list[Any] = []
-    with reporter(progress, total=len(numbers) * len(wanted) + 1, title=title) as step:
-        for base in [Base(model, seed, bench.out) for seed in numbers]:
-            for recipe in wanted:
-                step(f"{recipe.name}, seed {base.seed}")
-                row, file = bench.run(recipe, base)
-                rows.append(row)
-                files.append(file)
-        step(f"latency of {sum(file is not None for file in files)} files" if profile else "report")
-        if profile:
-            rows = measured(rows, files, threads=threads, runtime=runtime)
-    floats = [recipe.name for recipe in wanted if not recipe.techniques and recipe.target.label == "float32"]
-    said = about(metric, (floats or names)[0], evaluate, seeds=numbers, threads=list(threads) if profile else [])
-    return Report(rows, title, said)
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise RecipeError(f"seeds={seeds!r}: expected how many (1 or more) or a list of different ones.")
+    return numbers
+
+
+def _model_key(model: Any) -> tuple[str, bool]:
+    """The content address of a model or of the function that builds it, and whether it is a function."""
+    from tfcompress._backend import keras
+
+    try:
+        keras.flavour(model)
+    except ModelError:
+        if not callable(model) or isinstance(model, type):
+            raise
+        return fingerprint(model), True
+    return keras.fingerprint(model), False
+
+
+def _root(model: Any, key: str, built: bool, seed: int) -> Node:
+    return Node(fingerprint(model, seed), seed) if built else Node(key, seed, given=True)
+
+
+def _cell(recipe: Recipe, seed: int, nodes: list[Node], key: str) -> Cell:
+    address = fingerprint(recipe, seed, nodes[0].key, key)
+    return Cell(recipe, seed, start_of(recipe.techniques, nodes), address)

@@ -7,6 +7,7 @@ from tfcompress._backend.keras._files import fingerprint, load_model, save_model
 from tfcompress._backend.keras._flavour import flavour, require_graph, set_seed
 from tfcompress._backend.keras._graph import leaf_layers
 from tfcompress._backend.keras._inputs import input_specs, predict, random_inputs
+from tfcompress._backend.keras._names import fresh_names
 
 __all__ = [
     "carry_compile",
@@ -14,6 +15,7 @@ __all__ = [
     "compile_problem",
     "fingerprint",
     "flavour",
+    "fresh_names",
     "input_specs",
     "leaf_layers",
     "load_model",

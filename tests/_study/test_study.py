@@ -11,7 +11,7 @@ import pytest
 
 from tfcompress import _study, compare, profiling, study
 from tfcompress._study._fingerprint import fingerprint
-from tfcompress.core import Artifact, DataError, InterpreterError, Latency, ModelError, Profile, RecipeError
+from tfcompress.core import Artifact, ArtifactError, DataError, InterpreterError, Latency, ModelError, Profile, RecipeError
 from tfcompress.recipes import recipe
 from tfcompress.targets import DynamicRange, Float32
 
@@ -61,6 +61,7 @@ def engine(monkeypatch):
     monkeypatch.setattr(keras, "fingerprint", lambda model: fingerprint(model.weight))
     monkeypatch.setattr(keras, "set_seed", lambda seed: None)
     monkeypatch.setattr(keras, "save_model", lambda model, path: path.write_text(str(model.weight)))
+    monkeypatch.setattr(keras, "compile_problem", lambda model: None)
     monkeypatch.setattr(keras, "load_model", lambda path: Model(float(path.read_text())))
     monkeypatch.setattr(tfcompress._compress, "compress", compress)
     monkeypatch.setattr(profiling, "evaluate", evaluate)
@@ -95,20 +96,40 @@ def test_a_finished_cell_is_never_run_again(engine, tmp_path):
     assert engine[4:] == [("dynamic", 1), ("int8", 2), ("dynamic", 2)]
 
 
-@pytest.mark.parametrize("change", ["model", "samples", "test", "fit", "strict", "options"])
-def test_a_cell_runs_again_when_what_it_depends_on_changes(engine, tmp_path, change):
+def change(what):
+    """Arguments of `run` in which only `what` differs from the first run's."""
+    changes: dict[str, Any] = {
+        "strict": {"strict": True},
+        "options": {"recipes": [replace(recipe("int8"), target=DynamicRange(), name="int8")]},
+        "model": {"model": Model(1.0)},
+        "trainer": {"fit": lambda model, callbacks: None},
+        "samples": {"samples": X + 1},
+        "test data": {"evaluate": (X, 1 - Y)},
+    }
+    return {"seeds": 1, "recipes": ["int8"], **changes[what]}
+
+
+@pytest.mark.parametrize("what", ["strict", "options"])
+def test_a_cell_runs_again_when_what_it_depends_on_changes(engine, tmp_path, what):
     run(tmp_path, seeds=1, recipes=("int8",))
-    run(
-        tmp_path,
-        seeds=1,
-        model=Model(1.0) if change == "model" else None,
-        recipes=[replace(recipe("int8"), target=DynamicRange(), name="int8") if change == "options" else "int8"],
-        samples=X + 1 if change == "samples" else X,
-        evaluate=(X, 1 - Y) if change == "test" else (X, Y),
-        fit=(lambda model, callbacks: None) if change == "fit" else None,
-        strict=change == "strict",
-    )
+    run(tmp_path, **change(what))
     assert len(engine) == 2
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "says"),
+    [
+        ("model", ArtifactError, "belongs to another study .*: its model differs"),
+        ("trainer", ArtifactError, "its trainer differs"),
+        ("samples", DataError, "The samples changed between runs"),
+        ("test data", DataError, "The test data changed between runs"),
+    ],
+)
+def test_a_folder_is_kept_for_the_study_it_belongs_to(engine, tmp_path, what, error, says):
+    run(tmp_path, seeds=1, recipes=("int8",))
+    with pytest.raises(error, match=says):
+        run(tmp_path, **change(what))
+    assert len(engine) == 1
 
 
 @pytest.mark.parametrize("damage", ["no row", "half a row", "no file", "other file"])
@@ -160,7 +181,8 @@ def test_a_full_disk_costs_the_cell_alone_and_leaves_nothing_half_written(engine
     monkeypatch.setattr(Artifact, "save", full)
     report = run(tmp_path, seeds=1)
     assert "No space left" in report.rows[0]["error"] and "error" not in report.rows[1]
-    assert {file.name.split("-")[0] for file in tmp_path.iterdir()} == {"int8"}
+    assert {file.name.split("-")[0] for file in tmp_path.glob("*-seed*")} == {"int8"}
+    assert not list(tmp_path.rglob(".tfc-*"))
 
 
 def test_a_builder_is_called_once_a_seed_and_not_at_all_when_all_is_there(engine, tmp_path):
@@ -179,9 +201,9 @@ def test_a_builder_is_called_once_a_seed_and_not_at_all_when_all_is_there(engine
 
 def test_a_builder_whose_base_is_kept_is_not_called_for_a_new_recipe(engine, tmp_path):
     run(tmp_path, model=_build)
-    kept = sorted(file.read_text() for file in tmp_path.glob("base-seed*.keras"))
+    kept = sorted(file.read_text() for file in tmp_path.glob("shared/base-seed*.keras"))
     assert kept == ["0.0", "2.0"]
-    for file in tmp_path.glob("base-seed1*.keras"):
+    for file in tmp_path.glob("shared/base-seed1*.keras"):
         file.write_text("7.0")
     run(tmp_path, model=_build, recipes=("dynamic",))
     assert b"dynamic7.0" in next(tmp_path.glob("dynamic-seed1*.tflite")).read_bytes()
@@ -199,6 +221,8 @@ def _build(seed):
         ({"recipes": []}, RecipeError, "none"),
         ({"seeds": []}, RecipeError, "seeds"),
         ({"seeds": 0}, RecipeError, "seeds"),
+        ({"seeds": [1, 1]}, RecipeError, "different ones"),
+        ({"n_jobs": 0}, RecipeError, "n_jobs=0"),
         ({"evaluate": (X, Y[:3])}, DataError, "20 examples and 3 labels"),
         ({"evaluate": (X[:0], Y[:0])}, DataError, "at least one"),
         ({"evaluate": X}, DataError, r"expected \(x_test, y_test\)"),

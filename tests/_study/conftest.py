@@ -1,0 +1,19 @@
+"""The small real study of `work.py`, carried out once in this process."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import work
+
+
+@pytest.fixture(scope="package")
+def one_process(tmp_path_factory):
+    """(folder, report) of the study carried out in one process, never interrupted."""
+    from tfcompress import study
+
+    out = tmp_path_factory.mktemp("one")
+    return out, study(work.build, work.RECIPES, **work.options(seeds=1, out=out))

@@ -1,0 +1,94 @@
+"""A study's folder: whose it is, and that only one process works in it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tfcompress._study._fingerprint import fingerprint
+from tfcompress.core import ArtifactError, DataError, write_all
+
+NAME, LOCK = "study.json", ".lock"
+DATA = ("training data", "samples", "test data")
+
+
+def parts(model_key: str, fit: Any, samples: Any, evaluate: Any) -> dict[str, str]:
+    """Content addresses of what makes a study this one and no other; recipes, seeds and metric may grow and change."""
+    held = {name: getattr(fit, name, None) for name in ("x", "y", "validation_data", "sample_weight")}
+    options = [type(fit).__qualname__, {k: v for k, v in _fields(fit).items() if k not in held}] if _fields(fit) else fit
+    return {
+        "model": model_key,
+        "trainer": fingerprint(options),
+        "training data": fingerprint(held),
+        "samples": fingerprint(samples),
+        "test data": fingerprint(evaluate),
+    }
+
+
+def check_owner(out: Path, mine: Mapping[str, str], title: str) -> None:
+    """Write down whose folder `out` is, or compare with what is written.
+
+    Raises DataError where only the data differ from those that the finished cells were made with, ArtifactError where it is the
+    study of another model or trainer.
+    """
+    file = out / NAME
+    if file.exists():
+        try:
+            said = json.loads(file.read_text())
+            theirs, name = dict(said["parts"]), said["title"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(f"{file} is not a study's ({error!r}); choose another out=, or delete it.") from error
+        other = [part for part in mine if theirs.get(part) != mine[part]]
+        if not any(out.glob("*.row.json")):  # no cell was finished: nothing would be lost
+            _noted(file, mine, title)
+            return
+        if other and set(other) <= set(DATA):
+            raise DataError(
+                f"The {' and the '.join(other)} changed between runs: the finished cells in {out} were made with other data. "
+                "Give the data of the first run, or another out= for a study of the new ones."
+            )
+        if other:
+            differ = f"{' and '.join(other)} differ{'s' * (len(other) == 1)}"
+            raise ArtifactError(f"{out} belongs to another study ({name!r}): its {differ} from this one's. Choose another out=.")
+        return
+    _noted(file, mine, title)
+
+
+def _noted(file: Path, mine: Mapping[str, str], title: str) -> Path:
+    return write_all({file: json.dumps({"title": title, "parts": dict(mine)}, indent=1) + "\n"}, overwrite=True)[0]
+
+
+@contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Hold the folder `out` for this process; ArtifactError, naming the holder, where another one works in it.
+
+    The lock is the system's (flock): it is gone with the process that held it, however that ended.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise ArtifactError(f"The study's folder {out} cannot be written to: {error.strerror or error}.") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, 1000, 0).decode(errors="replace").strip() or "another process"
+            raise ArtifactError(f"{out} is in use by {holder}. Wait for it to end, stop it, or choose another out=.") from None
+        os.ftruncate(handle, 0)
+        now = datetime.now().isoformat(" ", "seconds")
+        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()} since {now}".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _fields(fit: Any) -> dict[str, Any]:
+    return {name: getattr(fit, name) for name, f in getattr(fit, "__dataclass_fields__", {}).items() if f.compare}
