@@ -111,17 +111,19 @@ class Domain:
 
 
 def plan(seeds: int):
-    """Every line to be made, seed by seed: (table, row, domain, activations, seed)."""
+    """Every line to be made: (table, row, domain, activations, seed); what matters most first, seed by seed."""
     for seed in range(seeds):
-        for domain in DOMAINS:
-            for column in COLUMNS:
-                yield "4.6", column, domain, None, seed
         for domain in DOMAINS:
             yield "4.7", "base", domain, None, seed
             for row in ROWS_47:
                 yield "4.7", row, domain, None, seed
         yield "4.8", "twonn-cluster-cqat", "source", None, seed
-        yield "sizes", "full bin bin bin, size", "source", None, seed
+    yield "sizes", "prefer size", "source", None, 0
+    for seed in range(seeds):
+        for domain in DOMAINS:
+            for column in COLUMNS:
+                yield "4.6", column, domain, None, seed
+    for seed in range(seeds):
         for domain in DOMAINS:
             for row in ROWS_47:
                 if ROWS_47[row][0]:
@@ -170,13 +172,16 @@ def main() -> None:
     log = args.out / "mixed.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     done = {tuple(line["key"]) for line in lines}
+    domains: dict[tuple[str, int], Domain] = {}
     for key in [] if args.table else plan(args.seeds):
         if key in done:
             continue
         start = time.perf_counter()
         table, row, domain, activations, seed = key
         try:
-            line = {"key": key} | carry_out(table, row, Domain(domain, seed, args), activations)
+            if (domain, seed) not in domains:
+                domains = {(name, seed): Domain(name, seed, args) for name in DOMAINS}
+            line = {"key": key} | carry_out(table, row, domains[domain, seed], activations)
         except tfc.TfcompressError as error:
             print(json.dumps({"key": key, "error": str(error).splitlines()[0]}), flush=True)
             continue

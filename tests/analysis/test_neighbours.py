@@ -1,11 +1,14 @@
 """Two nearest neighbours against all distances in float64, on points chosen to break float32 products."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
+from tfcompress._backend import products
 from tfcompress.analysis import _neighbours
 from tfcompress.analysis._duplicates import compact, unique_rows
 from tfcompress.analysis._neighbours import two_nearest
@@ -106,3 +109,31 @@ def test_unique_rows_are_numpys(rows):
     np.testing.assert_array_equal(keep, np.sort(np.unique(points, axis=0, return_index=True)[1]))
     expected = points[keep]
     np.testing.assert_array_equal(compact(points, keep, chunk_bytes=16), expected)
+
+
+def test_products_on_a_tensorflow_device_find_the_same(monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    monkeypatch.setattr(_neighbours, "BLOCK", 128)
+    points = np.random.default_rng(2).normal(size=(300, 40)).astype("float32") + 5
+    tf.config.experimental.enable_tensor_float_32_execution(True)
+    seen = []
+    monkeypatch.setattr(_neighbours, "_keep_best", lambda *given, keep=_neighbours._keep_best: (seen.append(_tf32(tf)), keep(*given)))
+    found = two_nearest(points, device="/CPU:0")
+    assert seen and not any(seen)
+    assert _tf32(tf)
+    ours = two_nearest(points, device="numpy")
+    np.testing.assert_array_equal(found.first, ours.first)
+    np.testing.assert_array_equal(found.second, ours.second)
+
+
+def test_the_gpu_is_taken_when_tensorflow_sees_one(monkeypatch):
+    tf = pytest.importorskip("tensorflow")
+    assert products._first_gpu() == "numpy" or tf.config.list_physical_devices("GPU")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["one"])
+    assert products._first_gpu() == "/GPU:0"
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    assert products._first_gpu() == "numpy"
+
+
+def _tf32(tf):
+    return tf.config.experimental.tensor_float_32_execution_enabled()

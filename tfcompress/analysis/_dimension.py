@@ -63,7 +63,8 @@ class Estimator(Value, ABC):
 
         `overwrite` lets float32 points be destroyed, which saves a copy; `scales` measures disjoint halves, quarters and
         eighths as well (a dimension that grows with n is not converged: compare only at equal n); what exceeds
-        `budget_bytes` of memory lies on disk; `threads` limits BLAS (None: the idle cores). Nothing runs on a GPU.
+        `budget_bytes` of memory lies on disk; `threads` limits BLAS (None: the idle cores). The products of TwoNN run on the first GPU if
+        TensorFlow is loaded and sees one.
         Points that are all the same, or only two distinct ones, have dimension 0.0 (with a warning).
 
         Raises DataError for another shape than [n, d], fewer than 3 rows, NaN or infinity.

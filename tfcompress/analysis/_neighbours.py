@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfcompress._backend.products import Product, tile_product
 from tfcompress.analysis._means import column_means
 from tfcompress.analysis._room import BUDGET_BYTES, room
 from tfcompress.analysis._threads import blas_threads
@@ -35,11 +36,18 @@ class Neighbours(NamedTuple):
     recomputed: int = 0
 
 
-def two_nearest(points: np.ndarray, *, overwrite: bool = False, budget_bytes: int = BUDGET_BYTES, threads: int | None = None) -> Neighbours:
+def two_nearest(
+    points: np.ndarray,
+    *,
+    overwrite: bool = False,
+    budget_bytes: int = BUDGET_BYTES,
+    threads: int | None = None,
+    device: str | None = None,
+) -> Neighbours:
     """The two nearest neighbour distances of every row of `points` [n, d], n ≥ 3, all rows distinct and finite.
 
     `overwrite` lets float32 `points` be centred in place, so that nothing of their size is copied; otherwise the float32
-    copy lies in memory up to `budget_bytes` and in a temporary file beyond. `threads` as in `blas_threads`.
+    copy lies in memory up to `budget_bytes` and in a temporary file beyond. `threads` as in `blas_threads`, `device` as in `tile_product`.
     """
     n, d = points.shape
     if d <= TREE_FEATURES:
@@ -51,7 +59,8 @@ def two_nearest(points: np.ndarray, *, overwrite: bool = False, budget_bytes: in
         centred, unit = _centred(points, overwrite, budget_bytes)
         given = _Given(points, 1.0 if centred is points else unit)
         norms = _square_norms(centred)
-        near, index = _candidates(centred, norms, min(n, BLOCK))
+        with tile_product(device) as product:
+            near, index = _candidates(centred, norms, min(n, BLOCK), product)
         approximate = norms[:, None] - 2.0 * near
         slack = (np.sqrt(d) + 8) * F32 * (norms + norms.max())
         best = np.sort(given.squares(np.repeat(np.arange(n), 2), index[:, :2].ravel()).reshape(n, 2), axis=1)
@@ -135,7 +144,7 @@ def _square_norms(points: np.ndarray) -> np.ndarray:
     return np.concatenate([_sums_of_squares(points[i : i + rows]) for i in range(0, len(points), rows)])
 
 
-def _candidates(points: np.ndarray, norms: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(points: np.ndarray, norms: np.ndarray, block: int, product: Product) -> tuple[np.ndarray, np.ndarray]:
     """The CANDIDATES largest x_i·x_j − |x_j|²/2 of every row (float64 [n, k], descending) and their j; every tile pair once."""
     n = len(points)
     k = min(CANDIDATES, n - 1)
@@ -147,7 +156,7 @@ def _candidates(points: np.ndarray, norms: np.ndarray, block: int) -> tuple[np.n
             left, right = points[i : i + block], points[j : j + block]
             p, q = len(left), len(right)
             g = tile[: p * q].reshape(p, q)
-            np.matmul(left, right.T, out=g)  # a symmetric product (SYRK) on the diagonal
+            product(left, right, g)  # of a tile with itself, NumPy takes the symmetric product (SYRK)
             if i != j:
                 h = turned[: p * q].reshape(q, p)
                 np.subtract(g.T, half[i : i + p], out=h)
