@@ -8,7 +8,7 @@ from tfcompress import recipes
 from tfcompress.core import Recipe, RecipeError
 from tfcompress.analysis import PCADimension, SignificanceBits, SignificantLayers
 from tfcompress.targets import DynamicRange, Float32, Int8, Packed
-from tfcompress.techniques import Cluster, FineTune, MixedPrecision, Prune, PruneFilters, QuantizeAware, Slim
+from tfcompress.techniques import Cluster, FineTune, LowRank, MixedPrecision, Prune, PruneFilters, QuantizeAware, Slim
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,9 @@ from tfcompress.techniques import Cluster, FineTune, MixedPrecision, Prune, Prun
         ("params40taylor", Recipe([PruneFilters(target_params=0.4, importance="taylor")], Float32())),
         ("latency60-int8", Recipe([PruneFilters(target_latency=0.6)], Int8())),
         ("slimmacs50-finetune", Recipe([Slim(target_macs=0.5), FineTune()], Float32())),
+        ("lowrank50-int8", Recipe([LowRank(target_params=0.5)], Int8())),
+        ("lowrank90e-finetune", Recipe([LowRank(energy=0.9), FineTune()], Float32())),
+        ("lowrank8r", Recipe([LowRank(rank=8)], Float32())),
         ("slim70-finetune", Recipe([Slim(0.7), FineTune()], Float32())),
         ("cluster16-qat-int8", Recipe([Cluster(16), QuantizeAware(preserve="clusters")], Int8())),
         ("cluster16-qatplain-int8", Recipe([Cluster(16), QuantizeAware()], Int8())),

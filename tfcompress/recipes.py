@@ -7,6 +7,7 @@ A name is words joined by `-`: techniques in order, then one target (float32 if 
 | `filtersS` | `PruneFilters(S/100)`: S % of the filters go; `filtersStaylor` by gradients (`finetune` comes after it) |
 | `macsS`, `paramsS`, `latencyS` | `PruneFilters(target_macs=S/100)` and so on: S % stay; with `taylor` likewise |
 | `slimS`, `slimmacsS` | `Slim(S/100)`: network slimming, S % of the channels go; `Slim(target_macs=S/100)`: S % of the MACs stay |
+| `lowrankS` | `LowRank(target_params=S/100)`: S % of the parameters stay; `lowrankEe` with energy E/100, `lowrankRr` with rank R |
 | `finetune` | `FineTune()`: training as a step of its own |
 | `pruneS` | `Prune(S/100)`: S % of each kernel zero; `pruneNofM`: N zeros in every M, e.g. `prune2of4` |
 | `clusterN`, `clusterNpc` | `Cluster(N)`, and per channel; zeros kept when it follows `prune` |
@@ -82,7 +83,13 @@ def recipe(name: str | Recipe | Target) -> Recipe:
         raise RecipeError(f"Expected a recipe's name, a Recipe or a Target, got {name!r} of type {type(name).__name__}.")
     words = name.strip().lower().replace("twonn-", "twonn+").replace("pca-", "pca+").split("-")  # the two belong to what follows
     packs = any(re.fullmatch(r".*mixed\d+|xnor|cqat", word) for word in words)
-    target = _TARGETS[words.pop()]() if words[-1] in _TARGETS else targets.Packed(prefer="size" if "cqat" in words else "speed") if packs else targets.Float32()
+    target = (
+        _TARGETS[words.pop()]()
+        if words[-1] in _TARGETS
+        else targets.Packed(prefer="size" if "cqat" in words else "speed")
+        if packs
+        else targets.Float32()
+    )
     made: list[Technique] = []
     for word in words:
         made.append(_technique(word, made, name))
@@ -101,6 +108,10 @@ def _technique(word: str, before: list[Technique], name: str) -> Technique:
         return techniques.PruneFilters(**{goal: int(match[2]) / 100}, importance=match[3] or "l1")
     if match := re.fullmatch(r"slim(macs)?(\d+)", word):
         return techniques.Slim(**{"target_macs" if match[1] else "ratio": int(match[2]) / 100})
+    if match := re.fullmatch(r"lowrank(\d+)([er])?", word):
+        number = int(match[1])
+        options = {"r": {"rank": number}, "e": {"energy": number / 100}, None: {"target_params": number / 100}}
+        return techniques.LowRank(**options[match[2]])
     if word == "finetune":
         return techniques.FineTune()
     if match := re.fullmatch(r"(?:(twonn|pca)\+)?cluster(\d*)(pc)?", word):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Collection
 from math import prod
 from typing import Any
@@ -11,7 +10,8 @@ import numpy as np
 
 from tfcompress._backend.channels import Channels
 from tfcompress._backend.gates import is_gate, record
-from tfcompress._backend.graph import is_layer, run_graph
+from tfcompress._backend.graph import is_layer
+from tfcompress._backend.remake import Names, flavour_of, rebuilt, remake
 
 WIDTH = {"Dense": "units", "Embedding": "output_dim"}  # all other makers of channels count them as "filters"
 
@@ -37,10 +37,8 @@ def narrow(
     for key, layer in channels.makers.items():
         if not keep[key].any():
             raise ValueError(f"layer {layer.name!r} would lose all its {len(keep[key])} channels")
-    flavour = "tf_keras" if type(model).__module__.startswith("tf_keras") else "keras"
-    kit = importlib.import_module(flavour)
     made: dict[int, Any] = {}
-    names: set[str] = set()
+    names, flavour = Names(), flavour_of(model)
     pairs: list[tuple[Any, Any]] = []
 
     def call(layer: Any, args: tuple, kwargs: dict, shapes: tuple) -> Any:
@@ -51,18 +49,12 @@ def narrow(
         if id(layer) not in made:
             config = _config(layer, channels, keep, gone, names)
             edit(layer, config)
-            made[id(layer)] = _remake(layer, config)
+            made[id(layer)] = rebuilt(layer, config)
             pairs.append((layer, made[id(layer)]))
         value = made[id(layer)](*args, **kwargs)
-        return record(value, _unique(f"{layer.name}_gate", names), flavour) if id(layer) in watched else value
+        return record(value, names.unique(f"{layer.name}_gate"), flavour) if id(layer) in watched else value
 
-    graph = getattr(model, "_functional", None) or model
-    inputs = []
-    for tensor in graph.inputs:
-        name = _unique(_input_name(tensor), names)
-        inputs.append(kit.Input(batch_shape=tuple(tensor.shape), dtype=_dtype(tensor), name=name))
-    outputs = run_graph(model, inputs, call)
-    new = kit.Model(*(_packed(kit, graph, kind, flat) for kind, flat in (("inputs", inputs), ("outputs", outputs))), name=model.name)
+    new = remake(model, call, names)
     for old, layer in pairs:
         layer.trainable = old.trainable
         if weights := old.get_weights():
@@ -92,21 +84,15 @@ def _kept(channels: Channels, ids: np.ndarray, gone: set[int]) -> np.ndarray:
     return np.array([int(root) not in gone for root in channels.roots(ids)])
 
 
-def _config(layer: Any, channels: Channels, keep: dict[int, np.ndarray], gone: set[int], names: set[str]) -> dict:
+def _config(layer: Any, channels: Channels, keep: dict[int, np.ndarray], gone: set[int], names: Names) -> dict:
     kind, config = type(layer).__name__, layer.get_config()
-    config["name"] = _unique(layer.name, names)
+    config["name"] = names.unique(layer.name)
     if id(layer) in keep:
         config[WIDTH.get(kind, "filters")] = int(keep[id(layer)].sum())
     if kind == "Reshape" and id(layer) in channels.shapes and config["target_shape"][-1] != -1:
         left = int(_kept(channels, channels.shapes[id(layer)][1].ids, gone).sum())
         config["target_shape"] = (*config["target_shape"][:-1], left)
     return config
-
-
-def _remake(layer: Any, config: dict) -> Any:
-    if type(layer).__name__ == "Lambda":  # its function is no data, so it is handed on
-        return type(layer)(layer.function, arguments=layer.arguments, name=config["name"])
-    return type(layer).from_config(config)
 
 
 def _sliced(layer: Any, weights: list[np.ndarray], channels: Channels, gone: set[int]) -> list[np.ndarray]:
@@ -117,29 +103,3 @@ def _sliced(layer: Any, weights: list[np.ndarray], channels: Channels, gone: set
                 weight = np.compress(_kept(channels, site.ids, gone), weight, axis=axis)
         weights[number] = weight
     return weights
-
-
-def _unique(name: str, names: set[str]) -> str:
-    found, number = name, 0
-    while found in names:
-        number += 1
-        found = f"{name}_{number}"
-    names.add(found)
-    return found
-
-
-def _input_name(tensor: Any) -> str:
-    history = getattr(tensor, "_keras_history", None)
-    return history.operation.name if hasattr(history, "operation") else history.layer.name
-
-
-def _dtype(tensor: Any) -> str:
-    return getattr(tensor.dtype, "name", tensor.dtype)
-
-
-def _packed(kit: Any, graph: Any, kind: str, flat: list) -> Any:
-    if kit.__name__.startswith("tf_keras"):
-        import tensorflow as tf
-
-        return tf.nest.pack_sequence_as(getattr(graph, f"_nested_{kind}"), flat)
-    return kit.tree.pack_sequence_as(getattr(graph, f"_{kind}_struct"), flat)

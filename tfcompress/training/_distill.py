@@ -73,17 +73,19 @@ class Distill:
         if self.seed is not None:
             _keras.set_seed(self.seed)
         pairs = self._pairs(model)
-        whole = _distilling.with_outputs(model, list(pairs)) if pairs else model
+        whole = _distilling.with_outputs(model, list(pairs))  # the student itself keeps its own loss and optimizer
         sizes = [_distilling.spatial_size(model, layer) for layer in pairs]
         losses = [_distilling.soft_loss(kind, classes, self.temperature, self.alpha), *map(_distilling.attention_loss, sizes)]
         flavour = _keras.flavour(model)
-        optimizer = _training.fresh_optimizer(self.optimizer, flavour)
+        options: dict[str, Any] = {"optimizer": _training.fresh_optimizer(self.optimizer, flavour)}
+        if getattr(model, "optimizer", None) is not None:
+            options["jit_compile"] = model.jit_compile
         metric = _distilling.accuracy(kind, classes)
         if pairs:
             weights, metrics = [1.0] + [self.beta] * len(pairs), [[metric], *[[] for _ in pairs]]
-            whole.compile(optimizer=optimizer, loss=losses, loss_weights=weights, metrics=metrics)
+            whole.compile(loss=losses, loss_weights=weights, metrics=metrics, **options)
         else:
-            whole.compile(optimizer=optimizer, loss=losses[0], metrics=[metric])
+            whole.compile(loss=losses[0], metrics=[metric], **options)
         carried = [*callbacks, *self.callbacks]
         if self.early_stopping is not None and not callbacks:
             carried.append(_training.early_stopping(flavour, "loss" if self.validation_data is None else "val_loss", self.early_stopping))
