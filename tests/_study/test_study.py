@@ -376,4 +376,4 @@ def test_evaluation_that_fails_is_that_rows_error(engine, tmp_path, monkeypatch)
     monkeypatch.setattr(profiling, "evaluate", fails)
     report = compare([Artifact(b"????TFL3\1", recipe("int8"))], evaluate=(X, Y))
     assert report.rows[0]["error"] == "InterpreterError: crashed with signal 6"
-    assert json.dumps(list(report.rows)) and _study.__all__ == ["compare", "study"]
+    assert json.dumps(list(report.rows)) and _study.__all__ == ["compare", "study", "study_file"]

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-RECIPES = ["float32", "int8", "prune50-int8", "prune50-float16", "prune50-cluster8-int8"]
+RECIPES = ["float32", "int8", "prune50-int8", "prune50-cluster8-int8", "qat-int8", "prune50-qat-int8"]
 STABLE = ["accuracy", "size_bytes", "gzip_bytes"]
 
 

@@ -162,3 +162,11 @@ def test_doctor_loads_no_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip().endswith("False")
+
+
+def test_a_model_that_is_not_compiled_is_trained_all_the_same(run, small_cnn, tmp_path):
+    small_cnn("keras", compiled=False).save(tmp_path / "net.keras")
+    words = ("compress", tmp_path / "net.keras", "--recipe", "prune50", "--data", "digits", "--epochs", "1", "--out", tmp_path / "small")
+    code, out, err = run(*words)
+    assert code == 0, err
+    assert "accuracy" in out

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tfcompress.cli import _demo, _doctor, _model, _significance
+from tfcompress.cli import _demo, _doctor, _model, _significance, _study
 
 app = typer.Typer(
     help="Make a trained Keras model small and fast for the edge, and show, measured, what that cost.",
@@ -123,6 +123,20 @@ def compare(
     _print(list(report.rows) if as_json else report.to_markdown())
     if any(row.get("error") for row in report.rows):
         raise typer.Exit(1)
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="A study file: models, data, recipes or a grid, seeds (docs/studies.md).")],
+    out: Annotated[Path | None, typer.Option(help="Folder for files and reports; default: studies/ and the file's name.")] = None,
+    full: Annotated[bool, typer.Option(help="Take the sizes of the file's [full] table.")] = False,
+    seeds: Annotated[int | None, typer.Option(help="How many seeds, instead of the file's.")] = None,
+    n_jobs: Annotated[int, typer.Option(help="Cells side by side; -1: one a core.")] = 1,
+    results: Annotated[Path | None, typer.Option(help="Also write what was printed beside what is measured, as Markdown.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Carry out a study file: recipes × seeds on one or more models. Stopped, it goes on where it was."""
+    _study.run(file, out, full, seeds, n_jobs, results, as_json)
 
 
 @app.command()

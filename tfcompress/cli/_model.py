@@ -90,7 +90,7 @@ def _trainer(model: Any, data: Any, epochs: int, batch_size: int, learning_rate:
 
     options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation_data": (data.x_val, data.y_val)}
     if not getattr(model, "compiled", getattr(model, "_is_compiled", False)):
-        one = _keras.output_shapes(model)[0][-1] == 1
+        one = model.outputs[0].shape[-1] == 1
         loss = "binary_crossentropy" if one else "sparse_categorical_crossentropy"
         options |= {"optimizer": _keras.make_optimizer("Adam", learning_rate), "loss": loss, "metrics": ["accuracy"]}
     return Fit(data.x_train, data.y_train, **options)

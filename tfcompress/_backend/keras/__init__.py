@@ -2,7 +2,7 @@
 
 from tfcompress._backend.keras._bridge import target_names, to_tf_keras
 from tfcompress._backend.keras._clone import clone, restore
-from tfcompress._backend.keras._compile import carry_compile, compile_problem
+from tfcompress._backend.keras._compile import carry_compile, compile_problem, make_optimizer
 from tfcompress._backend.keras._files import fingerprint, load_model, save_model
 from tfcompress._backend.keras._flavour import flavour, require_graph, set_seed
 from tfcompress._backend.keras._graph import leaf_layers
@@ -19,6 +19,7 @@ __all__ = [
     "input_specs",
     "leaf_layers",
     "load_model",
+    "make_optimizer",
     "predict",
     "random_inputs",
     "require_graph",

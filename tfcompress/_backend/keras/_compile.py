@@ -5,6 +5,7 @@ import weakref
 
 from tfcompress._backend.keras._flavour import flavour, graph_of
 from tfcompress._backend.keras._translate import Untranslatable, loss_for, metrics_for, optimizer_for, weights_for
+from tfcompress.core._errors import TrainingError
 
 _PROBLEMS = weakref.WeakKeyDictionary()
 
@@ -76,3 +77,13 @@ def output_keys(model):
 
     outputs = structure_of(model)[1]
     return sorted(outputs) if isinstance(outputs, dict) else list(graph_of(model).output_names)
+
+
+def make_optimizer(name, learning_rate):
+    """A Keras 3 optimizer by its name in any spelling ("adam", "SGD"); TrainingError names those there are."""
+    import keras
+
+    known = {one.lower(): one for one in dir(keras.optimizers) if one[0].isupper() and one not in ("Optimizer", "LossScaleOptimizer")}
+    if str(name).lower() not in known:
+        raise TrainingError(f"No optimizer {name!r}; there are: {', '.join(sorted(known.values()))}.")
+    return getattr(keras.optimizers, known[str(name).lower()])(learning_rate=learning_rate)

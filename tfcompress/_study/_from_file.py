@@ -1,0 +1,152 @@
+"""study_file(): the studies that a TOML file describes, one for each of its models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tfcompress import zoo
+from tfcompress._study._spec import read_spec, recipes_of
+from tfcompress._study._study import study
+from tfcompress.core import RecipeError
+from tfcompress.report import Report
+from tfcompress.training import Distill, Fit
+
+SAMPLES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A builder `trained(seed)`: a network of the zoo, trained on `data` as `train` says; distilled where that names a teacher."""
+
+    network: str
+    options: Mapping[str, Any]
+    data: zoo.Data
+    train: Mapping[str, Any]
+    teacher: Trained | None = None
+
+    def __call__(self, seed: int) -> Any:
+        """The network of that seed, trained."""
+        model = network(self.network)(input_shape=self.data.x_train.shape[1:], classes=classes(self.data), **self.options)
+        teacher = self.teacher(seed) if self.teacher else None
+        trainer(self.data, self.train, {"epochs": 10, "learning_rate": 1e-3}, teacher)(model, [])
+        return model
+
+
+def study_file(
+    path: str | Path,
+    *,
+    out: str | Path | None = None,
+    full: bool = False,
+    seeds: int | None = None,
+    n_jobs: int = 1,
+    progress: Callable[[str, int, int], None] | bool | None = None,
+    command: str = "",
+) -> dict[str, Report]:
+    """Carry out the study file at `path` (`docs/studies.md` describes it): model's name → its report, in the file's order.
+
+    `out`: the folder for all of them, a subfolder each (default: studies/ and the file's name). `full` takes the sizes of its [full] table.
+    `seeds` overrides the file's. `n_jobs`, `progress`: as for `study`. Run again, it goes on where it was.
+    Raises RecipeError for what is wrong in the file before anything runs, and what `study` raises.
+    """
+    spec = read_spec(Path(path), full=full)
+    folder = Path(out) if out is not None else Path("studies") / (Path(path).stem + ("-full" if full else ""))
+    teachers: dict[str, Trained] = {}
+    found = {}
+    prepared = {name: _prepared(spec, name, Path(path), teachers) for name in spec["models"]}
+    for name, (model, options) in prepared.items():
+        found[name] = study(
+            model,
+            recipes_of(spec, name),
+            seeds=seeds or options.pop("seeds"),
+            **{key: value for key, value in options.items() if key != "seeds"},
+            out=folder / name,
+            n_jobs=n_jobs,
+            progress=progress,
+            title=f"{spec.get('title', Path(path).stem)}: {name}",
+            facts={"study_file": Path(path).name, **({"command": command} if command else {})},
+        )
+    return found
+
+
+def _prepared(spec: Mapping[str, Any], name: str, path: Path, teachers: dict[str, Trained]) -> tuple[Any, dict[str, Any]]:
+    """The model, or its builder, and the keyword arguments of its study."""
+    table = spec["models"][name]
+    tables = {key: {**spec.get(key, {}), **table.get(key, {})} for key in ("data", "train", "fit")}
+    sizes = {key: tables["data"].pop(key, None) for key in ("train", "test", "samples")}
+    if "file" in table:
+        from tfcompress._backend import keras
+        from tfcompress._compress import load_model
+
+        model = load_model(path.parent / table["file"])
+        tables["data"].setdefault("input_shape", keras.input_specs(model)[0][1][1:])
+    data = load(tables["data"], path.parent, sizes["train"], sizes["test"])
+    if "zoo" in table:
+        model = Trained(table["zoo"], table.get("options", {}), data, tables["train"], _teacher(tables["train"], teachers, name))
+        network(table["zoo"])
+        teachers[name] = model
+    defaults = {"epochs": 3, "learning_rate": 1e-4} if "zoo" in table else {"epochs": 3}
+    options = {
+        "fit": trainer(data, tables["fit"], defaults, None),
+        "samples": data.x_train[: sizes["samples"] or SAMPLES],
+        "evaluate": (data.x_test, data.y_test),
+        "seeds": table.get("seeds", spec.get("seeds", 1)),
+        "threads": spec.get("threads", [1]),
+        **{key: spec[key] for key in ("metric", "profile", "strict") if key in spec},
+    }
+    return model, options
+
+
+def _teacher(train: Mapping[str, Any], teachers: Mapping[str, Trained], name: str) -> Trained | None:
+    wanted = train.get("distill", {}).get("teacher")
+    if wanted is not None and wanted not in teachers:
+        have = ", ".join(teachers) or "none"
+        raise RecipeError(f"[models.{name}.train] distill: no zoo model {wanted!r} stands before it in the file; there are: {have}.")
+    return teachers[wanted] if wanted else None
+
+
+def load(options: Mapping[str, Any], folder: Path, train: int | None, test: int | None) -> zoo.Data:
+    """`zoo.load_data` with the file's [data]; paths from the file's folder; at most `train` and `test` images.
+
+    Where `train` is given, a tenth as many images validate.
+    """
+    options = dict(options)
+    name = options.pop("name")
+    beside = folder / name
+    data = zoo.load_data(beside if name not in ("digits", "mnist", "cifar10", "cifar100") and beside.exists() else name, **options)
+    few = slice(None if train is None else max(1, train // 10))
+    cut = {"x_val": data.x_val[few], "y_val": data.y_val[few]}
+    cut |= {f"{axis}_train": getattr(data, f"{axis}_train")[:train] for axis in "xy"}
+    return replace(data, **cut, **{f"{axis}_test": getattr(data, f"{axis}_test")[:test] for axis in "xy"})
+
+
+def network(name: str) -> Callable[..., Any]:
+    """The zoo's function of that name; RecipeError with the names there are."""
+    names = [one for one in zoo.__all__ if one[0].islower() and one != "load_data"]
+    if name not in names:
+        raise RecipeError(f"No network {name!r} in the zoo; there are: {', '.join(names)}.")
+    return getattr(zoo, name)
+
+
+def classes(data: zoo.Data) -> int:
+    """Outputs for the labels of `data`: one (a sigmoid) for two classes, else as many as there are."""
+    number = int(max(data.y_train.max(), data.y_test.max())) + 1
+    return 1 if number == 2 else number
+
+
+def trainer(data: zoo.Data, given: Mapping[str, Any], defaults: Mapping[str, Any], teacher: Any) -> Any:
+    """Fit, or Distill where there is a teacher, on `data` with a file's options."""
+    from tfcompress._backend import keras
+
+    options = {**defaults, **given}
+    rate, distill = options.pop("learning_rate", None), dict(options.pop("distill", {}))
+    if rate is not None:
+        options["optimizer"] = keras.make_optimizer(options.get("optimizer", "adam"), rate)
+    options["validation_data"] = (data.x_val, data.y_val)
+    if teacher is not None:
+        distill.pop("teacher")
+        return Distill(teacher, data.x_train, data.y_train, **distill, **options)
+    loss = "binary_crossentropy" if classes(data) == 1 else "sparse_categorical_crossentropy"
+    return Fit(data.x_train, data.y_train, **{"loss": loss, "metrics": ["accuracy"], **options})
