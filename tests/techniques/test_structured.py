@@ -11,7 +11,7 @@ import tfcompress as tfc
 from tfcompress._backend import filters
 from tfcompress._backend.stopwatch import Stopwatch
 from tfcompress.analysis import cost
-from tfcompress.core import Recipe, RecipeError, TrainingError
+from tfcompress.core import Recipe, RecipeError, SkippedError, TrainingError
 from tfcompress.targets import Float32
 from tfcompress.techniques import FineTune, PruneFilters, Slim
 from tfcompress.testing import check_technique, tiny_model, untouched
@@ -206,6 +206,31 @@ def test_what_is_coupled_to_a_frozen_channel_is_said(keras_flavour):
     said = {item.layer: item.reason for item in PruneFilters(0.5).skips(model)}
     assert "LayerNormalization 'norm'" in said["normed"]
     assert set(said) == {"normed"}
+
+
+def test_what_only_leaves_out_keeps_its_partners_too(keras_flavour):
+    model = resnet(8, keras=keras_flavour)
+    technique = PruneFilters(0.5, only=["stage1_block1_conv1", "stage1_block1_conv2"])
+    said = {item.layer: item.reason for item in technique.skips(model)}
+    assert set(said) == {"stage1_block1_conv2"} and "'stem_conv'" in said["stage1_block1_conv2"]
+    pruned = technique.apply(model)
+    assert pruned.get_layer("stage1_block1_conv1").get_weights()[0].shape[-1] == 8
+    assert pruned.get_layer("stage1_block1_conv2").get_weights()[0].shape[-1] == 16
+
+
+def test_a_layer_that_a_threshold_would_empty_keeps_one_filter_and_is_said(keras_flavour):
+    technique = PruneFilters(0.5, importance="bn_gamma", scope="global")
+    layers = importlib.import_module(keras_flavour).layers
+    inputs = layers.Input((8, 8, 1))
+    x = layers.BatchNormalization(name="bn1")(layers.Conv2D(8, 3, name="first")(inputs))
+    x = layers.BatchNormalization(name="bn2")(layers.Conv2D(16, 3, name="second")(x))
+    net = importlib.import_module(keras_flavour).Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    net.get_layer("bn1").set_weights([np.linspace(0.001, 0.002, 8), *net.get_layer("bn1").get_weights()[1:]])
+    assert {item.layer for item in technique.skips(net)} == {"first"}
+    pruned = technique.apply(net)
+    assert pruned.get_layer("bn1").get_weights()[0].tolist() == pytest.approx([0.002])
+    with pytest.raises(SkippedError, match="first"):
+        tfc.compress(net, Recipe([technique], Float32()), strict=True)
 
 
 @pytest.mark.parametrize(

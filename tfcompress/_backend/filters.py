@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +25,16 @@ MOST, LATENCY_STEPS = 0.999, 6
 
 @dataclass
 class Group:
-    """Layers whose channels are joined: the roots that may go, their importance, and how many roots there are in all."""
+    """Layers whose channels are joined: the roots that may go, their importance, and how many roots there are in all.
+
+    `clamped`: a threshold over all groups would have taken every one of them.
+    """
 
     layers: list[Any]
     roots: np.ndarray
     scores: np.ndarray
     total: int
+    clamped: bool = False
 
 
 @dataclass
@@ -50,9 +55,19 @@ class Plan:
         """(parameters, MACs) with `removed` (default: the plan's) gone."""
         return cost(self.channels, self.removed if removed is None else removed)
 
+    def smallest(self, groups: Collection[Group], ratio: float) -> set[int]:
+        """The roots that go when `ratio` of each of these groups does."""
+        return _by_layer(list(groups), [ratio] * len(groups), 1)
+
     def kept_whole(self) -> list[tuple[str, str, str]]:
-        """(layer, kind, reason) of the layers that lose nothing because they cannot or must not."""
-        return self.whole
+        """(layer, kind, reason) of the layers that lose nothing because they cannot or must not, and of those that keep a rest."""
+        rest = [
+            (layer.name, type(layer).__name__, "the threshold would take all its filters; the most important ones stay")
+            for group in self.groups
+            if group.clamped
+            for layer in group.layers
+        ]
+        return self.whole + rest
 
 
 def plan(
@@ -118,6 +133,25 @@ def _measure(made: Plan, macs: float | None, params: float | None, latency: floa
     return lambda removed: made.cost(removed)[which] / whole, params if params is not None else macs
 
 
+@contextmanager
+def silenced(channels: Channels, removed: Collection[int]) -> Iterator[None]:
+    """While it lasts the model computes what it would without the `removed` roots: every weight that touches them is zero."""
+    held = {}
+    for site in channels.sites.values():
+        held.setdefault(id(site.layer), (site.layer, site.layer.get_weights()))
+    try:
+        changed = {key: [np.array(weight) for weight in weights] for key, (_, weights) in held.items()}
+        for site in channels.sites.values():
+            gone = np.isin(channels.roots(site.ids), list(removed))
+            changed[id(site.layer)][site.weight][(slice(None),) * site.axis + (gone,)] = 0
+        for key, (layer, _) in held.items():
+            layer.set_weights(changed[key])
+        yield
+    finally:
+        for layer, weights in held.values():
+            layer.set_weights(weights)
+
+
 def watch(model: Any) -> Any:
     """A copy of `model`, uncompiled, with gates behind every layer that makes channels that may go and every BatchNormalization.
 
@@ -159,9 +193,13 @@ def _groups(channels: Channels, importance: Any, chosen: set[str]) -> tuple[list
         left_out = [layer.name for layer in layers if layer.name not in chosen]
         loose = [root for root in roots.tolist() if root not in channels.frozen]
         free = np.array([root for root in loose if root in scores], dtype=np.int64)
-        if left_out or not len(free):
+        if left_out:
+            reason = f"its filters go only together with those of {left_out[0]!r}, which only= or skip= leaves out"
+            whole += [(layer.name, type(layer).__name__, reason) for layer in layers if layer.name in chosen]
+            continue
+        if not len(free):
             reason = "no BatchNormalization scale tells its importance" if loose else channels.frozen[int(roots[0])]
-            if not left_out and reason != OUTPUTS:  # outputs stay by definition, and what the user left out is no surprise
+            if reason != OUTPUTS:  # outputs stay by definition
                 whole += [(layer.name, type(layer).__name__, reason) for layer in layers]
             continue
         groups.append(Group(layers, free, np.array([scores[int(root)] for root in free]), len(roots)))
@@ -223,11 +261,15 @@ def _by_layer(groups: list[Group], ratios: list[float], round_to: int) -> set[in
 def _globally(groups: list[Group], ratio: float, round_to: int, scaled: bool) -> set[int]:
     """One threshold for all; `scaled` scores are divided by their group's mean, so that wide kernels do not win by their size."""
     compared = [group.scores / max(float(group.scores.mean()), 1e-30) if scaled else group.scores for group in groups]
-    everything = np.sort(np.concatenate(compared))
-    count = int(ratio * len(everything) + 1e-9)
-    threshold = everything[count - 1] if count else -np.inf
+    everything = np.concatenate(compared)
+    goes = np.zeros(len(everything), bool)
+    goes[np.argsort(everything, kind="stable")[: int(ratio * len(everything) + 1e-9)]] = (
+        True  # by rank: equal scores are no reason for more
+    )
+    wanted = [int(part.sum()) for part in np.split(goes, np.cumsum([len(scores) for scores in compared])[:-1])]
     removed: set[int] = set()
-    for group, scores in zip(groups, compared):
+    for group, count in zip(groups, wanted):
+        group.clamped = count == group.total
         order = np.argsort(group.scores, kind="stable")
-        removed.update(group.roots[order[: _removable(group, int((scores <= threshold).sum()), round_to)]].tolist())
+        removed.update(group.roots[order[: _removable(group, count, round_to)]].tolist())
     return removed

@@ -4,6 +4,7 @@ from tfcompress.analysis._activations import activations
 from tfcompress.analysis._bits import WeightBits, allocate_bits, weight_bits
 from tfcompress.analysis._cost import Cost, LayerCost, cost
 from tfcompress.analysis._dimension import Dimension, Estimator
+from tfcompress.analysis._filters import FilterCurves, filter_sensitivity, suggest_ratios
 from tfcompress.analysis._pca import PCADimension
 from tfcompress.analysis._rules import SignificanceBits, SignificantLayers
 from tfcompress.analysis._scores import LayerScores
@@ -15,6 +16,7 @@ __all__ = [
     "Cost",
     "Dimension",
     "Estimator",
+    "FilterCurves",
     "LayerCost",
     "LayerScores",
     "PCADimension",
@@ -25,7 +27,9 @@ __all__ = [
     "activations",
     "allocate_bits",
     "cost",
+    "filter_sensitivity",
     "sensitivity",
     "significance",
+    "suggest_ratios",
     "weight_bits",
 ]

@@ -30,6 +30,29 @@ def draw(scores: Significance, threshold: float | None, path: Any) -> Any:
     return figure
 
 
+def draw_curves(found: Any, max_drop: float | None, path: Any) -> Any:
+    """The metric against the share of filters removed, one curve a layer or block (Li et al. 2017, figure 2)."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.6), layout="constrained")
+    axis = figure.subplots()
+    colours = colormaps["viridis"]
+    for number, (name, curve) in enumerate(found.curves.items()):
+        points = [(0.0, found.base), *((ratio, value) for ratio, value in sorted(curve.items()) if ratio > 0)]
+        colour = colours(0.95 * number / max(len(found.curves) - 1, 1))
+        axis.plot(*zip(*points), "o-", markersize=3, linewidth=1.2, label=name, color=colour)
+    if max_drop is not None:
+        axis.axhline(found.base - max_drop, color=MARKED, linestyle="--", linewidth=1, label=f"{max_drop:g} lost")
+    axis.set_xlabel("share of filters removed", fontsize=9)
+    axis.set_ylabel(f"{found.metric} of {found.n:,} without fine-tuning", fontsize=9)
+    axis.grid(alpha=0.25)
+    axis.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
 def _profile(axis: Any, profile: Any, details: Any) -> None:
     names = list(profile)
     axis.plot(range(len(names)), [profile[name] for name in names], "o-", color=LINE, markersize=4)

@@ -59,9 +59,7 @@ def sensitivity(
             kernels[call.name] = [variable for variable in call.layer.weights if len(variable.shape) >= 2]
     x, y = data
     arrays = model_inputs(copy, x)
-    score = _accuracy if metric == "accuracy" else metric
-    if not callable(score):
-        raise RecipeError(f"metric={metric!r}: choose 'accuracy' or give a function (y, outputs) → number.")
+    score = score_function(metric)
     if hasattr(y, "__len__") and len(y) != len(arrays[0]):
         raise DataError(f"{len(arrays[0])} inputs but {len(y)} labels.")
     run = Runner(copy, copy.outputs)
@@ -93,6 +91,14 @@ def sensitivity(
         "ends": list(found.ends),
     }
     return LayerScores({name: base - value for name, value in after.items()}, f"{how[0]} {strength} {unit}", f"{what} lost", details)
+
+
+def score_function(metric: Any) -> Callable[[Any, Any], float]:
+    """`metric` as a function (y, outputs) → number; RecipeError for a name other than "accuracy"."""
+    score = _accuracy if metric == "accuracy" else metric
+    if not callable(score):
+        raise RecipeError(f"metric={metric!r}: choose 'accuracy' or give a function (y, outputs) → number.")
+    return score
 
 
 def _accuracy(y: Any, outputs: Any) -> float:

@@ -119,8 +119,9 @@ class PruneFilters(Technique):
         return new
 
     def skips(self, model: Any) -> tuple[Skipped, ...]:
-        """Layers whose filters all stay: coupled to something that cannot be followed, or not selected."""
-        plan = self._plan(model, budget=False)
+        """Layers whose filters all stay: coupled to something that cannot be followed or is left out; and those that a threshold
+        over all layers would have emptied, where that is known before training and measuring."""
+        plan = self._plan(model, budget=not self._watches and self.target_latency is None)
         return tuple(Skipped(layer, kind, self.label, reason) for layer, kind, reason in plan.kept_whole())
 
     def check(self, before: Any, after: Any) -> tuple[Check, ...]:
