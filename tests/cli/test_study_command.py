@@ -9,6 +9,7 @@ from tfcompress.cli import main
 
 FILE = """
 title = "Small"
+significance = "twonn"
 [data]
 name = "digits"
 train = 200
@@ -48,7 +49,8 @@ def test_a_study_file_is_carried_out_and_its_results_written(run, tmp_path):
     assert {"report.html", "report.md", "report.csv", "study.json", "shared"} <= {
         file.name for file in (tmp_path / "out" / "net").iterdir()
     }
-    assert "tfcompress study" in (tmp_path / "out" / "net" / "report.html").read_text()
+    page = (tmp_path / "out" / "net" / "report.html").read_text()
+    assert "tfcompress study" in page and "Intrinsic dimension by layer" in page
     code, out, _ = run(*words, "--json")
     rows = json.loads(out)["net"]
     assert code == 0 and [(row["recipe"], row["seed"]) for row in rows] == [(name, seed) for seed in (0, 1) for name in ("float32", "int8")]

@@ -92,7 +92,7 @@ def test_table_has_numbers_to_sort_by_and_failures_apart(page, report):
 
 def test_every_point_carries_its_values_for_mouse_and_keyboard(page, report):
     points = [a for t, a in Page(page).elements if t == "g" and "data-tip" in a]
-    assert len(points) == 5 + 5 + 5 * 2  # two scatters, and two thread counts a recipe
+    assert len(points) == 3 * 5 + 5 * 2  # three scatters, and two thread counts a recipe
     int8 = next(a for a in points if a["data-recipe"] == "int8")
     assert "559,184 bytes on disk" in int8["data-tip"] and "0.0762 ± 0.0003 ms" in int8["data-tip"]
     assert all(a["tabindex"] == "0" and a["aria-label"] for a in points)

@@ -13,6 +13,7 @@ from typing import Any
 
 from tfcompress import recipes as _recipes
 from tfcompress._study._bench import Bench
+from tfcompress._study._contents import layers
 from tfcompress._study._measure import scored
 from tfcompress._study._node import Node
 from tfcompress.core import (
@@ -117,6 +118,7 @@ def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
         "gzip_bytes": artifact.gzip_bytes,
         "skipped": [asdict(item) for item in artifact.skipped],
         "checks": [asdict(item) for item in artifact.checks],
+        "layers": layers(artifact.data, artifact.model),
         "made": {"call": call(recipe, seed, bench.samples is not None), "seconds": seconds, "sha256": _sha256(artifact.data)},
     }
     if node.techniques:
@@ -155,7 +157,8 @@ def finished(out: Path, cell: Cell) -> dict[str, Any] | None:
     stem = out / cell.name
     try:
         row = json.loads(stem.with_name(stem.name + ".row.json").read_text())
-        return row if row["made"]["sha256"] == _sha256(stem.with_name(stem.name + ".tflite").read_bytes()) else None
+        data = stem.with_name(stem.name + ".tflite").read_bytes()
+        return {"layers": layers(data), **row} if row["made"]["sha256"] == _sha256(data) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfcompress._backend.interpreter import check_file
 from tfcompress._study._about import about
+from tfcompress._study._contents import layers
 from tfcompress._study._measure import check_evaluate, measured, scored
 from tfcompress.core import Artifact, ArtifactError, RecipeError, TfcompressError
 from tfcompress.report import Report
@@ -47,7 +48,10 @@ def compare(
         if artifact:
             row |= {key: artifact.to_dict()[key] for key in ("skipped", "checks")}
         row["made"] = {"file": "in memory" if isinstance(file, Artifact) else str(file)}
-        rows.append(row | _tried(file))
+        row |= _tried(file)
+        if "error" not in row:
+            row["layers"] = layers(artifact.data, artifact.model) if artifact else layers(Path(str(file)).read_bytes())
+        rows.append(row)
     rows = measured(rows, [None if "error" in row else file for row, file in zip(rows, files)], threads=threads, runtime=runtime)
     for row, file in zip(rows, files):
         if evaluate is not None and "error" not in row:

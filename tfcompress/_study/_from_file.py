@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tfcompress import zoo
+from tfcompress import analysis, zoo
+from tfcompress._compress import load_model
 from tfcompress._study._spec import read_spec, recipes_of
 from tfcompress._study._study import study
-from tfcompress.core import RecipeError
+from tfcompress.core import RecipeError, write_all
 from tfcompress.report import Report
 from tfcompress.training import Distill, Fit
 
-SAMPLES = 200
+SAMPLES, IMAGES, THRESHOLD = 200, 1000, 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,18 +59,33 @@ def study_file(
     found = {}
     prepared = {name: _prepared(spec, name, Path(path), teachers) for name in spec["models"]}
     for name, (model, options) in prepared.items():
+        own = seeds or options.pop("seeds")
         found[name] = study(
             model,
             recipes_of(spec, name),
-            seeds=seeds or options.pop("seeds"),
-            **{key: value for key, value in options.items() if key != "seeds"},
+            **{**options, "seeds": own},
             out=folder / name,
             n_jobs=n_jobs,
             progress=progress,
-            title=f"{spec.get('title', Path(path).stem)}: {name}",
+            title=spec.get("title", Path(path).stem) + (f": {name}" if len(spec["models"]) > 1 else ""),
             facts={"study_file": Path(path).name, **({"command": command} if command else {})},
         )
+        if by := spec["models"][name].get("significance", spec.get("significance")):
+            found[name] = _with_dimensions(found[name], model, folder / name, options["fit"].x, by)
     return found
+
+
+def _with_dimensions(report: Report, model: Any, folder: Path, x: Any, by: str) -> Report:
+    """The report, and its page, with the intrinsic dimension of every layer of the first seed's base on `IMAGES` training images."""
+    kept = folder / f"significance-{by}.json"
+    if not kept.exists():
+        base = model if not isinstance(model, Trained) else load_model(sorted(folder.glob("shared/base-*.keras"))[0])
+        estimator, view = (analysis.PCADimension(), "channels") if by == "pca" else (analysis.TwoNN(), "flatten")
+        found = analysis.significance(base, x[:IMAGES], by=estimator, view=view, progress=False)
+        write_all({kept: json.dumps(found.to_dict(), default=float)})
+    report = Report(report.rows, report.title, {**report.about, "significance": json.loads(kept.read_text()), "threshold": THRESHOLD})
+    report.to_html(folder / "report.html", overwrite=True)
+    return report
 
 
 def _prepared(spec: Mapping[str, Any], name: str, path: Path, teachers: dict[str, Trained]) -> tuple[Any, dict[str, Any]]:
@@ -78,7 +95,6 @@ def _prepared(spec: Mapping[str, Any], name: str, path: Path, teachers: dict[str
     sizes = {key: tables["data"].pop(key, None) for key in ("train", "test", "samples")}
     if "file" in table:
         from tfcompress._backend import keras
-        from tfcompress._compress import load_model
 
         model = load_model(path.parent / table["file"])
         tables["data"].setdefault("input_shape", keras.input_specs(model)[0][1][1:])

@@ -34,9 +34,10 @@ STUDY = (
     "recipes",
     "printed",
     "notes",
+    "significance",
     "full",
 )
-MODEL = ("zoo", "file", "options", "data", "train", "fit", "recipes", "printed", "seeds")
+MODEL = ("zoo", "file", "options", "data", "train", "fit", "recipes", "printed", "seeds", "significance")
 DISTILL = ("teacher", "temperature", "alpha", "attention", "beta")
 KNOWN: dict[str, Sequence[str]] = {"": STUDY, "data": DATA, "train": TRAIN, "fit": TRAIN, "models.*": MODEL, "distill": DISTILL}
 PLACE = re.compile(r"\{(\w+)\}")
@@ -66,6 +67,8 @@ def read_spec(path: Path, *, full: bool = False) -> dict[str, Any]:
             raise RecipeError(f"{path}: [models.{name}] needs one of zoo (a network by name) and file (a saved model).")
         if "name" not in {**spec.get("data", {}), **model.get("data", {})}:
             raise RecipeError(f'{path}: no data for {name}: add [data] with name = "digits", a .npz or a folder of images.')
+        if (by := model.get("significance", spec.get("significance"))) not in (None, "twonn", "pca"):
+            raise RecipeError(f'{path}: significance = {by!r}: expected "twonn" or "pca".')
         recipes_of(spec, name)
     return spec
 

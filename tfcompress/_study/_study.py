@@ -13,6 +13,7 @@ from tfcompress._backend.progress import reporter
 from tfcompress._study._about import about
 from tfcompress._study._bench import Bench
 from tfcompress._study._cell import Cell, finished
+from tfcompress._study._contents import options
 from tfcompress._study._fingerprint import fingerprint
 from tfcompress._study._folder import check_owner, locked, parts
 from tfcompress._study._live import Live
@@ -90,7 +91,7 @@ def study(
         said = about(metric, (floats or names)[0], evaluate, seeds=numbers, threads=list(threads) if profile else [], **(facts or {}))
 
         def report(running: dict[str, Any] | None) -> Report:
-            there = [rows[cell] for cell in cells if cell in rows]
+            there = [{**rows[cell], "options": options(cell.recipe)} for cell in cells if cell in rows]
             progress = {"running": {**running, "cells": len(cells), "cells_done": len(there)}} if running else {}
             return Report(there, title, {**said, **progress})
 

@@ -17,7 +17,7 @@ from tfcompress.core._errors import (
 from tfcompress.core._files import write_all
 from tfcompress.core._profile import Latency, OpTime, Profile
 from tfcompress.core._recipe import Recipe
-from tfcompress.core._report import Rows, format_number
+from tfcompress.core._report import EQUAL_LATENCY, Rows, format_number
 from tfcompress.core._rule import Rule
 from tfcompress.core._significance import Significance
 from tfcompress.core._target import Target

@@ -14,6 +14,7 @@ from typing import Any
 from tfcompress.core._errors import RecipeError
 from tfcompress.core._files import write_all
 
+EQUAL_LATENCY = 0.03  # two identical models measured interleaved differ by up to 3.6 %, with a deviation of 0.9 %
 LOWER_IS_BETTER = ("bytes", "_ms", "latency", "macs", "weights", "memory", "seconds", "loss", "mse", "mae", "error")
 
 
@@ -76,7 +77,8 @@ class Rows:
         """The rows of the recipes that no other recipe beats in all of `columns` at once (means over seeds).
 
         A recipe is beaten by one that is at least as good everywhere and better somewhere; `lower_is_better` says which
-        way a column counts. Raises RecipeError without columns, or for one that no row has.
+        way a column counts. Latencies within the `noise` of their measurement are equal. Raises RecipeError without columns,
+        or for one that no row has.
         """
         if not columns:
             raise RecipeError(f"Name the columns to weigh against each other; there are: {', '.join(self.columns())}.")
@@ -90,12 +92,26 @@ class Rows:
             for line in self.summary()
             if all(c in line for c in columns)
         }
-        front = {
-            name
-            for name, point in points.items()
-            if not any(all(o >= p for o, p in zip(other, point)) and other != point for other in points.values())
-        }
+        noise = {name: self.noise(name) for name in points}
+        timed = [is_latency(column) for column in columns]
+
+        def beats(one: str, other: str) -> bool:
+            pairs = list(zip(points[one], points[other], timed))
+            room = [max(noise[one], noise[other]) * abs(b) if latency else 0.0 for _, b, latency in pairs]
+            steps = [a - b for a, b, _ in pairs]
+            return all(d >= -r for d, r in zip(steps, room)) and any(d > r for d, r in zip(steps, room))
+
+        front = {name for name in points if not any(beats(other, name) for other in points)}
         return type(self)([row for row in self.rows if row["recipe"] in front], self.title, self.about)
+
+    def noise(self, *recipes: str) -> float:
+        """The share by which two latencies of `recipes` (all, if none is named) may differ and still be called equal.
+
+        3 %, which identical files differ by, or the measured uncertainty of a median (half its 95 % interval) where that is more.
+        """
+        rows = [row for row in self.rows if not recipes or row["recipe"] in recipes]
+        measured = (item.get("uncertainty_fraction") or 0.0 for row in rows for item in (row.get("profile") or {}).get("latency", ()))
+        return max([EQUAL_LATENCY, *(value for value in measured if math.isfinite(value))])
 
     def to_markdown(self, columns: Iterable[str] | None = None) -> str:
         """The summary as a Markdown table: mean, ± std where there are several seeds; a failed recipe's cell holds its error."""
@@ -123,6 +139,11 @@ class Rows:
         if path is not None:
             write_all({Path(path): out.getvalue()}, overwrite=overwrite)
         return out.getvalue()
+
+
+def is_latency(column: str) -> bool:
+    """True for columns of measured milliseconds, which carry noise."""
+    return "latency" in column or "_ms" in column
 
 
 def _is_number(value: Any) -> bool:

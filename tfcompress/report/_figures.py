@@ -52,14 +52,14 @@ def scatter(report: Rows, x: str, y: str, say: Callable[[float, str], str], mark
     if len(lines) < 2:
         return None
     along = Scale([line[x] for line in lines], LEFT, WIDTH - RIGHT, log=True, zero=report.lower_is_better(x))
-    up = Scale([v for line in lines for v in _reach(line, y)], HEIGHT - BOTTOM, TOP)
+    up = Scale([v for line in lines for v in reach_of(line, y)], HEIGHT - BOTTOM, TOP)
     front = {row["recipe"] for row in report.pareto(x, y).rows}
     points: list[dict[str, Any]] = []
     for line in lines:
         name = line["recipe"]
         point = {"recipe": name, "x": along(line[x]), "y": up(line[y]), "front": name in front, "mark": marks.get(name, "")}
-        point["up"] = [up(v) for v in _reach(line, y)] if y + "_std" in line else None
-        point["along"] = [along.clipped(v) for v in _reach(line, x)] if x + "_std" in line else None
+        point["up"] = [up(v) for v in reach_of(line, y)] if y + "_std" in line else None
+        point["along"] = [along.clipped(v) for v in reach_of(line, x)] if x + "_std" in line else None
         points.append(point | {"label": None})
     _place_labels(points)
     on = sorted((p["x"], p["y"]) for p in points if p["front"])
@@ -99,7 +99,8 @@ def _thread_dot(at: float, threads: int, value: float) -> dict[str, Any]:
     return {"x": at, "text": f"{threads} thread{'s' if threads > 1 else ''}: {value:.3f} ms"}
 
 
-def _reach(line: Mapping[str, Any], column: str) -> tuple[float, float]:
+def reach_of(line: Mapping[str, Any], column: str) -> tuple[float, float]:
+    """Mean minus and plus one standard deviation over seeds."""
     std = line.get(column + "_std", 0.0)
     return line[column] - std, line[column] + std
 

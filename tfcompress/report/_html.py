@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tfcompress.report import _figures
+from tfcompress.report import _figures, _lines
 from tfcompress.report._recommend import LATENCY, SIZE
-from tfcompress.report._words import HEADS, MEMORY, against_base, full, say, short, signed, tick, unit
+from tfcompress.report._sweeps import sweeps
+from tfcompress.report._words import HEADS, MEMORY, against_base, full, option_value, say, short, signed, tick, unit
 
 if TYPE_CHECKING:
     from tfcompress.report._report import Report
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 OPS_SHOWN = 10
 TIMED_FROM_US = 10  # the clock's step is 1 µs: below ten of them the shares of the time mean nothing
 COUNTED = (("checks", "check"), ("skipped", "left alone"))
+DOWNLOAD = "gzip_bytes"
+APART = ("metric", "base", "running", "significance", "threshold")
 PROFILE_FACTS = ("runtime", "weights", "macs", "init_ms", "first_ms", "peak_memory_bytes", "sha256")
 
 
@@ -33,10 +36,10 @@ def context(report: Report) -> dict[str, Any]:
     good = {line["recipe"]: line for line in lines if "error" not in line}
     base, best = good.get(report.base), good.get(chosen.recipe)
     marks = {name: mark for name, mark in ((report.base, "base"), (chosen.recipe, "recommended")) if name}
-    columns = [column for column in (metric, SIZE, "gzip_bytes", LATENCY, MEMORY) if column in report.columns()]
+    columns = [column for column in (metric, SIZE, DOWNLOAD, LATENCY, MEMORY) if column in report.columns()]
     tips = {name: [name, *(f"{_head(c)} {full(line, c)}" for c in columns if c in line)] for name, line in good.items()}
     figures = []
-    for x in (SIZE, LATENCY):
+    for x in (SIZE, DOWNLOAD, LATENCY):
         if figure := _figures.scatter(report, x, metric, tick, marks):
             words = {"title": f"{metric.capitalize()} against {_head(x)}", "x_label": f"{_head(x)}, {unit(x)}", "y_label": metric}
             figures.append({**figure, **words})
@@ -51,11 +54,50 @@ def context(report: Report) -> dict[str, Any]:
         "tips": tips,
         "figures": figures,
         "spread": any(metric + "_std" in line for line in lines),
+        "sweeps": list(_sweeps(report)),
         "threads": _figures.thread_dots(report.latency_by_threads(), tick),
+        "dimension": _dimension(report),
+        "bits": _lines.bits_by_layer({name: report.layers(name) for name in report.recipes() if report.layers(name)}),
+        "bytes": _bytes(report, base, best),
         "details": [_detail(report, recipe) for recipe in report.recipes()],
-        "facts": _facts({key: value for key, value in report.about.items() if key not in ("metric", "base")}),
+        "running": _running(report),
+        "facts": _facts({key: value for key, value in report.about.items() if key not in APART}),
         "frame": _figures,
     }
+
+
+def _sweeps(report: Report) -> Iterator[dict[str, Any]]:
+    """Two figures for every number that recipes differ in alone: the metric and the sizes against it."""
+    for option, series in sweeps(report).items():
+        word = option.split(".")[1].replace("_", " ")
+        for what, columns in ((report.metric, {report.metric: ""}), ("size", {DOWNLOAD: ", download", SIZE: ", file"})):
+
+            def value(x: float, option: str = option) -> str:
+                return option_value(option, x)
+
+            if figure := _lines.sweep(report, series, columns, tick, value):
+                yield {**figure, "title": f"{what.capitalize()} against {word}", "x_label": word, "y_label": what}
+
+
+def _dimension(report: Report) -> dict[str, Any] | None:
+    said = report.about.get("significance")
+    return _lines.dimension_profile(said, report.about.get("threshold", 20.0)) if said else None
+
+
+def _bytes(report: Report, base: Mapping[str, Any] | None, best: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Bytes by layer of the base's file and of the recommended one, on one scale."""
+    names = list(dict.fromkeys(line["recipe"] for line in (base, best) if line and report.layers(line["recipe"])))
+    most = max((layer["bytes"] for name in names for layer in report.layers(name)), default=0)
+    return [{"recipe": name, "layers": _lines.layer_bars(report.layers(name), "bytes", _in_bytes, most)} for name in names]
+
+
+def _in_bytes(value: float) -> str:
+    return short(value, SIZE)
+
+
+def _running(report: Report) -> dict[str, Any] | None:
+    said = report.about.get("running")
+    return {**said, "left": said.get("left", "")} if said else None
 
 
 def _head(column: str) -> str:
@@ -112,6 +154,7 @@ def _detail(report: Report, recipe: str) -> dict[str, Any]:
         "facts": _facts({**made, **facts}),
         "checks": shown.get("checks") or [],
         "skipped": shown.get("skipped") or [],
+        "layers": _lines.layer_bars(report.layers(recipe), "bytes", _in_bytes),
         **_ops(profile.get("ops") or ()),
         "notes": list(profile.get("notes") or ()),
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfcompress.core import RecipeError
+from tfcompress.report._sweeps import sweeps
 
 if TYPE_CHECKING:
     from tfcompress.report._report import Report
@@ -30,6 +32,31 @@ def scatter(report: Report, x: str, y: str, ax: Any = None) -> Any:
     if values and min(values) > 0 and max(values) / min(values) >= LOG_FROM:
         ax.set_xscale("log")
     ax.set(xlabel=x, ylabel=y, title=report.title)
+    return ax
+
+
+def sweep(report: Report, option: str, y: str | Sequence[str], ax: Any = None) -> Any:
+    """See `Report.plot_sweep`."""
+    found = sweeps(report).get(option)
+    if not found:
+        raise RecipeError(f"No three recipes differ in {option!r} alone; there are: {', '.join(sweeps(report)) or 'none'}.")
+    columns, lines = [y] if isinstance(y, str) else list(y), {line["recipe"]: line for line in report.summary()}
+    ax = ax or _axes()
+    for number, one in enumerate(found):
+        for column, stroke in zip(columns, ("-", "--", ":", "-.")):
+            there = {x: lines[name] for x, name in one.recipes.items() if column in lines[name]}
+            bars = [line.get(column + "_std", 0.0) for line in there.values()]
+            label = one.name if len(columns) == 1 else f"{one.name}, {column}"
+            ax.errorbar(
+                list(there), [line[column] for line in there.values()], bars, fmt="o" + stroke, color=f"C{number}", capsize=2, label=label
+            )
+            if (level := lines.get(one.reference or "", {}).get(column)) is not None:
+                ax.axhline(level, color=f"C{number}", ls=stroke, lw=0.8, alpha=0.6, label=f"{one.reference}, {column}")
+    values = [x for one in found for x in one.recipes]
+    if min(values) > 0 and max(values) / min(values) >= 8:
+        ax.set_xscale("log", base=2)
+    ax.set(xlabel=option, ylabel=", ".join(columns), title=report.title)
+    ax.legend(fontsize=8)
     return ax
 
 

@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tfcompress.core import format_number
+from tfcompress.core import EQUAL_LATENCY, format_number
 
 if TYPE_CHECKING:
     from tfcompress.report._report import Report
 
 SIZE, LATENCY = "size_bytes", "latency_ms_p50"
 EQUAL_SIZE = 0.01
-EQUAL_LATENCY = 0.03  # two identical models measured interleaved differ by up to 3.6 %, with a deviation of 0.9 %
 KEEP = 0.99  # share of the base's accuracy that a file must keep when nothing else is asked, as MLPerf Inference does
 
 
@@ -51,7 +50,7 @@ def recommend(report: Report, *, max_bytes: float | None, max_latency_ms: float 
     else:
         why, chosen = "is the smallest", fitting
     small = _least(chosen, SIZE, EQUAL_SIZE)
-    fast = _least(small, LATENCY, EQUAL_LATENCY)
+    fast = _least(small, LATENCY, report.noise(*(line["recipe"] for line in small)))
     best = min(fast, key=lambda line: _cost(report, line))
     among = f"{why} of the {len(fitting)} files" if len(fitting) > 1 else "is the only file"
     among += f" with {said}" if asked else ""
@@ -73,9 +72,9 @@ def ratio_told(value: float, base: float, more: str, less: str) -> str:
     return f"{base / value:.3g}× {more}" if value <= base else f"{value / base:.3g}× {less}"
 
 
-def latency_told(value: float, base: float) -> str:
-    """A latency against the base's in words; differences under 3 % are equal, which is what a repeated measurement shows."""
-    return "equally fast" if abs(value / base - 1) < EQUAL_LATENCY else ratio_told(value, base, "faster", "slower")
+def latency_told(value: float, base: float, noise: float = EQUAL_LATENCY) -> str:
+    """A latency against the base's in words; differences under the `noise` of the measurement are none."""
+    return "equally fast" if abs(value / base - 1) < noise else ratio_told(value, base, "faster", "slower")
 
 
 def _excess(report: Report, line: Mapping[str, Any], column: str, bound: float) -> float:
@@ -126,5 +125,6 @@ def _cost_told(report: Report, line: Mapping[str, Any], base: Mapping[str, Any] 
         elif report.metric in other:
             parts[-1] += f", {line[report.metric] - other[report.metric]:+.4f}"
     if LATENCY in line:
-        parts.append(_told(line, LATENCY) + (f", {latency_told(line[LATENCY], other[LATENCY])}" if LATENCY in other else ""))
+        noise = report.noise(line["recipe"], *([other["recipe"]] if other else []))
+        parts.append(_told(line, LATENCY) + (f", {latency_told(line[LATENCY], other[LATENCY], noise)}" if LATENCY in other else ""))
     return "; ".join(parts)

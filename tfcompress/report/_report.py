@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -55,6 +56,16 @@ class Report(Rows):
         """The profile (as `Profile.to_dict` gives it) of the recipe's first row that has one; empty where none has."""
         return next((row["profile"] for row in self.rows if row["recipe"] == recipe and row.get("profile")), {})
 
+    def layers(self, recipe: str) -> list[dict[str, Any]]:
+        """The layers of the recipe's first file that has any: name, op, encoding, bits a weight, bytes; empty where none is known."""
+        return next((list(row["layers"]) for row in self.rows if row["recipe"] == recipe and row.get("layers")), [])
+
+    def sweeps(self) -> dict[str, dict[str, dict[float, str]]]:
+        """ "Technique.option" → line's name → value → recipe, for every number that three or more recipes differ in alone."""
+        from tfcompress.report._sweeps import sweeps
+
+        return {option: {one.name: one.recipes for one in series} for option, series in sweeps(self).items()}
+
     def recommend(
         self, *, max_bytes: float | None = None, max_latency_ms: float | None = None, min_accuracy: float | None = None
     ) -> Recommendation:
@@ -73,6 +84,14 @@ class Report(Rows):
         from tfcompress.report._plots import scatter
 
         return scatter(self, x, y or self.metric, ax)
+
+    def plot_sweep(self, option: str, y: str | Sequence[str] | None = None, *, ax: Any = None) -> Any:
+        """Matplotlib axes with column `y` (default: the metric; several are drawn with different strokes) against an option such as
+        "Prune.sparsity", one line for recipes that are alike otherwise, ± std over seeds as bars; the recipe without the technique
+        as a level. Raises RecipeError for an option that fewer than three recipes differ in."""
+        from tfcompress.report._plots import sweep
+
+        return sweep(self, option, y or self.metric, ax)
 
     def plot_latency(self, *, ax: Any = None) -> Any:
         """Matplotlib axes with the median latency in ms against the number of threads, one line a recipe."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MEMORY = "peak_memory_bytes"
 UNITS = {SIZE: "bytes on disk", "gzip_bytes": "bytes gzipped", LATENCY: "ms, median", MEMORY: "MiB at its peak"}
+SHARES = ("sparsity", "ratio", "target_macs", "target_params", "target_latency", "final_sparsity")
 HEADS = {SIZE: "size", "gzip_bytes": "download", LATENCY: "latency", MEMORY: "memory"}
 
 
@@ -68,10 +69,15 @@ def against_base(report: Report, line: Mapping[str, Any], base: Mapping[str, Any
     if min(line[column], base[column]) <= 0:
         return ""
     if column == LATENCY:
-        return latency_told(line[column], base[column])
+        return latency_told(line[column], base[column], report.noise(line["recipe"], base["recipe"]))
     return ratio_told(line[column], base[column], "smaller", "larger")
 
 
 def signed(value: float) -> str:
     """Two decimals with a typographic sign; zero has none."""
     return f"{value:+.2f}".replace("-", "−") if round(value, 2) else "0.00"
+
+
+def option_value(option: str, value: float) -> str:
+    """A swept option's value as people say it: shares in percent."""
+    return f"{100 * value:g} %" if option.split(".")[-1] in SHARES and value <= 1 else f"{value:g}"

@@ -1,0 +1,64 @@
+"""What a row says of its recipe and its file: the options of every technique, the bytes and bits of every layer."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+from tfcompress.core import Recipe, RecipeError, TfcompressError
+
+
+def options(recipe: Recipe) -> dict[str, Any]:
+    """{"techniques": [[class, label, {option: value}], …], "target": label} as JSON data; what JSON cannot hold is told as text."""
+    return {"techniques": [[type(one).__name__, one.label, _fields(one)] for one in recipe.techniques], "target": recipe.target.label}
+
+
+def layers(data: bytes, model: Any = None) -> list[dict[str, Any]]:
+    """Every layer with weights in `.tflite` bytes: name (the user's, where `model` is given), op, encoding, bits a weight, bytes.
+
+    Empty where the file has none that can be read, or no reader is installed.
+    """
+    from tfcompress.targets import packed_layers
+
+    try:
+        found = packed_layers(data)
+    except (TfcompressError, ImportError):
+        return []
+    named = [_name(layer.name, model) for layer in found]
+    return [
+        {"name": name, "op": layer.op, "encoding": layer.encoding, "bits": float(layer.bits), "bytes": int(layer.bytes)}
+        for name, layer in zip(named, found)
+    ]
+
+
+def _name(found: str, model: Any) -> str:
+    plain = found.removeprefix("quant_")
+    if model is None:
+        return plain
+    from tfcompress._backend.keras import leaf_layers
+
+    known = {layer.name.removeprefix("quant_") for layer in leaf_layers(model)}
+    # Names that are there already get a number when a model is written.
+    return next((name for name in (plain, re.sub(r"_\d+$", "", plain)) if name in known), plain)
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    out = {}
+    for field in dataclasses.fields(value):
+        held = getattr(value, field.name)
+        try:
+            out[field.name] = held.to_dict() if hasattr(held, "to_dict") else _plain(held)
+        except RecipeError:
+            out[field.name] = repr(held)
+    return out
+
+
+def _plain(held: Any) -> Any:
+    if held is None or isinstance(held, (bool, int, float, str)):
+        return held
+    if isinstance(held, (list, tuple)):
+        return [_plain(item) for item in held]
+    if isinstance(held, dict):
+        return {str(key): _plain(item) for key, item in held.items()}
+    return getattr(held, "__qualname__", type(held).__qualname__)
