@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUDGETS = (0.7, 0.5)
 METHODS = ("l1", "slim", "taylor")
 TRAINERS = ("plain", "distil")
-RATE, BATCH, SLIM_L1, TAYLOR_BATCHES = 1e-3, 128, 1e-3, 50
+RATE, BATCH, SLIM_L1, TAYLOR_BATCHES = 1e-3, 64, 1e-3, 50
 
 
 class Seed:
@@ -96,7 +96,8 @@ def cells(seeds: int):
 
 def run(model, data, args) -> None:
     lines = read(args.out)
-    done = {(line["seed"], line["budget"], line["method"], line["trainer"]) for line in lines if line["epochs"] == args.epochs}
+    size = {"epochs": args.epochs, "images": len(data.x_train)}
+    done = {(line["seed"], line["budget"], line["method"], line["trainer"]) for line in lines if size.items() <= line.items()}
     whole, states, before = cost(model), {}, {}
     for seed, budget, method, trainer in cells(args.seeds):
         if (seed, budget, method, trainer) in done:
@@ -111,11 +112,11 @@ def run(model, data, args) -> None:
         found = cost(narrow)
         net = FineTune().apply(narrow)
         state.trainer(trainer)(net, [])
-        line = {"seed": seed, "budget": budget, "method": method, "trainer": trainer, "epochs": args.epochs}
-        line |= {"images": len(data.x_train), "accuracy_before": untrained, "accuracy": accuracy(net, data)}
+        line = {"seed": seed, "budget": budget, "method": method, "trainer": trainer, **size}
+        line |= {"accuracy_before": untrained, "accuracy": accuracy(net, data)}
         line |= {"params": found.params, "macs": found.macs, "macs_share": found.macs / whole.macs, "seconds": round(time.time() - start)}
         args.models.mkdir(parents=True, exist_ok=True)
-        net.save(args.models / f"{method}-{trainer}-{round(100 * budget)}-seed{seed}-epochs{args.epochs}.keras")
+        net.save(args.models / f"{method}-{trainer}-{round(100 * budget)}-seed{seed}-epochs{args.epochs}-images{len(data.x_train)}.keras")
         with args.out.open("a") as file:
             file.write(json.dumps(line) + "\n")
         print(line, flush=True)
@@ -135,16 +136,16 @@ def table(lines: list[dict]) -> str:
         "",
     ]
     out += [
-        "| MACs left | filters by | training | epochs | seeds | parameters | MACs | before training | after |",
+        "| MACs left | filters by | training | images × epochs | seeds | parameters | MACs | before training | after |",
         "|--:|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     groups: dict[tuple, list[dict]] = {}
     for line in lines:
-        groups.setdefault((line["epochs"], -line["budget"], line["method"], line["trainer"]), []).append(line)
+        groups.setdefault((line["images"], line["epochs"], -line["budget"], line["method"], line["trainer"]), []).append(line)
     order = {name: number for number, name in enumerate((*METHODS, "scratch", *TRAINERS))}
-    for epochs, budget, method, trainer in sorted(groups, key=lambda key: (key[0], key[1], order[key[2]], order[key[3]])):
-        rows = groups[epochs, budget, method, trainer]
-        who = f"{method} | {trainer} | {epochs} | {len(rows)}"
+    for key in sorted(groups, key=lambda key: (*key[:3], order[key[3]], order[key[4]])):
+        (images, epochs, _, method, trainer), rows = key, groups[key]
+        who = f"{method} | {trainer} | {images:,} × {epochs} | {len(rows)}"
         mean = {name: statistics.mean(row[name] for row in rows) for name in ("params", "macs", "macs_share")}
         out.append(
             f"| {100 * mean['macs_share']:.1f} % | {who} | {mean['params']:,.0f} | {mean['macs']:,.0f} "
