@@ -25,22 +25,22 @@ def layers(data: bytes, model: Any = None) -> list[dict[str, Any]]:
         found = packed_layers(data)
     except (TfcompressError, ImportError):
         return []
-    named = [_name(layer.name, model) for layer in found]
+    named = _names([layer.name.removeprefix("quant_") for layer in found], model)
     return [
         {"name": name, "op": layer.op, "encoding": layer.encoding, "bits": float(layer.bits), "bytes": int(layer.bytes)}
         for name, layer in zip(named, found)
     ]
 
 
-def _name(found: str, model: Any) -> str:
-    plain = found.removeprefix("quant_")
+def _names(found: list[str], model: Any) -> list[str]:
+    """The user's names: a copy of a model has a number behind them where they are there already, in all of them."""
+    numbered = [re.sub(r"_\d+$", "", name) for name in found]
     if model is None:
-        return plain
+        return numbered if all(a != b for a, b in zip(found, numbered)) and len(set(numbered)) == len(set(found)) else found
     from tfcompress._backend.keras import leaf_layers
 
     known = {layer.name.removeprefix("quant_") for layer in leaf_layers(model)}
-    # Names that are there already get a number when a model is written.
-    return next((name for name in (plain, re.sub(r"_\d+$", "", plain)) if name in known), plain)
+    return [next((one for one in pair if one in known), pair[0]) for pair in zip(found, numbered)]
 
 
 def _fields(value: Any) -> dict[str, Any]:
