@@ -1,0 +1,168 @@
+"""The pictures of these pages, drawn from what the library does to QuantNET on real digits.
+
+python docs/pictures.py                                                      (prune, cluster, quantize_aware, targets)
+python docs/pictures.py --report studies/digits/QuantNET/report.html         (the report page, in a browser)
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+HERE = Path(__file__).parent / "pictures"
+SIZE = (8.4, 2.9)
+
+
+def trained():
+    """QuantNET for 8×8 digits, its data, and a trainer."""
+    import keras
+
+    from tfcompress import zoo
+    from tfcompress.training import Fit
+
+    data = zoo.load_data("digits")
+    keras.utils.set_random_seed(0)
+    model = zoo.quantnet(input_shape=(8, 8, 1), classes=10, compile=True)
+    Fit(data.x_train, data.y_train, epochs=15, seed=0)(model)
+    return model, data, Fit(data.x_train, data.y_train, epochs=4, seed=0)
+
+
+def figure(columns: int):
+    """Axes side by side, and their figure."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    made, axes = pyplot.subplots(1, columns, figsize=SIZE, layout="constrained")
+    return made, axes
+
+
+def changed(technique, model, fit):
+    """The model after one technique."""
+    wrapped = technique.apply(model)
+    fit(wrapped, technique.callbacks())
+    return technique.strip(wrapped)
+
+
+def kernel(model, layer="linear1"):
+    """All weights of a layer's kernel."""
+    return np.asarray(model.get_layer(layer).get_weights()[0]).ravel()
+
+
+def prune(model, data, fit) -> None:
+    """Weights before and after, and the schedule of sparsity."""
+    from tfcompress.techniques import Prune
+
+    sparse = changed(Prune(0.8, schedule="polynomial"), model, fit)
+    made, (left, right) = figure(2)
+    after = kernel(sparse)
+    left.hist(kernel(model), 80, alpha=0.45, label="before")
+    left.hist(after[after != 0], 80, alpha=0.8, label=f"after, without the {np.mean(after == 0):.0%} zeros")
+    left.set(xlabel="weights of linear1", ylabel="how many")
+    left.legend(fontsize=8)
+    t = np.linspace(0, 1.3, 200)
+    right.plot(t, 0.8 * (1 - (1 - np.clip(t, 0, 1)) ** 3), label="polynomial")
+    right.plot(t, np.full_like(t, 0.8), "--", label="constant")
+    right.set(xlabel="step / end", ylabel="sparsity", ylim=(0, 1))
+    right.legend(fontsize=8)
+    made.savefig(HERE / "prune.png", dpi=110)
+
+
+def cluster(model, data, fit) -> None:
+    """The values that are left, and what the download is for their number."""
+    import tfcompress as tfc
+    from tfcompress.techniques import Cluster
+
+    made, (left, right) = figure(2)
+    values, counts = np.unique(kernel(changed(Cluster(16), model, fit)), return_counts=True)
+    left.vlines(values, 0, counts)
+    left.set(xlabel=f"weights of linear1: {len(values)} values", ylabel="how many")
+    recipes = ["int8", *(f"cluster{n}-int8" for n in (2, 4, 8, 16, 32, 64))]
+    options = {"fit": fit, "samples": data.x_train[:200], "evaluate": (data.x_test, data.y_test), "profile": False, "progress": False}
+    report = tfc.study(model, recipes, **options)
+    report.plot_sweep("Cluster.clusters", ["size_bytes", "gzip_bytes"], ax=right)
+    right.set(title="", ylim=(0, None), xlabel="clusters")
+    made.savefig(HERE / "cluster.png", dpi=110)
+
+
+def quantize_aware(model, data, fit) -> None:
+    """The rounding, and a clustered layer after plain and after preserving training."""
+    import tfcompress as tfc
+
+    made, axes = figure(3)
+    x = np.linspace(-1.1, 1.1, 600)
+    for bits in (4, 3, 2):
+        top = 2 ** (bits - 1) - 1
+        axes[0].plot(x, np.clip(np.round(x * top), -top, top) / top, lw=1, label=f"{bits} bits")
+    axes[0].set(xlabel="weight", ylabel="rounded to the levels of")
+    axes[0].legend(fontsize=8)
+    for ax, recipe in zip(axes[1:], ("cluster16-qatplain-int8", "cluster16-qat-int8")):
+        artifact = tfc.compress(model, recipe, fit=fit, samples=data.x_train[:200], seed=0, progress=False)
+        stored = max((layer.weights() for layer in tfc.packed_layers(artifact.data)), key=lambda values: values.size)
+        ax.hist(stored.ravel(), 200)
+        ax.set(yscale="log", xlabel="weights of linear1", title=f"{recipe}: {len(np.unique(stored))} values")
+        ax.title.set_fontsize(8)
+    made.savefig(HERE / "quantize_aware.png", dpi=110)
+
+
+def targets(model, data, fit) -> None:
+    """Bytes, error and time of every number format, from one comparison."""
+    import tfcompress as tfc
+
+    names = ["float32", "float16", "dynamic", "int8", "int16x8"]
+    made_of = [tfc.convert(model, name, samples=data.x_train[:200]) for name in names]
+    made_of += [tfc.compress(model, f"cluster16-{name}", fit=fit, seed=0, progress=False) for name in ("packed", "packedsize")]
+    report = tfc.compare(made_of, evaluate=(data.x_test, data.y_test))
+    lines, axes_of = report.summary(), (("size_bytes", 1000, "kB"), ("latency_ms_p50", 0.001, "µs, median"), ("error", 1, "relative error"))
+    made, axes = figure(3)
+    errors = {row["recipe"]: next(c["value"] for c in row["checks"] if "relative error" in c["what"]) for row in report.rows}
+    for ax, (column, unit, said) in zip(axes, axes_of):
+        values = [errors[line["recipe"]] if column == "error" else line[column] / unit for line in lines]
+        ax.barh([line["recipe"] for line in lines], values)
+        ax.invert_yaxis()
+        ax.set(xlabel=said)
+        if column == "error":
+            ax.set_xscale("log")
+    for ax in axes[1:]:
+        ax.set_yticklabels([])
+    made.savefig(HERE / "targets.png", dpi=110)
+    print(report.to_markdown(["accuracy", "size_bytes", "gzip_bytes", "latency_ms_p50"]))
+
+
+def screenshot(page: Path) -> None:
+    """The top of a report page as a PNG of at most 256 colours."""
+    from PIL import Image
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as kit:
+        browser = kit.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        view = browser.new_page(viewport={"width": 1100, "height": 1000})
+        view.goto(page.resolve().as_uri())
+        box = view.locator(".figures").nth(1).bounding_box()
+        view.screenshot(path=str(HERE / "report.png"), full_page=True, clip={"x": 0, "y": 0, "width": 1100, "height": box["y"] + 20})
+        browser.close()
+    image = Image.open(HERE / "report.png").convert("RGB").quantize(128)
+    image.save(HERE / "report.png", optimize=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--report", type=Path, help="take the picture of this report page instead of drawing")
+    args = parser.parse_args()
+    HERE.mkdir(exist_ok=True)
+    if args.report:
+        return screenshot(args.report)
+    model, data, fit = trained()
+    for draw in (prune, cluster, quantize_aware, targets):
+        draw(model, data, fit)
+
+
+if __name__ == "__main__":
+    main()
