@@ -145,8 +145,9 @@ def screenshot(page: Path) -> None:
         browser = kit.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         view = browser.new_page(viewport={"width": 1100, "height": 1000})
         view.goto(page.resolve().as_uri())
-        box = view.locator(".figures").nth(1).bounding_box()
-        view.screenshot(path=str(HERE / "report.png"), full_page=True, clip={"x": 0, "y": 0, "width": 1100, "height": box["y"] + 20})
+        box = view.locator("figure").first.bounding_box()
+        end = box["y"] + box["height"] + 16
+        view.screenshot(path=str(HERE / "report.png"), full_page=True, clip={"x": 0, "y": 0, "width": 1100, "height": end})
         browser.close()
     image = Image.open(HERE / "report.png").convert("RGB").quantize(128)
     image.save(HERE / "report.png", optimize=True)
