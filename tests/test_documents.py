@@ -21,6 +21,16 @@ def test_readme_has_the_two_commands_and_ci_runs_the_second():
     assert script.split("|")[0].strip() in (ROOT / ".ci" / "run").read_text()
 
 
+@pytest.mark.parametrize("path", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: path.stem)
+def test_links_and_files_that_documents_name_exist(path):
+    text = path.read_text()
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        if not link.startswith(("http", "mailto")):
+            assert (path.parent / link).exists(), link
+    for named in re.findall(r"(?:examples|benchmarks|docs|tests)/[\w/]+\.(?:py|toml)", text):
+        assert (ROOT / named).exists(), named
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_notebook_runs(path, tmp_path):
     import nbformat

@@ -156,6 +156,36 @@ def test_a_failing_cell_is_a_row_with_its_error_and_is_tried_again(engine, tmp_p
     assert [name for name, _ in engine] == ["float32", "float16", "int8", "float16"]
 
 
+def test_a_recipe_that_fails_for_every_seed_is_told_and_never_recommended(engine, tmp_path):
+    report = run(tmp_path, recipes=("float32", "float16", "int8"), seeds=3)
+    line = report.line("float16")
+    assert (line["seeds"], line["failed"], line["error"]) == (0, 3, "ZeroDivisionError: the trainer divides by zero")
+    assert report.recommend(min_accuracy=0.0).recipe in ("float32", "int8")
+    assert "float16" not in report.pareto("size_bytes").recipes()
+    assert "ZeroDivisionError" in (tmp_path / "report.html").read_text()
+
+
+def test_the_page_can_be_opened_meanwhile_and_says_how_far_it_is(engine, tmp_path, monkeypatch):
+    from tfcompress._study import _live
+
+    monkeypatch.setattr(_live, "PAGE_SECONDS", 0.0)
+    monkeypatch.setattr(_live, "PAGE_SHARE", 1e9)
+    seen = []
+
+    def look(what, done, total):
+        page = tmp_path / "report.html"
+        seen.append((what, page.read_text() if page.exists() else ""))
+
+    run(tmp_path, progress=look)
+    assert [what.split(" (")[0] for what, _ in seen[:-1]] == [
+        *("float32, seed 0", "int8, seed 0", "float32, seed 1", "int8, seed 1", "latency of 4 files")
+    ]
+    assert all("s left)" in what for what, _ in seen[1:4])
+    assert "This study is running:</b> 0 of 4 cells" in seen[0][1] and "2 of 4 cells" in seen[2][1]
+    assert "is running" not in (tmp_path / "report.html").read_text()
+    assert "failed" not in (tmp_path / "report.csv").read_text()
+
+
 def test_a_stopped_study_goes_on_where_it_was(engine, tmp_path):
     def stop(what, done, total):
         if done == 2:
