@@ -40,7 +40,17 @@ def run(monkeypatch, capsys):
 
 def test_a_study_file_is_carried_out_and_its_results_written(run, tmp_path):
     (tmp_path / "small.toml").write_text(FILE)
-    words = (tmp_path / "small.toml", "--out", tmp_path / "out", "--seeds", "2", "--results", tmp_path / "docs" / "small.md")
+    words = (
+        tmp_path / "small.toml",
+        "--out",
+        tmp_path / "out",
+        "--seeds",
+        "2",
+        "--model",
+        "net",
+        "--results",
+        tmp_path / "docs" / "small.md",
+    )
     code, out, err = run(*words)
     assert code == 0, err
     assert "| int8 | " in out and "left)" in err and "wrote" in err
@@ -74,3 +84,6 @@ def test_bad_files_are_one_line_and_a_code(run, tmp_path, old, new, says):
     assert code == 1 and says in err and out == ""
     assert len([line for line in err.splitlines() if not line.startswith("Loading")]) == 1
     assert run(tmp_path / "nothing.toml")[0] == 1
+    (tmp_path / "bad.toml").write_text(FILE)
+    code, _, err = run(tmp_path / "bad.toml", "--model", "other")
+    assert code == 1 and "no model 'other'; there are: net" in err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ def study_file(
     out: str | Path | None = None,
     full: bool = False,
     seeds: int | None = None,
+    models: Sequence[str] | None = None,
     n_jobs: int = 1,
     progress: Callable[[str, int, int], None] | bool | None = None,
     command: str = "",
@@ -50,7 +51,8 @@ def study_file(
     """Carry out the study file at `path` (`docs/studies.md` describes it): model's name → its report, in the file's order.
 
     `out`: the folder for all of them, a subfolder each (default: studies/ and the file's name). `full` takes the sizes of its [full] table.
-    `seeds` overrides the file's. `n_jobs`, `progress`: as for `study`. Run again, it goes on where it was.
+    `seeds` overrides the file's; `models` are those to carry out, else all. `n_jobs`, `progress`: as for `study`.
+    Run again, it goes on where it was.
     Raises RecipeError for what is wrong in the file before anything runs, and what `study` raises.
     """
     spec = read_spec(Path(path), full=full)
@@ -58,7 +60,8 @@ def study_file(
     teachers: dict[str, Trained] = {}
     found = {}
     prepared = {name: _prepared(spec, name, Path(path), teachers) for name in spec["models"]}
-    for name, (model, options) in prepared.items():
+    for name in chosen(spec, models):
+        model, options = prepared[name]
         own = seeds or options.pop("seeds")
         found[name] = study(
             model,
@@ -73,6 +76,14 @@ def study_file(
         if by := spec["models"][name].get("significance", spec.get("significance")):
             found[name] = _with_dimensions(found[name], model, folder / name, options["fit"].x, by)
     return found
+
+
+def chosen(spec: Mapping[str, Any], models: Sequence[str] | None) -> list[str]:
+    """The models asked for, or all of the file's; RecipeError for one it does not have."""
+    for name in models or ():
+        if name not in spec["models"]:
+            raise RecipeError(f"The study file has no model {name!r}; there are: {', '.join(spec['models'])}.")
+    return list(models or spec["models"])
 
 
 def _with_dimensions(report: Report, model: Any, folder: Path, x: Any, by: str) -> Report:

@@ -131,12 +131,13 @@ def study(
     out: Annotated[Path | None, typer.Option(help="Folder for files and reports; default: studies/ and the file's name.")] = None,
     full: Annotated[bool, typer.Option(help="Take the sizes of the file's [full] table.")] = False,
     seeds: Annotated[int | None, typer.Option(help="How many seeds, instead of the file's.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Only this model of the file; may be given several times.")] = None,
     n_jobs: Annotated[int, typer.Option(help="Cells side by side; -1: one a core.")] = 1,
     results: Annotated[Path | None, typer.Option(help="Also write what was printed beside what is measured, as Markdown.")] = None,
     as_json: Json = False,
 ) -> None:
     """Carry out a study file: recipes × seeds on one or more models. Stopped, it goes on where it was."""
-    _study.run(file, out, full, seeds, n_jobs, results, as_json)
+    _study.run(file, out, full, seeds, model, n_jobs, results, as_json)
 
 
 @app.command()

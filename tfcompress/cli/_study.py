@@ -15,14 +15,25 @@ from tfcompress.cli._loading import load_tensorflow
 COLUMNS = ("accuracy", "size_bytes", "gzip_bytes", "latency_ms_p50")
 
 
-def run(path: Path, out: Path | None, full: bool, seeds: int | None, n_jobs: int, results: Path | None, as_json: bool) -> None:
+def run(
+    path: Path,
+    out: Path | None,
+    full: bool,
+    seeds: int | None,
+    models: list[str] | None,
+    n_jobs: int,
+    results: Path | None,
+    as_json: bool,
+) -> None:
     """Run the study file at `path`; exit code 1 where a cell failed."""
     from tfcompress._study import study_file
+    from tfcompress._study._from_file import chosen
     from tfcompress._study._results import results as told
     from tfcompress._study._spec import read_spec
     from tfcompress.core import write_all
 
     spec = read_spec(path, full=full)  # what is wrong in the file is said before TensorFlow is loaded
+    chosen(spec, models)
     load_tensorflow()
     start = time.perf_counter()
 
@@ -31,7 +42,8 @@ def run(path: Path, out: Path | None, full: bool, seeds: int | None, n_jobs: int
 
     command = shlex.join(["tfcompress", *sys.argv[1:]])
     progress = None if sys.stderr.isatty() else tell
-    reports = study_file(path, out=out, full=full, seeds=seeds, n_jobs=n_jobs, progress=progress, command=command)
+    options = {"out": out, "full": full, "seeds": seeds, "models": models, "n_jobs": n_jobs, "progress": progress}
+    reports = study_file(path, command=command, **options)
     if results is not None:
         write_all({results: told(spec, reports, command)}, overwrite=True)
         typer.echo(f"wrote {results}", err=True)
