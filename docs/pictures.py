@@ -1,6 +1,6 @@
 """The pictures of these pages, drawn from what the library does to QuantNET on real digits.
 
-python docs/pictures.py                                                      (prune, cluster, quantize_aware, targets)
+python docs/pictures.py                                                      (all, or those named: python docs/pictures.py packed)
 python docs/pictures.py --report studies/digits/QuantNET/report.html         (the report page, in a browser)
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -136,6 +137,77 @@ def targets(model, data, fit) -> None:
     print(report.to_markdown(["accuracy", "size_bytes", "gzip_bytes", "latency_ms_p50"]))
 
 
+def significance(model, data, fit) -> None:
+    """Dimension and change by layer, and the dimension against the number of points."""
+    import tfcompress as tfc
+
+    scores = tfc.significance(model, data.x_train, scales=True)
+    measured, difference = scores.details["measured"], scores.details["difference"]
+    made, (left, middle, right) = figure(3)
+    left.plot(list(measured), [found["id"] for found in measured.values()], "o-")
+    left.set(ylabel="dimension (TwoNN)")
+    middle.bar(list(difference), list(difference.values()))
+    middle.set(ylabel="change")
+    for ax in (left, middle):
+        ax.tick_params(axis="x", labelsize=7, rotation=30)
+    for name, found in measured.items():
+        sizes = {int(n): value for n, value in found["ids_by_n"].items()} | {found["n_used"]: found["id"]}
+        right.plot(sorted(sizes), [sizes[n] for n in sorted(sizes)], "o-", ms=3, label=name)
+    right.set(xlabel="points", ylabel="dimension")
+    right.legend(fontsize=6)
+    made.savefig(HERE / "significance.png", dpi=110)
+
+
+def mixed_precision(model, data, fit) -> None:
+    """A layer's weights on 1 and 2 bits, and accuracy and bytes against bits."""
+    import tfcompress as tfc
+    from tfcompress.techniques import MixedPrecision
+
+    made, (left, middle, right) = figure(3)
+    left.hist(kernel(model), 80, color="C7", label="float")
+    left.set(xlabel="weights of linear1", ylabel="how many")
+    for bits in (1, 2):
+        values, counts = np.unique(kernel(changed(MixedPrecision({"linear1": bits}), model, fit)), return_counts=True)
+        middle.vlines(values, 0, counts, color=f"C{bits - 1}", lw=3, label=f"{bits} bit")
+    middle.set(xlabel="weights of linear1")
+    middle.legend(fontsize=8)
+    recipes = [f"mixed{bits}-packedsize" for bits in (1, 2, 3, 4, 8)]
+    unseeded = replace(fit, seed=None)  # the study's seeds count
+    report = tfc.study(model, recipes, fit=unseeded, evaluate=(data.x_test, data.y_test), seeds=3, profile=False, progress=False)
+    for line in report.summary():
+        bits = int(line["recipe"][5])
+        right.errorbar(bits, line["accuracy"], line.get("accuracy_std") or 0, fmt="o", color="C0")
+        right.annotate(f"{line['size_bytes'] / 1000:.0f} kB", (bits, line["accuracy"]), (4, 4), textcoords="offset points", fontsize=7)
+    right.axhline(tfc.evaluate(tfc.convert(model, "float32"), data.x_test, data.y_test), lw=0.8, color="C7")
+    right.set(xlabel="bits of the middle layers", ylabel="accuracy, 3 seeds")
+    made.savefig(HERE / "mixed_precision.png", dpi=110)
+
+
+def packed(*_) -> None:
+    """Bytes and median time of QuantNET for 32×32 images in every packed form, from the benchmark's own run."""
+    import json
+    import subprocess
+    import sys
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "packed.json"
+        subprocess.run([sys.executable, HERE.parents[1] / "benchmarks/packed.py", "--runtimes", "litert", "--out", out], check=True)
+        rows = [row for row in json.loads(out.read_text()) if "any runtime" not in row["name"]]
+    made, (left, right) = figure(2)
+    made.set_size_inches(8.4, 4.2)
+    names = [row["name"] for row in rows]
+    left.barh(names, [row["size_bytes"] / 1000 for row in rows])
+    left.set(xscale="log", xlabel="kB on disk")
+    left.tick_params(axis="y", labelsize=7)
+    right.barh(names, [row["litert"]["us"] for row in rows], color="C1")
+    right.set(xlabel="µs, median")
+    right.set_yticklabels([])
+    for ax in (left, right):
+        ax.invert_yaxis()
+    made.savefig(HERE / "packed.png", dpi=110)
+
+
 def screenshot(page: Path) -> None:
     """The top of a report page as a PNG of at most 256 colours."""
     from PIL import Image
@@ -155,14 +227,16 @@ def screenshot(page: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    drawn = {f.__name__: f for f in (prune, cluster, quantize_aware, targets, significance, mixed_precision, packed)}
+    parser.add_argument("pictures", nargs="*", metavar="picture", help=f"of {', '.join(drawn)} (default: all)")
     parser.add_argument("--report", type=Path, help="take the picture of this report page instead of drawing")
     args = parser.parse_args()
     HERE.mkdir(exist_ok=True)
     if args.report:
         return screenshot(args.report)
     model, data, fit = trained()
-    for draw in (prune, cluster, quantize_aware, targets):
-        draw(model, data, fit)
+    for name in args.pictures or drawn:
+        drawn[name](model, data, fit)
 
 
 if __name__ == "__main__":
