@@ -17,7 +17,7 @@ A name is words joined by `-`: techniques in order, then one target (float32 if 
 | `twonn-mixedAB`, `pca-mixedAB` | `MixedPrecision`, A bits where the intrinsic dimension (TwoNN; PCA's rise) says significant, else B |
 | `twonn-clusterN`, `pca-clusterN` | `Cluster(N)` of the insignificant layers; `cluster` alone is `cluster16` |
 | `cqat` | `qat` after `clusterN` |
-| `float32 float16 dynamic int8 int16x8 packed packedsize` | the target (none given: `packed` after `mixed`, `packedsize` after `cqat`, else `float32`) |
+| `float32 float16 dynamic int8 int16x8 packed packedsize` | the target; none: `packed` after `mixed`, `packedsize` after `cqat` |
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ class Packed(Target):
     scales: nothing is quantized here, unless `rest="int8"` asks to round the layers that lie on no levels to 255 levels a channel.
     A model trained by QuantizeAware stays an int8 network: its int8 weights are packed, and the results are bit by bit those of the
     dense int8 file on the same kernels.
-    `prefer`: "speed" takes the smallest encoding that is not slower than what the converter wrote, "size" the smallest. `runtime`: "litert" (LiteRT and
-    TensorFlow's interpreter), "tflite_runtime" (2.14) or "any" (a file for all of them). Layers which no encoding fits stay float.
+    `prefer`: "speed" takes the smallest encoding that is not slower than what the converter wrote, "size" the smallest.
+    `runtime`: "litert" (LiteRT and TensorFlow's interpreter), "tflite_runtime" (2.14) or "any" (a file for all of them).
+    Layers which no encoding fits stay as they are.
 
     Integer kernels with float inputs round those to 8 bits in each run, as dynamic-range files do; hence the parity bound.
     Raises RecipeError for another word, ConversionError where the model has no float `.tflite`, InvariantError where weights read
