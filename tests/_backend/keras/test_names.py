@@ -43,5 +43,5 @@ def test_optimizers_by_name_in_any_spelling():
 
     assert isinstance(make_optimizer("ADAM", 1e-3), keras.optimizers.Adam)
     assert float(make_optimizer("rmsprop", 0.5).learning_rate) == 0.5
-    with pytest.raises(TrainingError, match="No optimizer 'adm'; there are: .*Adam"):
+    with pytest.raises(TrainingError, match=r"No optimizer 'adm'; there are: .*Adam"):
         make_optimizer("adm", 1.0)
