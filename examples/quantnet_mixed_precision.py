@@ -119,6 +119,7 @@ def plan(seeds: int):
                 yield "4.7", row, domain, None, seed
         yield "4.8", "twonn-cluster-cqat", "source", None, seed
     yield "sizes", "prefer size", "source", None, 0
+    yield "by epoch", "TwoNN", "source", None, 0
     for seed in range(seeds):
         for domain in DOMAINS:
             for column in COLUMNS:
@@ -136,6 +137,8 @@ def carry_out(table: str, row: str, domain: Domain, activations: str | None) -> 
         by, view = COLUMNS[row]
         scores = tfc.significance(domain.base(), domain.data.x_train[:2000], by=by, view=view, progress=False)
         return {"dimension": scores.details["dimension"], "difference": scores.details["difference"]}
+    if table == "by epoch":
+        return by_epoch(domain, 10)
     if row == "base":
         return domain.measured(tfc.convert(domain.base(), "float32"))
     if table == "sizes":  # the sizes of the smallest files: the 2/1-bit network and the binary one, preferring size
@@ -152,6 +155,20 @@ def carry_out(table: str, row: str, domain: Domain, activations: str | None) -> 
         artifact.data
     )
     return domain.measured(artifact)
+
+
+def by_epoch(domain: Domain, epochs: int) -> dict:
+    """Dimension of every layer (TwoNN, flatten) and validation accuracy before training and after each epoch."""
+    import keras
+
+    keras.utils.set_random_seed(domain.seed)
+    model, d, found = zoo.quantnet(compile=True), domain.data, []
+    for _ in range(epochs + 1):
+        scores = tfc.significance(model, d.x_train[:2000], progress=False)
+        accuracy = 100 * model.evaluate(d.x_val, d.y_val, batch_size=256, verbose=0)[1]
+        found.append({"accuracy": accuracy, "dimension": scores.details["dimension"]})
+        Fit(d.x_train, d.y_train, epochs=1, batch_size=64)(model)
+    return {"epochs": found}
 
 
 def main() -> None:
@@ -192,7 +209,7 @@ def main() -> None:
             file.write(json.dumps(line) + "\n")
     others = args.out / "rows.jsonl"
     rows = [json.loads(line) for line in others.read_text().splitlines()] if others.exists() else []
-    print("\n".join([table_46(lines), table_47(lines), table_48(lines, rows), sizes(lines)]))
+    print("\n".join([table_46(lines), epochs_table(lines), table_47(lines), table_48(lines, rows), sizes(lines)]))
 
 
 def table_46(lines: list[dict]) -> str:
@@ -208,6 +225,16 @@ def table_46(lines: list[dict]) -> str:
                 value = spread([line["dimension"][layer] for line in mine], 1)
                 cells.append(f"{PRINTED_46[column][domain][place]:g} → {value}" + (f" ({step})" if step != "–" else ""))
         out.append(f"| {layer} | " + " | ".join(cells) + " |")
+    return "\n".join(out)
+
+
+def epochs_table(lines: list[dict]) -> str:
+    """How the dimensions of table 4.6 move while the network trains."""
+    found = next((line["epochs"] for line in lines if line["key"][0] == "by epoch"), [])
+    out = ["", "### The same while training (source, TwoNN, seed 0)", "", "| epochs | validation % | " + " | ".join(LAYERS) + " |"]
+    out.append("|--:|" + "--:|" * (len(LAYERS) + 1))
+    for epoch, one in enumerate(found):
+        out.append(f"| {epoch} | {one['accuracy']:.2f} | " + " | ".join(f"{one['dimension'][layer]:.1f}" for layer in LAYERS) + " |")
     return "\n".join(out)
 
 
