@@ -119,6 +119,8 @@ def run(model, data, args) -> None:
         net.save(args.models / f"{method}-{trainer}-{round(100 * budget)}-seed{seed}-epochs{args.epochs}-images{len(data.x_train)}.keras")
         with args.out.open("a") as file:
             file.write(json.dumps(line) + "\n")
+        args.markdown.parent.mkdir(parents=True, exist_ok=True)
+        args.markdown.write_text(table(read(args.out)))
         print(line, flush=True)
 
 

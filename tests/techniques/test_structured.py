@@ -118,6 +118,20 @@ def test_taylor_is_the_squared_first_order_term(keras_flavour, small_cnn, digits
     assert not [layer for layer in stripped.layers if "gate" in layer.name]
 
 
+def test_a_layer_whose_gradients_are_small_is_not_cut_to_nothing(small_cnn, digits):
+    """One threshold over all layers compares shares of each layer's mean: late layers of a trained net have tiny gradients."""
+    model = small_cnn("keras")
+    model.fit(*digits[:2], epochs=4, verbose=0)
+    technique = PruneFilters(0.5, importance="taylor", scope="global")
+    wrapped = technique.apply(model)
+    Fit(*digits[:2])(wrapped, technique.callbacks())
+    gates = [layer.get_weights()[0].mean() for layer in wrapped.layers if layer.name in ("conv1_gate", "bn2_gate", "dense1_gate")]
+    assert max(gates) > 3 * min(gates)
+    after = technique.strip(wrapped)
+    shares = [after.get_layer(name).get_weights()[0].shape[-1] / n for name, n in (("conv1", 8), ("conv2", 16), ("dense1", 32))]
+    assert min(shares) > 0.2
+
+
 def test_taylor_while_training_moves_the_weights(small_cnn, digits):
     model = small_cnn("keras")
     technique = PruneFilters(0.5, importance="taylor", batches=None)

@@ -18,8 +18,6 @@ from tfcompress._backend.stopwatch import Stopwatch
 from tfcompress.core._errors import RecipeError
 
 IMPORTANCE = ("l1", "l2", "bn_gamma", "taylor")
-BY_LAYER = ("l1", "l2")
-"""Importances whose size depends on a kernel's: compared between layers only after division by a layer's mean."""
 MOST, LATENCY_STEPS = 0.999, 6
 
 
@@ -100,7 +98,7 @@ def plan(
 
     def choose(share: float) -> set[int]:
         if scope == "global":
-            return _globally(groups, share, round_to, callable(importance) or importance in BY_LAYER)
+            return _globally(groups, share, round_to, importance != "bn_gamma")
         return _by_layer(groups, [share] * len(groups), round_to)
 
     if ratio is not None:

@@ -24,7 +24,7 @@ class PruneFilters(Technique):
     Filter c of a layer with kernel W has importance Σ|W_c| ("l1"), √ΣW_c² ("l2"), |γ_c| of the BatchNormalization behind it
     ("bn_gamma"), Σ_batches (Σ a_c·∂L/∂a_c)² of its outputs a_c ("taylor"), or what a function of the layer says, [filters];
     filters that must go together (residual sums, depthwise convolutions, gates) share the sum over their members.
-    `ratio` of the filters goes: of every group of joined layers (`scope="layer"`) or of all at once ("global"; l1 and l2 are then
+    `ratio` of the filters goes: of every group of joined layers (`scope="layer"`) or of all at once ("global"; all but γ are then
     divided by their group's mean); a mapping from layer name or regular expression to ratio sets it by layer. Instead,
     `target_macs` or `target_params` in (0, 1) is the share of multiply-accumulates or parameters that may remain, `target_latency`
     that of the time a float32 file takes on this machine (batch 1, one thread), measured.
