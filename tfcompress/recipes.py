@@ -44,6 +44,8 @@ READY = (
     "cluster16-qat-int8",
     "prune80-cluster16-qat-int8",
     "macs50-int8",
+    "macs50taylor-finetune-int8",
+    "lowrank50-int8",
     "slim50-finetune-qat-int8",
     "twonn-mixed21",
     "twonn-cluster-cqat",
