@@ -6,8 +6,8 @@ A family is a network of the zoo for 32×32 images or, with --applications, of k
 L1 norm until half of the MACs remain: the same share of every layer, and in multiples of 8 by one threshold for all layers
 (`round_to=8, scope="global"`: the same share of every layer would halve a narrow network's layers all at once or not at all).
 Weights are random: they change no time. A family's six files take turns in random order. The shares are of each file's fastest run,
-which other work on the machine disturbs least; medians are kept beside them. Every family is a line of benchmarks/results/structured.jsonl; those that are there are not run
-again (--repeat does), and docs/results/structured.md is written.
+which other work on the machine disturbs least; medians are kept beside them. Every family is a line of
+benchmarks/results/structured.jsonl; those that are there are not run again (--repeat does), and docs/results/structured.md is written.
 """
 
 from __future__ import annotations
@@ -129,11 +129,11 @@ def main() -> None:
         lines = [old for old in lines if (old["family"], old["threads"]) != (name, args.threads)] + [line]
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text("".join(json.dumps(each) + "\n" for each in lines))
-        args.markdown.parent.mkdir(parents=True, exist_ok=True)
-        args.markdown.write_text(table([each for each in lines if each["threads"] == args.threads]))
         print(table([line]).splitlines()[-1], flush=True)
         importlib.import_module("keras").utils.clear_session()
         gc.collect()
+    args.markdown.parent.mkdir(parents=True, exist_ok=True)
+    args.markdown.write_text(table([each for each in lines if each["threads"] == args.threads]))
 
 
 if __name__ == "__main__":
