@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -306,6 +306,22 @@ def test_fingerprints_see_every_change():
     assert len({fingerprint(kind) for kind in kinds}) == len(kinds)
     assert fingerprint(replace(recipe("int8"), name="mine")) == fingerprint(recipe("int8"))
     assert fingerprint(held(1)) == fingerprint(held(1))
+
+
+@dataclass(frozen=True, eq=False)
+class Remembering:
+    x: np.ndarray
+    answers: dict = field(default_factory=dict, init=False)
+
+
+def test_what_a_trainer_remembers_is_no_part_of_it():
+    from tfcompress._study._folder import parts
+
+    trainer = Remembering(X)
+    before = fingerprint(trainer), parts("m", trainer, None, (X, Y))
+    trainer.answers[1] = X
+    assert (fingerprint(trainer), parts("m", trainer, None, (X, Y))) == before
+    assert fingerprint(Remembering(X + 1)) != before[0]
 
 
 @pytest.fixture(scope="module")

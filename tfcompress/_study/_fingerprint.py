@@ -51,7 +51,8 @@ def _content(thing: Any) -> Any:
     if isinstance(thing, Mapping):
         return [(str(key), thing[key]) for key in sorted(thing, key=str)]
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        return [(f.name, getattr(thing, f.name)) for f in dataclasses.fields(thing) if f.compare]
+        # What a trainer keeps of its work (init=False) is no option of it.
+        return [(f.name, getattr(thing, f.name)) for f in dataclasses.fields(thing) if f.compare and f.init]
     if isinstance(thing, type) or inspect.isbuiltin(thing):
         return f"{thing.__module__}.{thing.__qualname__}"
     if inspect.ismethod(thing):

@@ -91,4 +91,4 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def _fields(fit: Any) -> dict[str, Any]:
-    return {name: getattr(fit, name) for name, f in getattr(fit, "__dataclass_fields__", {}).items() if f.compare}
+    return {name: getattr(fit, name) for name, f in getattr(fit, "__dataclass_fields__", {}).items() if f.compare and f.init}
