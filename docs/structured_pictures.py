@@ -5,6 +5,7 @@ python docs/structured_pictures.py [prune_filters slim distill low_rank]
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from tfcompress.training import Distill, Fit
 
 HERE = Path(__file__).parent / "pictures"
 SIZE = (8.4, 3.1)
+COUNTS = (50, 100, 200, 400, 800)
 
 
 def trained():
@@ -83,37 +85,44 @@ def slim(model, data) -> None:
 
 
 def distill(model, data) -> None:
-    """A small student alone and taught, by the number of training images."""
+    """A small student alone and taught, by the number of training images; what was measured is kept in distill.json."""
     made, (left, right) = figure(2)
     z = np.log(np.clip(model.predict(data.x_test[:1], verbose=0)[0], 1e-7, 1))
     for number, temperature in enumerate((1, 4, 10)):
         soft = np.exp(z / temperature)
         left.bar(np.arange(10) + 0.27 * (number - 1), soft / soft.sum(), 0.25, label=f"T = {temperature}")
-    left.set(xlabel=f"class (true: {data.y_test[0]})", ylabel="teacher's answer", yscale="log", ylim=(1e-6, 2))
-    left.legend(fontsize=8)
-    counts, seeds = (50, 100, 200, 400, 800), range(3)
-    alone, taught = [], []
-    for count in counts:
+    left.set(xlabel=f"class (true: {data.y_test[0]})", ylabel="teacher's answer", yscale="log", ylim=(1e-6, 60))
+    left.legend(fontsize=8, ncols=3)
+    kept = HERE / "distill.json"
+    points = json.loads(kept.read_text()) if kept.exists() else {}
+    for count in (count for count in COUNTS if str(count) not in points):
         x, y = data.x_train[:count], data.y_train[:count]
-        both = []
-        for seed in seeds:
+        pairs = []
+        for seed in range(3):
             options = {"epochs": max(10, 12_000 // count), "optimizer": "adam", "seed": seed}
             pair = []
             for kind in (0, 1):
                 student = small(seed)
                 (Distill(model, x, y, **options) if kind else Fit(x, y, loss="sparse_categorical_crossentropy", **options))(student)
                 pair.append(accuracy(student, data))
-            both.append(pair)
-        for into, values in zip((alone, taught), zip(*both)):
-            into.append((np.mean(values), np.std(values, ddof=1)))
-        print(f"{count} images: alone {alone[-1][0]:.3f} ± {alone[-1][1]:.3f}, taught {taught[-1][0]:.3f} ± {taught[-1][1]:.3f}")
-    for label, points in (("alone", alone), ("taught", taught)):
-        right.errorbar(counts, *zip(*points), capsize=3, marker="o", label=label)
+            pairs.append(pair)
+        points[str(count)] = [[round(float(f(values)), 3) for f in (np.mean, sample_deviation)] for values in zip(*pairs)]
+        kept.write_text(json.dumps(points) + "\n")
+    for count in COUNTS:
+        (alone, spread), (taught, spread_taught) = points[str(count)]
+        print(f"{count} images: alone {alone:.3f} ± {spread:.3f}, taught {taught:.3f} ± {spread_taught:.3f}")
+    for number, label in enumerate(("alone", "taught")):
+        right.errorbar(COUNTS, *zip(*(points[str(count)][number] for count in COUNTS)), capsize=3, marker="o", label=label)
     right.axhline(accuracy(model, data), linestyle="--", color="grey", label="teacher (all images)")
     right.set(xscale="log", xlabel="training images", ylabel="student's accuracy")
-    right.set_xticks(counts, [str(count) for count in counts])
+    right.set_xticks(COUNTS, [str(count) for count in COUNTS])
+    right.minorticks_off()
     right.legend(fontsize=8)
     made.savefig(HERE / "distill.png", dpi=110)
+
+
+def sample_deviation(values) -> float:
+    return float(np.std(values, ddof=1))
 
 
 def small(seed: int):
