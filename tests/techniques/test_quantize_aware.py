@@ -250,3 +250,29 @@ def test_the_int8_file_is_all_integer_and_holds_the_clusters(tmp_path):
     for operation in reader._get_ops_details():
         if operation["op_name"] in ("CONV_2D", "FULLY_CONNECTED"):
             assert len(np.unique(reader.get_tensor(operation["inputs"][1]))) <= 8, operation
+
+
+@pytest.mark.parametrize("what", ["where", "maximum", "concatenate"])
+def test_operations_that_join_two_ranges_become_int8(what):
+    import keras
+
+    import tfcompress as tfc
+    from tfcompress.training import Fit
+
+    keras.utils.set_random_seed(0)
+    layers, ops = keras.layers, keras.ops
+    image = keras.Input((8, 8, 1))
+    left, right = (layers.Conv2D(4, 3, activation="relu", name=name)(image) for name in ("left", "right"))
+    join = {
+        "where": lambda: ops.where(left > right, left, 3 * right),
+        "maximum": lambda: ops.maximum(left, 3 * right),
+        "concatenate": lambda: ops.concatenate([left, 3 * right], -1),
+    }[what]
+    model = keras.Model(image, layers.Dense(3, activation="softmax", name="out")(layers.Flatten()(join())))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    rng = np.random.default_rng(0)
+    x, y = rng.random((128, 8, 8, 1), dtype="float32"), rng.integers(0, 3, 128)
+    art = tfc.compress(model, "qat-int8", fit=Fit(x, y, epochs=1), samples=x)
+    held = {layer.name.removeprefix("quant_"): layer.encoding for layer in tfc.packed_layers(art.data)}
+    assert {held[name] for name in ("left", "right", "out")} == {"int8"}
+    assert {item.layer.split("_")[0] for item in art.skipped} <= {"where", "greater"}
