@@ -65,6 +65,17 @@ def test_kernels_are_put_to_operations_in_order():
     ]
 
 
+def test_a_pointwise_convolution_may_run_as_a_matrix_product():
+    kinds = ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "FULLY_CONNECTED"]
+    ops = [OpTime(number, kind, "", 10 * number) for number, kind in enumerate(kinds)]
+    names = ["Convolution (NHWC, F32) IGEMM", "Convolution (NHWC, F32) DWConv", *["Fully Connected (NC, F32) GEMM"] * 2]
+    found, complete = matched([(name, None, 1.0) for name in names], ops)
+    assert complete
+    assert [(item.index, item.kind) for item in found] == list(enumerate(kinds))
+    found, complete = matched([(name, None, 1.0) for name in names[:3]], ops)
+    assert not complete and {item.index for item in found} == {-1}
+
+
 def test_another_number_of_kernels_is_not_guessed_at():
     ops = [OpTime(0, "FULLY_CONNECTED", "a", 10), OpTime(1, "FULLY_CONNECTED", "b", 20)]
     found, complete = matched([("Fully Connected (NC, F32) GEMM", None, 5.0)], ops)

@@ -76,7 +76,7 @@ def matched(kernels: Iterable[tuple[str, int | None, float]], ops: list[OpTime])
     """Timed kernels (name, index in the file or None, µs) put to the file's operations; False if some could not be.
 
     A delegate's kernels run in the file's order, so the n-th convolution it ran is the n-th convolution it took over;
-    kernels that stand for no single operation (layout, clamps) get index -1.
+    kernels that stand for no single operation (layout, clamps) get index -1. A 1×1 convolution may run as a matrix product.
     """
     kernels = list(kernels)
     by_index = {op.index: op for op in ops}
@@ -84,6 +84,10 @@ def matched(kernels: Iterable[tuple[str, int | None, float]], ops: list[OpTime])
     waiting = {family: [op for op in ops if op.index not in own and _family(op.kind) == family] for family in set(_FAMILIES.values())}
     ran = [_kernel_family(name) for name, index, _ in kernels if index is None]
     whole = {family: len(left) == ran.count(family) for family, left in waiting.items()}
+    if not all(whole[one] for one in _ALIKE):
+        both = [op for op in ops if op in waiting[_ALIKE[0]] or op in waiting[_ALIKE[1]]]
+        whole |= dict.fromkeys(_ALIKE, len(both) == sum(map(ran.count, _ALIKE)))
+        waiting |= dict.fromkeys(_ALIKE, both)  # one list: whichever kernel comes next takes the next operation
     found = []
     for name, index, time_us in kernels:
         family = _kernel_family(name)
@@ -104,6 +108,8 @@ _FAMILIES = {
     "FULLY_CONNECTED": "Fully Connected",
     "BATCH_MATMUL": "Batch Matrix Multiply",
 }
+
+_ALIKE = ("Convolution", "Fully Connected")
 
 
 def _family(kind: str) -> str | None:
