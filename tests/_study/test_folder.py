@@ -46,6 +46,15 @@ def test_a_second_process_is_told_who_is_there_and_takes_over_from_a_dead_one(ho
         pass
 
 
+def test_what_a_killed_process_left_half_written_goes(tmp_path):
+    (tmp_path / "shared").mkdir()
+    left = [tmp_path / ".tfc-abc.json", tmp_path / "shared" / ".tfc-abc.keras", tmp_path / "shared" / ".12-.tfc-abc.keras"]
+    for file in (*left, tmp_path / "int8-seed0.tflite"):
+        file.write_text("x")
+    with locked(tmp_path):
+        assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == [LOCK, "int8-seed0.tflite"]
+
+
 def test_one_process_cannot_hold_a_folder_twice(tmp_path):
     with locked(tmp_path), pytest.raises(ArtifactError, match="in use"), locked(tmp_path):
         pass

@@ -51,6 +51,7 @@ def test_killed_twice_it_ends_with_the_same_report(one_process, tmp_path):
     cells = whole(tmp_path)
     report = study(work.build, work.RECIPES, **work.options(seeds=1, out=tmp_path))
     assert work.facts(report) == work.facts(one_process[1]), f"killed at steps {reached} with {cells} cells done"
+    assert not list(tmp_path.rglob(".*tfc-*"))
 
 
 @pytest.mark.slow

@@ -85,6 +85,8 @@ def locked(out: Path) -> Iterator[None]:
         os.ftruncate(handle, 0)
         now = datetime.now().isoformat(" ", "seconds")
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()} since {now}".encode(), 0)
+        for left in out.rglob(".*tfc-*"):  # temporaries of a process that was killed while it wrote
+            left.unlink(missing_ok=True)
         yield
     finally:
         os.close(handle)
