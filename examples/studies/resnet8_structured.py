@@ -135,6 +135,7 @@ def table(lines: list[dict]) -> str:
     out += [f"deviation over seeds; Adam {RATE:g} with cosine decay, batch {BATCH}, no augmentation; slimming: λ = {SLIM_L1:g} for as many"]
     out += [
         f"epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; the control: L1's architecture, fresh weights.",
+        f"{len(lines)} of the {len(list(cells(3)))} trainings that three seeds take are there; running the command again adds the rest.",
         "",
     ]
     out += [
