@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfcompress import recipes
-from tfcompress.core import Recipe, RecipeError
 from tfcompress.analysis import PCADimension, SignificanceBits, SignificantLayers
+from tfcompress.core import Recipe, RecipeError
 from tfcompress.targets import DynamicRange, Float32, Int8, Packed
 from tfcompress.techniques import Cluster, FineTune, LowRank, MixedPrecision, Prune, PruneFilters, QuantizeAware, Slim
 
