@@ -66,7 +66,9 @@ def compress(
             raise TrainingError(f"{technique.label} needs training: pass fit=Fit(x_train, y_train, ...) to compress().")
     if recipe.target.needs_samples:
         _samples.require(model, samples, recipe.target.label)
-    wanted = _wanted_by_rules(recipe, samples)
+    wanted = recipe.wanted_samples
+    if wanted and samples is None:
+        raise DataError(f"{recipe} decides by what the model makes of real inputs: pass samples=, {wanted:,} of the training set's.")
     if samples is not None:  # read once, since a generator can be read only once, and checked before anything is trained
         samples = _samples.as_samples(model, samples, max(MOST_SAMPLES, wanted))
         if len(samples[0]) < wanted:
@@ -77,7 +79,8 @@ def compress(
     skipped: list[Skipped] = []
     checks: list[Check] = []
     work, target, decided = model, recipe.target, []
-    with reporter(progress, total=3 * len(recipe.techniques) + 2, title=recipe.name) as step:
+    # Automatic names are in the file: the same work gives the same bytes, whatever the process made before.
+    with _keras.fresh_names(), reporter(progress, total=3 * len(recipe.techniques) + 2, title=recipe.name) as step:
         clock = _Clock(step)
         for technique in recipe.techniques:
             if seed is not None:  # anew for each technique: what it does depends on the model it gets, not on who made that one
@@ -117,15 +120,6 @@ def load_model(path: Any) -> Any:
             raise
         with _tfmot.quantize_scope():  # what QuantizeAware wraps can be read only with TFMOT's classes at hand
             return _keras.load_model(path)
-
-
-def _wanted_by_rules(recipe: Recipe, samples: Any) -> int:
-    """How many samples the recipe's rules want to see; DataError if there are rules and no samples."""
-    rules = [(technique.label, rule) for technique in recipe.techniques for rule in technique.rules().values()]
-    if rules and samples is None:
-        label, rule = rules[0]
-        raise DataError(f"{label} decides by what the model makes of real inputs: pass samples=, {rule.inputs:,} of the training set's.")
-    return max((rule.inputs for _, rule in rules), default=0)
 
 
 def _carry_out(technique: Technique, model: Any, fit: Any, clock: _Clock) -> Any:

@@ -10,7 +10,6 @@ import work
 
 import tfcompress as tfc
 from tfcompress import study
-from tfcompress._backend.keras import fresh_names
 from tfcompress._study._child import in_own_process
 from tfcompress._study._pool import pack, run_all, workers
 from tfcompress.core import DataError
@@ -40,8 +39,7 @@ def test_a_shared_prefix_is_trained_once_and_changes_no_number(one_process):
     options = work.options()
     base = tfc.load_model(next(out.glob("shared/base-*.keras")))
     for row in report.rows[2:]:
-        with fresh_names():  # as cells do: automatic names are in the file
-            alone = tfc.compress(base, row["recipe"], fit=options["fit"], samples=options["samples"], seed=0, progress=False)
+        alone = tfc.compress(base, row["recipe"], fit=options["fit"], samples=options["samples"], seed=0, progress=False)
         assert hashlib.sha256(alone.data).hexdigest() == row["made"]["sha256"]
         kept = tfc.Artifact.load(out / row["made"]["file"])
         assert (kept.recipe, kept.checks, kept.skipped) == (alone.recipe, alone.checks, alone.skipped)

@@ -30,3 +30,11 @@ def quantnet():
     from tfcompress import zoo
 
     return lambda flavour: zoo.quantnet(keras=flavour)
+
+
+@pytest.fixture(scope="package", params=["keras", "tf_keras"])
+def trained(request, small_cnn, digits):
+    """The small net after four epochs on the digits, in each Keras; nobody may change it."""
+    model = small_cnn(request.param)
+    model.fit(digits[0], digits[1], epochs=4, batch_size=64, verbose=0)
+    return model

@@ -14,13 +14,6 @@ from tfcompress.testing import untouched
 from tfcompress.zoo import resnet
 
 
-@pytest.fixture(scope="module", params=["keras", "tf_keras"])
-def trained(request, small_cnn, digits):
-    model = small_cnn(request.param)
-    model.fit(digits[0], digits[1], epochs=4, batch_size=64, verbose=0)
-    return model
-
-
 def test_each_point_is_the_accuracy_of_the_pruned_model(trained, digits):
     x, y = digits[2], digits[3]
     with untouched(trained, x):

@@ -9,13 +9,6 @@ from tfcompress.analysis import _weights, allocate_bits, sensitivity
 from tfcompress.core import DataError, RecipeError
 
 
-@pytest.fixture(scope="module", params=["keras", "tf_keras"])
-def trained(request, small_cnn, digits):
-    model = small_cnn(request.param)
-    model.fit(digits[0], digits[1], epochs=4, batch_size=64, verbose=0)
-    return model
-
-
 def test_loss_is_the_accuracy_of_a_changed_copy(trained, digits):
     x, y = digits[2], digits[3]
     before = [w.copy() for w in trained.get_weights()]

@@ -260,10 +260,8 @@ def _globally(groups: list[Group], ratio: float, round_to: int, scaled: bool) ->
     """One threshold for all; `scaled` scores are divided by their group's mean, so that wide kernels do not win by their size."""
     compared = [group.scores / max(float(group.scores.mean()), 1e-30) if scaled else group.scores for group in groups]
     everything = np.concatenate(compared)
-    goes = np.zeros(len(everything), bool)
-    goes[np.argsort(everything, kind="stable")[: int(ratio * len(everything) + 1e-9)]] = (
-        True  # by rank: equal scores are no reason for more
-    )
+    smallest = np.argsort(everything, kind="stable")[: int(ratio * len(everything) + 1e-9)]  # by rank: equal scores are no reason for more
+    goes = np.isin(np.arange(len(everything)), smallest)
     wanted = [int(part.sum()) for part in np.split(goes, np.cumsum([len(scores) for scores in compared])[:-1])]
     removed: set[int] = set()
     for group, count in zip(groups, wanted):

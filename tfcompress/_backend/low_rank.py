@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.flavours import keras_module
 from tfcompress._backend.graph import is_layer
-from tfcompress._backend.remake import Names, flavour_of, rebuilt, remake
+from tfcompress._backend.keras._flavour import package_of
+from tfcompress._backend.remake import Names, rebuilt, remake
 
 CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D")
 Ranks = tuple[int, ...]
@@ -120,14 +120,14 @@ def factored(model: Any, chosen: Mapping[int, tuple[Kernel, Ranks]]) -> Any:
 
     The last part has the layer's name, bias and activation; those in front of it are called `<name>_in` and `<name>_core`.
     """
-    names, made, flavour = Names(), {}, flavour_of(model)
+    names, made, kit = Names(), {}, package_of(model)
     pairs: list[tuple[Any, Any]] = []
 
     def call(layer: Any, args: tuple, kwargs: dict, shapes: tuple) -> Any:
         if not is_layer(layer):
             return layer(*args, **kwargs)
         if id(layer) not in made and id(layer) in chosen:
-            made[id(layer)] = _parts(*chosen[id(layer)], names, flavour)
+            made[id(layer)] = _parts(*chosen[id(layer)], names, kit)
         elif id(layer) not in made:
             new = rebuilt(layer, {**layer.get_config(), "name": names.unique(layer.name)})
             made[id(layer)] = [new]
@@ -151,13 +151,12 @@ def factored(model: Any, chosen: Mapping[int, tuple[Kernel, Ranks]]) -> Any:
     return new
 
 
-def _parts(kernel: Kernel, ranks: Ranks, names: Names, flavour: str) -> list[Any]:
+def _parts(kernel: Kernel, ranks: Ranks, names: Names, kit: Any) -> list[Any]:
     """The layers, unbuilt; each in front of the last is linear and without bias."""
     layer, config = kernel.layer, kernel.layer.get_config()
     last = {**config, "name": names.unique(layer.name)}
     plain = {"kernel_regularizer": config.get("kernel_regularizer"), "dtype": config.get("dtype"), "use_bias": False}
-    kit = keras_module(flavour).layers
-    make: Callable[..., Any] = getattr(kit, type(layer).__name__)
+    make: Callable[..., Any] = getattr(kit.layers, type(layer).__name__)
     front = names.unique(f"{layer.name}_in")
     if type(layer).__name__ == "Dense":
         found = [make(ranks[0], name=front, **plain), type(layer).from_config(last)]

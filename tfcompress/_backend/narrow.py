@@ -11,7 +11,8 @@ import numpy as np
 from tfcompress._backend.channels import Channels
 from tfcompress._backend.gates import is_gate, record
 from tfcompress._backend.graph import is_layer
-from tfcompress._backend.remake import Names, flavour_of, rebuilt, remake
+from tfcompress._backend.keras._flavour import package_of
+from tfcompress._backend.remake import Names, rebuilt, remake
 
 WIDTH = {"Dense": "units", "Embedding": "output_dim"}  # all other makers of channels count them as "filters"
 
@@ -38,7 +39,7 @@ def narrow(
         if not keep[key].any():
             raise ValueError(f"layer {layer.name!r} would lose all its {len(keep[key])} channels")
     made: dict[int, Any] = {}
-    names, flavour = Names(), flavour_of(model)
+    names, flavour = Names(), package_of(model).__name__
     pairs: list[tuple[Any, Any]] = []
 
     def call(layer: Any, args: tuple, kwargs: dict, shapes: tuple) -> Any:

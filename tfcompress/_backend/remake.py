@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tfcompress._backend.flavours import keras_module
 from tfcompress._backend.graph import run_graph
-
-
-def flavour_of(model: Any) -> str:
-    """ "keras" or "tf_keras" by the model's class alone."""
-    return "tf_keras" if type(model).__module__.startswith("tf_keras") else "keras"
+from tfcompress._backend.keras._flavour import package_of
 
 
 class Names:
@@ -35,7 +30,7 @@ def remake(model: Any, call: Callable[[Any, tuple, dict, tuple], Any], names: Na
 
     `model` is of either Keras and stays as it is; the new one is flat and uncompiled.
     """
-    kit = keras_module(flavour_of(model))
+    kit = package_of(model)
     graph = getattr(model, "_functional", None) or model
     inputs = []
     for tensor in graph.inputs:

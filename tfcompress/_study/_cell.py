@@ -73,8 +73,7 @@ def make_node(bench: Bench, node: Node) -> str:
         start, parent = perf_counter(), bench.nearest(node.parent)
         recipe = Recipe(node.techniques[len(parent.techniques) :], Float32())
         model = bench.model(parent)
-        with keras.fresh_names():
-            made = compress(model, recipe, fit=bench.fit, samples=bench.samples, strict=bench.strict, seed=node.seed, progress=False)
+        made = compress(model, recipe, fit=bench.fit, samples=bench.samples, strict=bench.strict, seed=node.seed, progress=False)
         made = after(bench, parent, made, recipe)
         own = [item for item in made.checks if item.stage != Float32().label]
         said = {
@@ -100,14 +99,12 @@ def make_cell(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None
 
 
 def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
-    from tfcompress._backend import keras
     from tfcompress._compress import compress
 
     start, recipe, seed, node = perf_counter(), cell.recipe, cell.seed, bench.nearest(cell.start)
     rest = replace(recipe, techniques=recipe.techniques[len(node.techniques) :]) if node.techniques else recipe
     model = bench.model(node)
-    with keras.fresh_names():  # names are in the file
-        artifact = compress(model, rest, fit=bench.fit, samples=bench.samples, strict=bench.strict, seed=seed, progress=False)
+    artifact = compress(model, rest, fit=bench.fit, samples=bench.samples, strict=bench.strict, seed=seed, progress=False)
     artifact = after(bench, node, artifact, recipe)
     seconds = round(perf_counter() - start, 2)
     row = {

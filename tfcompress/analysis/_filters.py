@@ -10,12 +10,11 @@ import numpy as np
 
 from tfcompress._backend import filters as _filters
 from tfcompress._backend import keras as _keras
-from tfcompress._backend.activations import Runner, model_inputs
 from tfcompress._backend.calls import trace_calls
 from tfcompress._backend.progress import reporter
 from tfcompress.analysis._blocks import blocks_of
-from tfcompress.analysis._sensitivity import score_function
-from tfcompress.core import DataError, RecipeError
+from tfcompress.analysis._sensitivity import measurement
+from tfcompress.core import RecipeError
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
@@ -78,16 +77,7 @@ def filter_sensitivity(
         if name not in named:
             raise RecipeError(f"layers names {name!r}; filters can go from {', '.join(named)}.")
     chosen = list(named) if layers is None else list(layers)
-    x, y = data
-    arrays = model_inputs(graph, x)
-    if hasattr(y, "__len__") and len(y) != len(arrays[0]):
-        raise DataError(f"{len(arrays[0])} inputs but {len(y)} labels.")
-    score, run = score_function(metric), Runner(graph, graph.outputs)
-
-    def measured() -> float:
-        outputs = run.all(arrays, batch_size)
-        return float(score(y, outputs[0] if len(outputs) == 1 else outputs))
-
+    measured, count = measurement(graph, data, metric, batch_size)
     curves: dict[str, dict[float, float]] = {}
     with reporter(progress, total=len(chosen) * len(ratios) + 1, title=f"sensitivity of filters by {by}") as step:
         step("whole model")
@@ -100,7 +90,7 @@ def filter_sensitivity(
                     curves[name][float(ratio)] = measured()
     members = {name: tuple(layer.name for group in named[name] for layer in group.layers) for name in chosen}
     what = metric if isinstance(metric, str) else getattr(metric, "__name__", "metric")
-    return FilterCurves(curves, members, base, what, len(arrays[0]))
+    return FilterCurves(curves, members, base, what, count)
 
 
 def suggest_ratios(sensitivity: FilterCurves, max_drop: float = 0.02, largest: float = 1.0) -> dict[str, float]:

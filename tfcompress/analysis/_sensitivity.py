@@ -9,7 +9,7 @@ import numpy as np
 
 from tfcompress._backend import keras as _keras
 from tfcompress._backend.activations import Runner, model_inputs
-from tfcompress._backend.calls import trace_calls
+from tfcompress._backend.calls import Calls, trace_calls
 from tfcompress._backend.progress import reporter
 from tfcompress.analysis import _weights
 from tfcompress.analysis._layers import find_layers
@@ -57,17 +57,7 @@ def sensitivity(
     for call in copy.calls:
         if call.name in chosen:
             kernels[call.name] = [variable for variable in call.layer.weights if len(variable.shape) >= 2]
-    x, y = data
-    arrays = model_inputs(copy, x)
-    score = score_function(metric)
-    if hasattr(y, "__len__") and len(y) != len(arrays[0]):
-        raise DataError(f"{len(arrays[0])} inputs but {len(y)} labels.")
-    run = Runner(copy, copy.outputs)
-
-    def measured() -> float:
-        outputs = run.all(arrays, batch_size)
-        return float(score(y, outputs[0] if len(outputs) == 1 else outputs))
-
+    measured, count = measurement(copy, data, metric, batch_size)
     after = {}
     with reporter(progress, total=len(chosen) + 1, title=f"sensitivity to {how[0]} {strength}") as step:
         step("whole model")
@@ -83,7 +73,7 @@ def sensitivity(
     what = metric if isinstance(metric, str) else getattr(metric, "__name__", "metric")
     details = {
         "how": [how[0], strength],
-        "n": len(arrays[0]),
+        "n": count,
         "base": base,
         "metric": after,
         "params": found.params,
@@ -93,12 +83,25 @@ def sensitivity(
     return LayerScores({name: base - value for name, value in after.items()}, f"{how[0]} {strength} {unit}", f"{what} lost", details)
 
 
-def score_function(metric: Any) -> Callable[[Any, Any], float]:
-    """`metric` as a function (y, outputs) → number; RecipeError for a name other than "accuracy"."""
+def measurement(graph: Calls, data: tuple[Any, Any], metric: Any, batch_size: int) -> tuple[Callable[[], float], int]:
+    """(function that measures `metric` on `data` = (x, y) with the graph's present weights, number of rows).
+
+    Raises DataError for rows that do not match, RecipeError for a metric's name other than "accuracy".
+    """
+    x, y = data
+    arrays = model_inputs(graph, x)
     score = _accuracy if metric == "accuracy" else metric
     if not callable(score):
         raise RecipeError(f"metric={metric!r}: choose 'accuracy' or give a function (y, outputs) → number.")
-    return score
+    if hasattr(y, "__len__") and len(y) != len(arrays[0]):
+        raise DataError(f"{len(arrays[0])} inputs but {len(y)} labels.")
+    run = Runner(graph, graph.outputs)
+
+    def measured() -> float:
+        outputs = run.all(arrays, batch_size)
+        return float(score(y, outputs[0] if len(outputs) == 1 else outputs))
+
+    return measured, len(arrays[0])
 
 
 def _accuracy(y: Any, outputs: Any) -> float:

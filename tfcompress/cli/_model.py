@@ -38,7 +38,7 @@ def compress(
         recipe = Recipe.from_json(Path(recipe_name).read_text())
     else:
         recipe = recipes.recipe(recipe_name)
-    samples = max([samples, *(rule.inputs for technique in recipe.techniques for rule in technique.rules().values())])
+    samples = max(samples, recipe.wanted_samples)
     model = load_model(path)
     data = load_data(data_name, model) if data_name else None
     fit = _trainer(model, data, epochs, batch_size, learning_rate) if data and epochs and recipe.techniques else None

@@ -45,6 +45,11 @@ class Recipe(Value):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def wanted_samples(self) -> int:
+        """How many samples the rules among the techniques' options want to decide on; 0 without rules."""
+        return max((rule.inputs for technique in self.techniques for rule in technique.rules().values()), default=0)
+
     @classmethod
     def from_json(cls, text: str) -> Recipe:
         """The recipe that `to_json` wrote; RecipeError if it is not one."""

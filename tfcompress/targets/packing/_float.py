@@ -1,6 +1,6 @@
 """Weights as they were: what is left when nothing smaller is exact."""
 
-from tfcompress.targets.packing._layer import CHANNEL, CONSTANT, Encoding
+from tfcompress.targets.packing._layer import CONSTANT, Encoding, scaling_bytes
 
 
 class Float(Encoding):
@@ -13,7 +13,7 @@ class Float(Encoding):
         return True
 
     def size(self, layer, shared):
-        return CONSTANT + layer.weights.size * (1 if layer.integer else 4) + (CHANNEL * len(layer.levels.scale) if layer.integer else 0)
+        return CONSTANT + (layer.weights.size + scaling_bytes(layer) if layer.integer else 4 * layer.weights.size)
 
     def write(self, b, layer, runtime):
         b.ops.append(layer.op)

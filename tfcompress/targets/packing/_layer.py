@@ -66,10 +66,6 @@ class Layer:
         options = self.op.builtinOptions
         return self.kind == "CONV_2D" and self.weights.shape[1:3] == (1, 1) and options.strideH == options.strideW == 1
 
-    def with_levels(self, levels: Levels) -> Layer:
-        """The same operator with its weights on other levels."""
-        return replace(self, levels=levels)
-
 
 class Encoding(ABC):
     """A way to store a layer's weights in a `.tflite` that a stock interpreter reads back."""
