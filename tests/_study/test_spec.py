@@ -109,6 +109,7 @@ def test_what_is_wrong_in_a_file_is_named(write, old, new, says):
     [
         ("quantnet", "quantnett", RecipeError, "No network 'quantnett' in the zoo; there are: .*quantnet"),
         ('"digits"', '"no.npz"', DataError, "no.npz"),
+        ("[data]", 'columns = ["colour"]\n[data]', RecipeError, "columns = .'colour'.*expected some of weights"),
         ("options = {", 'train = { distill = { teacher = "big" } }\noptions = {', RecipeError, "no zoo model 'big' stands before it"),
     ],
 )
@@ -172,6 +173,10 @@ def test_results_hold_what_was_printed_beside_what_was_measured():
         *("| int8 | 62.50 ± 17.68 | −25.00 [", "| xnor | failed |", "| float32 | 1.000 (7.5) | 0.500 |", "xnor, seed 0: TrainingError: no"),
     ):
         assert words in text, words
+    rows = [{**row, "weights": 100 * (1 + (row["recipe"] == "float32")), "latency_ms_p50": 0.5} for row in rows if "error" not in row]
+    text = results({**spec, "columns": ["weights", "latency_ms_p50", "images_per_second"]}, {"net": Report(rows, "t", report.about)}, "x")
+    assert "| weights | latency ms | images/s |" in text and "| 200 | 0.500 | 2,000 |" in text
+    assert "| 100, 50% | 0.500, 100% | 2,000, 100% |" in text
     spec["models"]["net"]["printed"]["int4"] = {"accuracy": 1.0}
     with pytest.raises(RecipeError, match="printed 'int4'"):
         results(spec, {"net": report}, "x")

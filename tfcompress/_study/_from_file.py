@@ -10,6 +10,7 @@ from typing import Any
 
 from tfcompress import analysis, zoo
 from tfcompress._compress import load_model
+from tfcompress._study._fingerprint import fingerprint
 from tfcompress._study._spec import read_spec, recipes_of
 from tfcompress._study._study import study
 from tfcompress.core import RecipeError, write_all
@@ -32,9 +33,20 @@ class Trained:
     def __call__(self, seed: int) -> Any:
         """The network of that seed, trained."""
         model = network(self.network)(input_shape=self.data.x_train.shape[1:], classes=classes(self.data), **self.options)
-        teacher = self.teacher(seed) if self.teacher else None
+        teacher = _taught_once(self.teacher, seed) if self.teacher else None
         trainer(self.data, self.train, {"epochs": 10, "learning_rate": 1e-3}, teacher)(model, [])
         return model
+
+
+_teachers: dict[tuple[str, int], Any] = {}
+
+
+def _taught_once(teacher: Trained, seed: int) -> Any:
+    """The teacher of that seed: trained once in a process for all its students, which never change it."""
+    key = fingerprint(teacher), seed
+    if key not in _teachers:
+        _teachers[key] = teacher(seed)
+    return _teachers[key]
 
 
 def study_file(

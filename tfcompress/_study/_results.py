@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfcompress._study._live import duration
 from tfcompress.core import RecipeError
 from tfcompress.report import Report
 
+HEADS = {"weights": "weights", "macs": "MACs", "latency_ms_p50": "latency ms", "images_per_second": "images/s"}
+HEADS |= {"peak_memory_bytes": "peak memory"}
 PRINTED = ("accuracy", "base", "size", "size_bytes", "latency_ms")
 MINUS = "−"
 
@@ -35,13 +37,14 @@ def results(spec: Mapping[str, Any], reports: Mapping[str, Report], command: str
         f"{first['created'][:10]}; {machine.get('cpu', 'CPU')}, {machine.get('cores', '?')} cores; {kept}. "
         f"{cells} cells took {duration(seconds)} beside their bases and what they share. Accuracy: mean ± standard deviation over seeds, "
         "of the `.tflite` on the test images. Change: points against the base on the same images, with its 95 % interval. "
-        "Size and download: the file's bytes, plain and gzipped, and how many times smaller than the base's.",
+        "Size and download: the file's bytes, plain and gzipped, and how many times smaller than the base's."
+        + (" All further columns: of the file, and their share of the base's." if spec.get("columns") else ""),
         "",
         *(spec["notes"].strip().splitlines() if spec.get("notes") else ()),
     ]
     for name, report in reports.items():
         printed = printed_of(spec, name, report)
-        lines += ["", f"## {name}", "", _sizes_told(spec, name, report), "", *_table(report, printed)]
+        lines += ["", f"## {name}", "", _sizes_told(spec, name, report), "", *_table(report, printed, spec.get("columns", ()))]
         if any(len(points) > 1 for points in report.latency_by_threads().values()):
             lines += ["", "Latency in ms (median) by threads" + _printed_told(printed), "", *_latency(report, printed)]
         failed = [row for row in report.rows if row.get("error")]
@@ -74,11 +77,11 @@ def _sizes_told(spec: Mapping[str, Any], name: str, report: Report) -> str:
     return f"{what}{taught}; {images}, {tests}; {epochs}; {seeds} seed{'s' * (seeds > 1)}."
 
 
-def _table(report: Report, printed: Mapping[str, Any]) -> list[str]:
+def _table(report: Report, printed: Mapping[str, Any], more: Sequence[str]) -> list[str]:
     metric, lines = report.metric, {line["recipe"]: line for line in report.summary()}
     base, old = lines.get(report.base or "", {}), printed.get(report.base or "", {})
     share = 100 if "accuracy" in metric else 1
-    heads = ["recipe", f"{metric} here", "change here", "size here", "download here"]
+    heads = ["recipe", f"{metric} here", "change here", "size here", "download here", *(HEADS[column] for column in more)]
     heads += [f"{metric} printed", "change printed", "size printed"] if printed else []
     out = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
     for name, line in lines.items():
@@ -91,6 +94,7 @@ def _table(report: Report, printed: Mapping[str, Any]) -> list[str]:
             f"{_signed(100 * difference.mean)} [{_signed(100 * difference.low)}, {_signed(100 * difference.high)}]" if difference else ""
         )
         cells += [_bytes(line, base, column) for column in ("size_bytes", "gzip_bytes")]
+        cells += [_share(_with_rate(line), _with_rate(base), column) for column in more]
         if printed:
             said = printed.get(name, {})
             cells.append(f"{said['accuracy']:.2f}" if "accuracy" in said else "")
@@ -132,6 +136,18 @@ def _bytes(line: Mapping[str, Any], base: Mapping[str, Any], column: str) -> str
         return ""
     text = f"{line[column]:,.0f}"
     return text + (f", {base[column] / line[column]:.2f}×" if base.get(column) and base is not line else "")
+
+
+def _with_rate(line: Mapping[str, Any]) -> dict[str, Any]:
+    """The line with images per second = 1000 / latency in ms (batch 1)."""
+    return {**line, **({"images_per_second": 1000 / line["latency_ms_p50"]} if "latency_ms_p50" in line else {})}
+
+
+def _share(line: Mapping[str, Any], base: Mapping[str, Any], column: str) -> str:
+    if column not in line:
+        return ""
+    text = f"{line[column]:.3f}" if column == "latency_ms_p50" else f"{line[column]:,.0f}"
+    return text + (f", {line[column] / base[column]:.0%}" if base.get(column) and base["recipe"] != line["recipe"] else "")
 
 
 def _signed(value: float) -> str:

@@ -35,9 +35,11 @@ STUDY = (
     "printed",
     "notes",
     "significance",
+    "columns",
     "full",
 )
 MODEL = ("zoo", "file", "options", "data", "train", "fit", "recipes", "printed", "seeds", "significance")
+COLUMNS = ("weights", "macs", "latency_ms_p50", "images_per_second", "peak_memory_bytes")
 DISTILL = ("teacher", "temperature", "alpha", "attention", "beta")
 KNOWN: dict[str, Sequence[str]] = {"": STUDY, "data": DATA, "train": TRAIN, "fit": TRAIN, "models.*": MODEL, "distill": DISTILL}
 PLACE = re.compile(r"\{(\w+)\}")
@@ -60,6 +62,8 @@ def read_spec(path: Path, *, full: bool = False) -> dict[str, Any]:
             raise RecipeError(f"{path} has no [full] table, so --full changes nothing; add one, or leave --full out.")
         spec = _over(spec, over)
     _check(spec, path)
+    if not set(columns := spec.get("columns", ())) <= set(COLUMNS):
+        raise RecipeError(f"{path}: columns = {columns!r}: expected some of {', '.join(COLUMNS)}.")
     if not spec.get("models"):
         raise RecipeError(f'{path} has no model: add [models.name] with zoo = "quantnet" or file = "net.keras".')
     for name, model in spec["models"].items():
