@@ -34,6 +34,13 @@ PRINTED = {
     ("resnet50", "slimming 60 %, trunk kept"): "9,947,065 parameters (−58 %), throughput +33 %",
 }
 
+NOTES = """
+Written by `python benchmarks/full_size.py`: random weights, 32×32 images, a float32 and an int8 file of each row, batch 1, in turn in one run;
+latency is the fastest run, images per second follow from it, memory is the peak of the process that runs the file less what it had before.
+Slimming has its γ drawn at random: a trained network's widths differ; the report's keeps the residual trunk at its width.
+In brackets: share of the whole network's.
+"""
+
 
 def rows(name: str):
     """{row: technique or None} of a network."""
@@ -94,9 +101,7 @@ def measure(name: str, threads: int) -> dict:
 def table(lines: list[dict]) -> str:
     """Markdown: every row beside the whole network."""
     out = ["# Report 003 at full size: what its ratios leave, without training", ""]
-    out += ["Written by `python benchmarks/full_size.py`: random weights, 32×32 images, one file of each row and format, batch 1, in turn in one"]
-    out += ["run; latency is the fastest run, images per second follow from it, memory is the peak of the process that runs the file less what"]
-    out += ["it had before. Slimming with γ drawn at random: a trained network's widths differ; the report's leaves the residual trunk at its width. In brackets: share of the whole network's.", ""]
+    out += [*NOTES.strip().splitlines(), ""]
     for line in lines:
         out += [f"## {line['network']} ({line['threads']} thread{'s' * (line['threads'] > 1)}, {line['runtime']})", ""]
         out += ["| | parameters | MACs | MB float32 | MB int8 | ms float32 | ms int8 | images/s float32 | MB memory | printed |"]

@@ -9,6 +9,7 @@ import tf_keras
 
 from tfcompress._backend import keras as bridge
 from tfcompress.core import ArtifactError, ModelError
+from tfcompress.training import Fit
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
@@ -80,6 +81,19 @@ def test_hard_sigmoid_of_a_keras2_file_keeps_its_meaning(tmp_path):
     loaded = bridge.load_model(tmp_path / "old.h5")
     x = np.linspace(-9, 9, 30, dtype="float32").reshape(10, 3)
     np.testing.assert_allclose(bridge.predict(loaded, [x])[0], model.predict(x, verbose=0), atol=1e-6)
+
+
+def test_the_accuracy_of_a_keras2_file_can_be_trained_with(tmp_path):
+    model = tf_keras.Sequential([tf_keras.layers.Input((3,)), tf_keras.layers.Dense(2, activation="softmax")])
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    x, y = np.eye(3, dtype=np.float32), np.eye(2, dtype=np.float32)[[0, 1, 0]]
+    model.fit(x, y, verbose=0)  # names the function behind "accuracy"
+    model.save(tmp_path / "old.h5")
+    loaded = bridge.load_model(tmp_path / "old.h5")
+    assert bridge.flavour(loaded) == "keras"
+    Fit(x, y)(loaded)
+    right = float(np.mean(loaded.predict(x, verbose=0).argmax(1) == y.argmax(1)))
+    assert loaded.evaluate(x, y, verbose=0)[1] == pytest.approx(right)
 
 
 @pytest.mark.parametrize("name", ["mlperf_tiny_resnet8_cifar10.h5", "mobilenet_v1_025_224_imagenet.h5"])

@@ -86,7 +86,19 @@ def _load(name, path, compiled):
     from tfcompress._backend import tfmot
 
     with quietly(), tfmot.quantize_scope() if _quantization_aware(path) else contextlib.nullcontext():
-        return importlib.import_module(name).models.load_model(str(path), compile=compiled)
+        model = importlib.import_module(name).models.load_model(str(path), compile=compiled)
+        if name == "keras" and compiled:
+            _name_to_function(getattr(model, "_compile_metrics", None))
+        return model
+
+
+def _name_to_function(metrics):
+    """Keras 2's HDF5 files name the function of an "accuracy"; Keras 3 (3.15) reads the name, and calls it in the first step."""
+    import keras
+
+    for metric in keras.tree.flatten(getattr(metrics, "_user_metrics", None)):
+        if isinstance(getattr(metric, "_fn", None), str):
+            metric._fn = keras.metrics.get(metric._fn)
 
 
 def save_model(model, path):
