@@ -1,11 +1,13 @@
 """MLPerf Tiny's pretrained ResNet-8 with fewer multiply-accumulates: what each part of structured pruning buys on CIFAR-10.
 
     python examples/studies/resnet8_structured.py pretrainedResnet.h5 --data folder/with/cifar10.npz --seeds 3
+    python examples/studies/resnet8_structured.py pretrainedResnet.h5 --data … --seeds 3 --epochs 5 --only "slim-distil|scratch"
 
 Filters are chosen by L1 norm (the same share of every layer), by slimming (one threshold) or by Taylor importance (one threshold)
 until 70 % or 50 % of the MACs remain; what is left is fine-tuned plainly or distilled from the unpruned network. The control has the
 architecture that L1 leaves, fresh weights and the same training. Every (row, seed) is a line of the .jsonl; run again, only what is
-missing is done, and the .md is written from the lines. --epochs is the length of every training; slimming has one more of them first.
+missing is done, and the .md is written from the lines. An epoch is every image once as it is and once mirrored. --epochs is the length of
+every training; slimming has one more of them first. --only limits the rows to those whose method-trainer-MACs a regular expression finds.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import statistics
 import time
 from pathlib import Path
@@ -96,11 +99,11 @@ def cells(seeds: int):
 
 def run(model, data, args) -> None:
     lines = read(args.out)
-    size = {"epochs": args.epochs, "images": len(data.x_train)}
+    size = {"epochs": args.epochs, "images": len(data.x_train) // 2}
     done = {(line["seed"], line["budget"], line["method"], line["trainer"]) for line in lines if size.items() <= line.items()}
     whole, states, before = cost(model), {}, {}
     for seed, budget, method, trainer in cells(args.seeds):
-        if (seed, budget, method, trainer) in done:
+        if (seed, budget, method, trainer) in done or not re.search(args.only, f"{method}-{trainer}-{round(100 * budget)}"):
             continue
         start = time.time()
         state = states.setdefault(seed, Seed(model, data, seed, args.epochs))
@@ -116,7 +119,7 @@ def run(model, data, args) -> None:
         line |= {"accuracy_before": untrained, "accuracy": accuracy(net, data)}
         line |= {"params": found.params, "macs": found.macs, "macs_share": found.macs / whole.macs, "seconds": round(time.time() - start)}
         args.models.mkdir(parents=True, exist_ok=True)
-        net.save(args.models / f"{method}-{trainer}-{round(100 * budget)}-seed{seed}-epochs{args.epochs}-images{len(data.x_train)}.keras")
+        net.save(args.models / f"{method}-{trainer}-{round(100 * budget)}-seed{seed}-epochs{args.epochs}-images{size['images']}.keras")
         with args.out.open("a") as file:
             file.write(json.dumps(line) + "\n")
         args.markdown.parent.mkdir(parents=True, exist_ok=True)
@@ -132,10 +135,12 @@ def table(lines: list[dict]) -> str:
     """Markdown: mean ± standard deviation over seeds."""
     out = ["# ResNet-8 (MLPerf Tiny, pretrained, 87.19 %) on CIFAR-10 with fewer filters", ""]
     out += ["Written by `python examples/studies/resnet8_structured.py`. Accuracy in % on the 10,000 test images, mean ± standard"]
-    out += [f"deviation over seeds; Adam {RATE:g} with cosine decay, batch {BATCH}, no augmentation; slimming: λ = {SLIM_L1:g} for as many"]
     out += [
-        f"epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; the control: L1's architecture, fresh weights.",
-        f"{len(lines)} of the {len(list(cells(3)))} trainings that three seeds take are there; running the command again adds the rest.",
+        f"deviation over seeds; Adam {RATE:g} with cosine decay, batch {BATCH}, every image also mirrored; slimming: λ = {SLIM_L1:g} for as"
+    ]
+    out += [
+        f"many epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; the control: L1's architecture, fresh weights.",
+        "Images × epochs: each epoch has every image twice, as it is and mirrored.",
         "",
     ]
     out += [
@@ -169,13 +174,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--images", type=int, default=50_000, help="how many of the training images")
+    parser.add_argument("--only", default="", help="regular expression for method-trainer-MACs, such as taylor-distil-50")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "resnet8_structured.jsonl")
     parser.add_argument("--models", type=Path, default=Path("resnet8_structured"), help="folder for the trained networks")
     parser.add_argument("--markdown", type=Path, default=ROOT / "docs" / "results" / "resnet8_structured.md")
     args = parser.parse_args()
     if args.model:
         data = zoo.load_data("cifar10", args.data, scale=1)
-        data = dataclasses.replace(data, x_train=data.x_train[: args.images], y_train=data.y_train[: args.images])
+        x, y = data.x_train[: args.images], data.y_train[: args.images]
+        data = dataclasses.replace(data, x_train=np.concatenate([x, x[:, :, ::-1]]), y_train=np.concatenate([y, y]))
         run(tfc.load_model(args.model), data, args)
     args.markdown.parent.mkdir(parents=True, exist_ok=True)
     args.markdown.write_text(table(read(args.out)))
