@@ -35,10 +35,10 @@ PRINTED = {
 }
 
 NOTES = """
-Written by `python benchmarks/full_size.py`: random weights, 32×32 images, a float32 and an int8 file of each row, batch 1, in turn in one
-run; latency is the fastest run, images per second follow from it, memory is the peak of the process that runs the file less what it had before.
-Slimming has its γ drawn at random: a trained network's widths differ; the report's keeps the residual trunk at its width.
-In brackets: share of the whole network's.
+Written by `python benchmarks/full_size.py`: random weights, 32×32 images, a float32 and an int8 file of each row, batch 1,
+in turn in one run; latency is the fastest run, images per second follow from it, memory is the peak of the process that runs
+the file less what it had before. Slimming has its γ drawn at random: a trained network's widths differ; the report's keeps the
+residual trunk at its width. In brackets: share of the whole network's.
 """
 
 

@@ -139,7 +139,7 @@ def table(lines: list[dict]) -> str:
         f"deviation over seeds; Adam {RATE:g} with cosine decay, batch {BATCH}, every image also mirrored; slimming: λ = {SLIM_L1:g} for as"
     ]
     out += [
-        f"many epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; the control: L1's architecture, fresh weights.",
+        f"many epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; the control: L1's architecture, new weights.",
         "Images × epochs: each epoch has every image twice, as it is and mirrored.",
         "",
     ]
