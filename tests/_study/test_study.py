@@ -14,6 +14,7 @@ from tfcompress._study._fingerprint import fingerprint
 from tfcompress.core import Artifact, ArtifactError, DataError, InterpreterError, Latency, ModelError, Profile, RecipeError
 from tfcompress.recipes import recipe
 from tfcompress.targets import DynamicRange, Float32
+from tfcompress.training import Fit
 
 X, Y = np.zeros((20, 4), "float32"), np.arange(20) % 2
 
@@ -252,6 +253,7 @@ def _build(seed):
         ({"seeds": []}, RecipeError, "seeds"),
         ({"seeds": 0}, RecipeError, "seeds"),
         ({"seeds": [1, 1]}, RecipeError, "different ones"),
+        ({"fit": Fit(X, Y, seed=3)}, RecipeError, r"seed of its own \(3\): all 2 seeds would train alike"),
         ({"n_jobs": 0}, RecipeError, "n_jobs=0"),
         ({"evaluate": (X, Y[:3])}, DataError, "20 examples and 3 labels"),
         ({"evaluate": (X[:0], Y[:0])}, DataError, "at least one"),

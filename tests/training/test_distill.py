@@ -134,3 +134,54 @@ def test_fit_and_distill_agree_when_the_teacher_says_nothing(teacher, digits):
     Distill(teacher, x, y, alpha=0.0, optimizer="sgd", seed=4)(two)
     for a, b in zip(one.get_weights(), two.get_weights()):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["data set", "sequence", "function"])
+def test_data_that_makes_its_own_batches(kind, keras_flavour, teacher, digits):
+    """The teacher sees the student's images: with fixed batches the training is the one with arrays."""
+    import tensorflow as tf
+
+    keras = importlib.import_module(keras_flavour)
+    x, y = digits[0][:256], digits[1][:256]
+
+    class Batches(keras.utils.Sequence):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return x[64 * index : 64 * index + 64], y[64 * index : 64 * index + 64]
+
+    def batches():
+        yield from ((x[at : at + 64], y[at : at + 64]) for at in range(0, 256, 64))
+
+    source = {"data set": tf.data.Dataset.from_tensor_slices((x, y)).batch(64), "sequence": Batches(), "function": batches}[kind]
+    student, before = student_of(keras_flavour), [w.copy() for w in teacher.get_weights()]
+    untrained = [w.copy() for w in student.get_weights()]
+    distill = Distill(teacher, source, attention="auto", validation_data=source)
+    distill(student)
+    assert all(np.array_equal(a, b) for a, b in zip(before, teacher.get_weights()))
+    assert all(not np.array_equal(a, b) for a, b in zip(untrained, student.get_weights()))
+    layers = ("conv1", "conv2")
+    sizes = tuple(distilling.spatial_size(teacher, layer) for layer in layers)
+    given = distill._data(student, layers, sizes, 10)["x"]
+    found = [batch[1] for batch in (given if kind != "sequence" else [given[i] for i in range(4)])]
+    fixed = Distill(teacher, x, y)._taught(x, y, 10, layers, sizes)
+    for part, whole in zip(zip(*found), fixed):
+        np.testing.assert_allclose(np.concatenate(part), whole, atol=2e-4)
+
+
+def test_batches_that_do_not_fit(teacher, digits):
+    import tensorflow as tf
+
+    x, y = digits[0][:64], digits[1][:64]
+    slices = tf.data.Dataset.from_tensor_slices
+    with pytest.raises(DataError, match="yields its labels itself"):
+        Distill(teacher, slices((x, y)).batch(32), y)
+    with pytest.raises(DataError, match="labels 0 to 109"):
+        Distill(teacher, slices((x, np.where(y == 9, 109, y))).batch(64))(student_of("keras"))
+    with pytest.raises(DataError, match="no labels"):
+        Distill(teacher, slices(x).batch(32))(student_of("keras"))
+    with pytest.raises(DataError, match="shape"):
+        Distill(teacher, slices((x[:, :5], y)).batch(32))(student_of("keras"))
+    with pytest.raises(DataError, match="only once"):
+        Distill(teacher, iter([(x, y)]))

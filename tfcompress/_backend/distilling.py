@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfcompress._backend import keras as _keras
+from tfcompress._backend import training as _training
 from tfcompress._backend.flavours import keras_module
-from tfcompress.core._errors import ModelError
+from tfcompress.core._errors import DataError, ModelError
 
 SMALLEST = 1e-7
 
@@ -97,6 +98,61 @@ def attention_map(activations: Any, size: tuple[int, int] | None = None) -> Any:
     if size is not None and tuple(energy.shape[1:3]) != tuple(size):
         energy = tf.image.resize(energy, size)
     return tf.math.l2_normalize(tf.reshape(energy, (tf.shape(energy)[0], -1)), -1)
+
+
+def teach(teacher: Any, layers: Sequence[str], sizes: Sequence[tuple[int, int]], classes: int) -> Callable[[Any, Any], Any]:
+    """f(x, y) → what the student's outputs for the batch x are compared with: [labels ‖ teacher's logits], and the teacher's maps."""
+    import tensorflow as tf
+
+    whole, kind = with_outputs(teacher, layers), output_kind(teacher)
+
+    def taught(x: Any, y: Any) -> Any:
+        found = whole(x, training=False)
+        found = list(found) if isinstance(found, (list, tuple)) else [found]
+        labels = tf.convert_to_tensor(y)
+        single = labels.shape.rank == 1 or labels.shape[-1] == 1
+        if classes > 1 and single:
+            labels = tf.one_hot(tf.cast(tf.reshape(labels, (-1,)), tf.int32), classes)
+        labels = tf.reshape(tf.cast(labels, tf.float32), (-1, classes))
+        packed = tf.concat([labels, tf.cast(tensor_logits(found[0], kind), tf.float32)], 1)
+        maps = [attention_map(values, size) for values, size in zip(found[1:], sizes)]
+        return (packed, *maps) if maps else packed
+
+    return taught
+
+
+def taught_batches(source: Any, flavour: str, taught: Callable[[Any, Any], Any], check: Callable[[Any, Any], None]) -> Any:
+    """`source`, which makes its own batches (x, y), with `taught(x, y)` for y: a tf.data set, or a Sequence of that Keras.
+
+    Its first batch is looked at by `check`. The teacher is asked for every batch anew, since no two epochs need have the same.
+    """
+    source = _training.adapt_batches(source, flavour)
+    if not hasattr(source, "__getitem__"):
+        check(*_pair(next(iter(source))))
+        return source.map(lambda *batch: (batch[0], taught(*_pair(batch)), *batch[2:]))
+    check(*_pair(source[0]))
+    tree = keras_module(flavour)
+
+    class Taught(tree.utils.Sequence):
+        def __len__(self):
+            return len(source)
+
+        def __getitem__(self, index):
+            batch = source[index]
+            answers = taught(*_pair(batch))
+            answers = tuple(part.numpy() for part in answers) if isinstance(answers, tuple) else answers.numpy()
+            return (batch[0], answers, *batch[2:])
+
+        def on_epoch_end(self):
+            source.on_epoch_end()
+
+    return Taught()
+
+
+def _pair(batch: Any) -> tuple[Any, Any]:
+    if not isinstance(batch, (list, tuple)) or len(batch) < 2:
+        raise DataError("The training data yields no labels; expected batches (x, y).")
+    return batch[0], batch[1]
 
 
 def with_outputs(model: Any, layers: Sequence[str]) -> Any:

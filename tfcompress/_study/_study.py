@@ -57,11 +57,12 @@ def study(
     (on other machines, `out` must be a folder that all see). The numbers are the same as one after another.
     `progress`: as for `compress`. `facts`: more of them for the report's `about`.
 
-    Raises before anything runs: RecipeError (unknown or repeated recipe, none at all), DataError (test data; data that changed since
-    the cells in `out` were made; what cannot be pickled), ArtifactError (`out` belongs to another study, or another process works in it).
+    Raises before anything runs: RecipeError (unknown or repeated recipe, none at all, a `fit` that fixes the seed), DataError (test
+    data; data that changed since the cells in `out` were made; what cannot be pickled), ArtifactError
+    (`out` belongs to another study, or another process works in it).
     """
     wanted = [_recipes.recipe(recipe) for recipe in recipes]
-    numbers = _checked(wanted, evaluate, samples, seeds)
+    numbers = _checked(wanted, fit, evaluate, samples, seeds)
     side_by_side = workers(n_jobs)
     model_key, built = _model_key(model)
     names = [recipe.name for recipe in wanted]
@@ -114,7 +115,7 @@ def study(
             return live.page(running=False)  # type: ignore[return-value]
 
 
-def _checked(wanted: Sequence[Recipe], evaluate: Any, samples: Any, seeds: int | Sequence[int]) -> list[int]:
+def _checked(wanted: Sequence[Recipe], fit: Any, evaluate: Any, samples: Any, seeds: int | Sequence[int]) -> list[int]:
     names = [recipe.name for recipe in wanted]
     if not names or len(set(names)) < len(names):
         raise RecipeError(f"A study needs recipes with names of their own, got: {', '.join(names) or 'none'}.")
@@ -124,6 +125,10 @@ def _checked(wanted: Sequence[Recipe], evaluate: Any, samples: Any, seeds: int |
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not numbers or len(set(numbers)) < len(numbers):
         raise RecipeError(f"seeds={seeds!r}: expected how many (1 or more) or a list of different ones.")
+    if len(numbers) > 1 and getattr(fit, "seed", None) is not None:
+        raise RecipeError(
+            f"fit has a seed of its own ({fit.seed}): all {len(numbers)} seeds would train alike. Leave it out; each cell sets its own."
+        )
     return numbers
 
 

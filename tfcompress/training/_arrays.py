@@ -1,4 +1,4 @@
-"""Training arrays checked before anything runs: there, as many labels as samples, finite, of the model's shape."""
+"""Training data checked before anything runs: there, as many labels as samples, finite, of the model's shape."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfcompress._backend import training as _training
 from tfcompress.core import DataError
 
 
@@ -64,3 +65,18 @@ def leaves(name: str, thing: Any) -> list[tuple[str, np.ndarray]]:
         return [(name, np.asarray(thing))]
     except ValueError as error:
         raise DataError(f"{name}: samples of different shapes ({error}).") from error
+
+
+def is_batches(x: Any, y: Any, steps: int | None, what: str) -> bool:
+    """Whether `x` yields its own batches; DataError where labels stand beside it or a generator could be run through only once."""
+    if not _training.is_batches(x):
+        return False
+    if y is not None:
+        raise DataError(f"{what}: a {type(x).__name__} yields its labels itself, batches (x, y); leave y out.")
+    if hasattr(x, "__next__") and steps is None:
+        raise DataError(
+            f"{what}: a generator can be run through only once; give the function that returns it (Fit: or steps_per_epoch)."
+        )
+    if hasattr(x, "cardinality") and int(x.cardinality()) == 0:
+        raise DataError(f"{what}: the tf.data set is empty.")
+    return True

@@ -13,7 +13,7 @@ from tfcompress._backend import distilling as _distilling
 from tfcompress._backend import keras as _keras
 from tfcompress._backend import training as _training
 from tfcompress.core import DataError, ModelError, TrainingError
-from tfcompress.training._arrays import check_arrays, check_shapes
+from tfcompress.training._arrays import check_arrays, check_shapes, is_batches
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,9 +22,11 @@ class Distill:
 
     Loss: (1 − α)·CE(y, σ(z_s)) + α·T²·KL(σ(z_t/T) ‖ σ(z_s/T)) + β·Σ_j mean (Q_s^j/‖Q_s^j‖ − Q_t^j/‖Q_t^j‖)², with logits z of
     student and teacher (recovered from softmax or sigmoid outputs), temperature T, and attention maps Q^j = Σ_c A_c² of paired layers.
-    teacher: a model of either Keras with the same output, never trained; its answers are computed once and kept.
-    x [n, ...], y [n] labels or [n, classes] one-hot. attention: {student layer: teacher layer}, "auto" (the last layer of every size
-    both have), or None. optimizer: as in Fit. early_stopping: as in Fit.
+    teacher: a model of either Keras with the same output, never trained. x [n, ...], y [n] labels or [n, classes] one-hot: its
+    answers are computed once and kept. Or x alone, what makes its own batches (x, y), as in Fit: an augmenting tf.data set, a
+    PyDataset, a function that returns a generator; the teacher then sees the same images as the student, anew every epoch.
+    attention: {student layer: teacher layer}, "auto" (the last layer of every size both have), or None.
+    optimizer, early_stopping: as in Fit.
     Hinton et al., Distilling the Knowledge in a Neural Network, arXiv:1503.02531; Zagoruyko & Komodakis, Paying More Attention to
     Attention, ICLR 2017, arXiv:1612.03928.
 
@@ -33,7 +35,7 @@ class Distill:
 
     teacher: Any
     x: Any
-    y: Any
+    y: Any = None
     _: KW_ONLY
     temperature: float = 4.0
     alpha: float = 0.9
@@ -59,8 +61,9 @@ class Distill:
         if isinstance(self.attention, str) and self.attention != "auto":
             raise TrainingError(f"attention={self.attention!r}: expected 'auto' or {{student layer: teacher layer}}.")
         _keras.require_graph(self.teacher)
-        check_arrays(self.x, self.y, None, "training data")
-        if self.validation_data is not None:
+        if not is_batches(self.x, self.y, None, "x"):
+            check_arrays(self.x, self.y, None, "training data")
+        if self.validation_data is not None and not is_batches(self.validation_data, None, None, "validation_data"):
             check_arrays(*self.validation_data, None, "validation_data")
 
     def __repr__(self) -> str:
@@ -69,7 +72,6 @@ class Distill:
     def __call__(self, model: Any, callbacks: Sequence[Any] = ()) -> None:
         """Train the student `model` in place; the teacher stays as it is."""
         kind, classes = _distilling.output_kind(model), self._classes(model)
-        check_shapes(self.x, _keras.input_specs(model), "training data")
         if self.seed is not None:
             _keras.set_seed(self.seed)
         pairs = self._pairs(model)
@@ -89,15 +91,10 @@ class Distill:
         carried = [*callbacks, *self.callbacks]
         if self.early_stopping is not None and not callbacks:
             carried.append(_training.early_stopping(flavour, "loss" if self.validation_data is None else "val_loss", self.early_stopping))
-        validation = None
-        if self.validation_data is not None:
-            validation = (self.validation_data[0], self._taught(*self.validation_data, classes, tuple(pairs.values()), tuple(sizes)))
+        layers = tuple(pairs.values())
         history = whole.fit(
-            self.x,
-            self._taught(self.x, self.y, classes, tuple(pairs.values()), tuple(sizes)),
+            **self._data(model, layers, tuple(sizes), classes),
             epochs=self.epochs,
-            batch_size=self.batch_size,
-            validation_data=validation,
             callbacks=[_training.adapt_callback(callback, flavour) for callback in carried],
             verbose=self.verbose,
         )
@@ -121,6 +118,30 @@ class Distill:
             raise ModelError(f"attention='auto': no size in common (student {list(mine)}, teacher {list(theirs)}); give the pairs.")
         return pairs
 
+    def _data(self, model: Any, layers: tuple[str, ...], sizes: tuple, classes: int) -> dict[str, Any]:
+        """The arguments of Keras's fit: the data with what the teacher says of them."""
+        specs, flavour = _keras.input_specs(model), _keras.flavour(model)
+
+        def arrays(x: Any, y: Any, what: str) -> tuple[Any, Any]:
+            check_shapes(x, specs, what)
+            return x, self._taught(x, y, classes, layers, sizes)
+
+        def batches(source: Any, what: str) -> Any:
+            def check(x: Any, y: Any) -> None:
+                check_shapes(x, specs, what)
+                _one_hot(np.asarray(y), classes)
+
+            return _distilling.taught_batches(source, flavour, _distilling.teach(self.teacher, layers, sizes, classes), check)
+
+        validation = self.validation_data
+        if validation is not None:
+            made_of = _training.is_batches(validation)
+            validation = batches(validation, "validation_data") if made_of else arrays(*validation, "validation_data")
+        if _training.is_batches(self.x):
+            return {"x": batches(self.x, "training data"), "validation_data": validation}
+        x, y = arrays(self.x, self.y, "training data")
+        return {"x": x, "y": y, "batch_size": self.batch_size, "validation_data": validation}
+
     def _taught(self, x: Any, y: Any, classes: int, layers: tuple[str, ...], sizes: tuple) -> Any:
         """What the student is compared with: [labels ‖ teacher's logits], and the teacher's maps."""
         inputs = [np.asarray(part) for part in (x if isinstance(x, (list, tuple)) else [x])]
@@ -128,12 +149,7 @@ class Distill:
         if key not in self._answers:  # the data are fixed, so the teacher is asked once
             self._answers[key] = self._ask(inputs, layers, sizes)
         kept = self._answers[key]
-        labels = np.asarray(y)
-        if classes > 1 and labels.reshape(len(labels), -1).shape[1] == 1:
-            labels = labels.reshape(-1).astype(int)
-            if labels.min() < 0 or labels.max() >= classes:
-                raise DataError(f"y holds labels {labels.min()} to {labels.max()}; the model has {classes} classes, 0 to {classes - 1}.")
-            labels = np.eye(classes, dtype=np.float32)[labels]
+        labels = _one_hot(np.asarray(y), classes)
         packed = np.concatenate([labels.reshape(len(labels), -1).astype(np.float32), kept[0]], 1)
         return [packed, *kept[1:]] if layers else packed
 
@@ -150,3 +166,13 @@ class Distill:
                 for into, values, size in zip(maps, found[1:], sizes):
                     into.append(_distilling.attention_map(values, size).numpy())
         return [logits, *(np.concatenate(parts) for parts in maps)]
+
+
+def _one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """[n, classes] of labels [n] or [n, 1] where there are several classes; DataError for a label that none of them has."""
+    if classes == 1 or labels.reshape(len(labels), -1).shape[1] != 1:
+        return labels
+    labels = labels.reshape(-1).astype(int)
+    if labels.min() < 0 or labels.max() >= classes:
+        raise DataError(f"y holds labels {labels.min()} to {labels.max()}; the model has {classes} classes, 0 to {classes - 1}.")
+    return np.eye(classes, dtype=np.float32)[labels]

@@ -11,7 +11,7 @@ from typing import Any
 from tfcompress._backend import keras as _keras
 from tfcompress._backend import training as _training
 from tfcompress.core import DataError, TrainingError
-from tfcompress.training._arrays import check_arrays, check_shapes
+from tfcompress.training._arrays import check_arrays, check_shapes, is_batches
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,11 +55,11 @@ class Fit:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise TrainingError(f"{name}={value!r}: expected a whole number of at least 1.")
-        if not _is_batches(self.x, self.y, self.steps_per_epoch, "x"):
+        if not is_batches(self.x, self.y, self.steps_per_epoch, "x"):
             check_arrays(self.x, self.y, self.sample_weight, "training data")
         elif self.sample_weight is not None:
             raise DataError("sample_weight goes with arrays; a data set yields (x, y, sample_weight).")
-        if self.validation_data is not None and not _is_batches(self.validation_data, None, None, "validation_data"):
+        if self.validation_data is not None and not is_batches(self.validation_data, None, None, "validation_data"):
             if not isinstance(self.validation_data, (list, tuple)) or len(self.validation_data) not in (2, 3):
                 raise DataError(f"validation_data: expected (x, y) or a data set, got {type(self.validation_data).__name__}.")
             check_arrays(*[*self.validation_data, None][:3], "validation_data")
@@ -116,18 +116,3 @@ class Fit:
             "batch_size": self.batch_size,
             "validation_data": validation,
         }
-
-
-def _is_batches(x: Any, y: Any, steps: int | None, what: str) -> bool:
-    """Whether `x` yields its own batches; DataError where labels stand beside it or a generator could be run through only once."""
-    if not _training.is_batches(x):
-        return False
-    if y is not None:
-        raise DataError(f"{what}: a {type(x).__name__} yields its labels itself, batches (x, y); leave y out.")
-    if hasattr(x, "__next__") and steps is None:
-        raise DataError(
-            f"{what}: a generator can be run through only once; give the function that returns it, or, if it never ends, steps_per_epoch."
-        )
-    if hasattr(x, "cardinality") and int(x.cardinality()) == 0:
-        raise DataError(f"{what}: the tf.data set is empty.")
-    return True
