@@ -44,7 +44,7 @@ APPLICATIONS = {
     "VGG16": 224,
 }
 RESCALING = ("MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny")
-SHARE, PRECISION, SECONDS = 0.5, 0.02, 4.0
+SHARE, PRECISION, SECONDS, SAMPLES = 0.5, 0.02, 4.0, 16
 
 
 def build(name: str):
@@ -54,7 +54,7 @@ def build(name: str):
     else:
         applications = importlib.import_module("keras").applications
         model, scale = getattr(applications, name)(weights=None), 255.0 if name in RESCALING else 1.0
-    return model, np.random.default_rng(0).random((100, *model.input_shape[1:]), dtype=np.float32)[:100] * scale
+    return model, np.random.default_rng(0).random((SAMPLES, *model.input_shape[1:]), dtype=np.float32) * scale
 
 
 def measure(name: str, threads: int) -> dict:

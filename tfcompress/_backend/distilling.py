@@ -158,7 +158,8 @@ def _pair(batch: Any) -> tuple[Any, Any]:
 def with_outputs(model: Any, layers: Sequence[str]) -> Any:
     """A model over the same layers and variables as `model` that gives its output and the outputs of the `layers` named."""
     found = [_output(model, name) for name in layers]
-    return keras_module(_keras.flavour(model)).Model(model.inputs, [model.outputs[0], *found] if found else model.outputs[0])
+    inputs = model.inputs[0] if len(model.inputs) == 1 else model.inputs
+    return keras_module(_keras.flavour(model)).Model(inputs, [model.outputs[0], *found] if found else model.outputs[0])
 
 
 def spatial_size(model: Any, layer: str) -> tuple[int, int]:

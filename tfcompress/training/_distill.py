@@ -138,7 +138,8 @@ class Distill:
             made_of = _training.is_batches(validation)
             validation = batches(validation, "validation_data") if made_of else arrays(*validation, "validation_data")
         if _training.is_batches(self.x):
-            return {"x": batches(self.x, "training data"), "validation_data": validation}
+            x = batches(self.x, "training data")
+            return {"x": x, "validation_data": validation, "shuffle": hasattr(x, "__getitem__")}
         x, y = arrays(self.x, self.y, "training data")
         return {"x": x, "y": y, "batch_size": self.batch_size, "validation_data": validation}
 
