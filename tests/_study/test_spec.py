@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfcompress._study._from_file import Trained, load, network, study_file
+from tfcompress._study._from_file import Trained, load, network, study_file, trainer
 from tfcompress._study._results import results
 from tfcompress._study._spec import read_spec, recipes_of
 from tfcompress.core import DataError, RecipeError
@@ -85,6 +85,7 @@ def test_full_lies_over_the_rest(write):
         ('"float32", "int8"', '"float32", "intt8"', "Unknown word 'intt8'"),
         ("sparsity = [0.2, 0.75]", "", r"grid 'prune\{sparsity\}.* needs a list for each .*\(sparsity\); there are: clusters"),
         ("[fit]\nepochs", "[fit]\nepoch", r"\[fit\] has no option 'epoch'; did you mean epochs"),
+        ("[fit]", '[fit]\ndecay = "linear"', r"\[fit\] decay = 'linear': expected \"cosine\""),
         ("seeds = 2", 'significance = "mle"', 'expected "twonn" or "pca"'),
         ("seeds = 2", "seedz = 2", "the study has no option 'seedz'; did you mean seeds"),
         ('zoo = "quantnet"', "", "needs one of zoo"),
@@ -138,6 +139,13 @@ def test_a_builder_that_was_written_down_again_is_the_same(tmp_path):
     one, two = (Trained("quantnet", {"dropout": 0.2}, load({"name": "digits"}, tmp_path, 50, 50), {"epochs": 2}) for _ in range(2))
     assert fingerprint(one) == fingerprint(two)
     assert fingerprint(one) != fingerprint(Trained("quantnet", {"dropout": 0.3}, one.data, {"epochs": 2}))
+
+
+def test_a_rate_that_falls(tmp_path):
+    data = load({"name": "digits"}, tmp_path, 100, 50)
+    rate = trainer(data, {"epochs": 3, "batch_size": 32, "decay": "cosine"}, {"learning_rate": 0.01}, None).optimizer._learning_rate
+    assert [float(rate(step)) for step in (0, 6, 12)] == pytest.approx([0.01, 0.005, 0.0])
+    assert float(trainer(data, {"epochs": 3}, {"learning_rate": 0.01}, None).optimizer.learning_rate) == pytest.approx(0.01)
 
 
 def test_results_hold_what_was_printed_beside_what_was_measured():

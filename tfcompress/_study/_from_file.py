@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -180,9 +181,10 @@ def trainer(data: zoo.Data, given: Mapping[str, Any], defaults: Mapping[str, Any
     from tfcompress._backend import keras
 
     options = {**defaults, **given}
-    rate, distill = options.pop("learning_rate", None), dict(options.pop("distill", {}))
+    rate, decay, distill = options.pop("learning_rate", None), options.pop("decay", None), dict(options.pop("distill", {}))
     if rate is not None:
-        options["optimizer"] = keras.make_optimizer(options.get("optimizer", "adam"), rate)
+        steps = options.get("epochs", 1) * math.ceil(len(data.x_train) / options.get("batch_size", 32))
+        options["optimizer"] = keras.make_optimizer(options.get("optimizer", "adam"), rate, steps if decay == "cosine" else None)
     options["validation_data"] = (data.x_val, data.y_val)
     if teacher is not None:
         distill.pop("teacher")

@@ -18,7 +18,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-TRAIN = ("epochs", "batch_size", "optimizer", "learning_rate", "loss", "metrics", "early_stopping", "distill")
+TRAIN = ("epochs", "batch_size", "optimizer", "learning_rate", "decay", "loss", "metrics", "early_stopping", "distill")
 DATA = ("name", "folder", "classes", "split", "seed", "scale", "train", "test", "samples", "input_shape")
 STUDY = (
     "title",
@@ -137,6 +137,8 @@ def _check(spec: Mapping[str, Any], path: Path) -> None:
     for where, table in tables:
         if not isinstance(table, Mapping):
             raise RecipeError(f"{path}: [{where}] must be a table, got {table!r}.")
+        if table.get("decay") not in (None, "cosine"):
+            raise RecipeError(f'{path}: [{where}] decay = {table["decay"]!r}: expected "cosine", or leave it out for a constant rate.')
         parts = where.split(".")
         known = KNOWN["models.*"] if len(parts) == 2 and parts[0] == "models" else KNOWN[parts[-1]]
         for key in table:

@@ -74,9 +74,7 @@ def is_batches(x: Any, y: Any, steps: int | None, what: str) -> bool:
     if y is not None:
         raise DataError(f"{what}: a {type(x).__name__} yields its labels itself, batches (x, y); leave y out.")
     if hasattr(x, "__next__") and steps is None:
-        raise DataError(
-            f"{what}: a generator can be run through only once; give the function that returns it (Fit: or steps_per_epoch)."
-        )
+        raise DataError(f"{what}: a generator can be run through only once; give the function that returns it (Fit: or steps_per_epoch).")
     if hasattr(x, "cardinality") and int(x.cardinality()) == 0:
         raise DataError(f"{what}: the tf.data set is empty.")
     return True

@@ -79,11 +79,16 @@ def output_keys(model):
     return sorted(outputs) if isinstance(outputs, dict) else list(graph_of(model).output_names)
 
 
-def make_optimizer(name, learning_rate):
-    """A Keras 3 optimizer by its name in any spelling ("adam", "SGD"); TrainingError names those there are."""
+def make_optimizer(name, learning_rate, steps=None):
+    """A Keras 3 optimizer by its name in any spelling ("adam", "SGD"); TrainingError names those there are.
+
+    With `steps`, the rate falls to zero in so many by a half cosine: learning_rate · (1 + cos(π t / steps)) / 2
+    (Loshchilov & Hutter, SGDR, arXiv:1608.03983).
+    """
     import keras
 
     known = {one.lower(): one for one in dir(keras.optimizers) if one[0].isupper() and one not in ("Optimizer", "LossScaleOptimizer")}
     if str(name).lower() not in known:
         raise TrainingError(f"No optimizer {name!r}; there are: {', '.join(sorted(known.values()))}.")
-    return getattr(keras.optimizers, known[str(name).lower()])(learning_rate=learning_rate)
+    rate = learning_rate if steps is None else keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    return getattr(keras.optimizers, known[str(name).lower()])(learning_rate=rate)
