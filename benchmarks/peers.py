@@ -69,6 +69,8 @@ def ai_edge_quantizer() -> list[tuple[str, str]]:
     from tfcompress import profiling
 
     source = tfc.convert(zoo.quantnet(classes=10), "float32").data
+    x = np.random.default_rng(0).random((4, 32, 32, 3), dtype=np.float32)
+    _, expected = profiling.evaluate(source, x, np.zeros(4, int), predictions=True)
     rows = []
     for name in ("dynamic_wi8_afp32", "dynamic_wi4_afp32", "dynamic_wi2c_afp32"):
         make = getattr(recipe, name, None)
@@ -84,10 +86,10 @@ def ai_edge_quantizer() -> list[tuple[str, str]]:
             except Exception as error:
                 rows.append((f"`{name}`", told(error)))
                 continue
-        x = np.random.default_rng(0).random((4, 32, 32, 3), dtype=np.float32)
         try:
             _, outputs = profiling.evaluate(data, x, np.zeros(4, int), predictions=True)
-            ran = "runs" if np.isfinite(outputs).all() else "runs, its outputs are not finite"
+            distance = np.linalg.norm(np.asarray(outputs) - expected) / np.linalg.norm(expected)
+            ran = f"relative distance of its outputs to the float file's {distance:.2g}"
         except Exception as error:
             ran = told(error)
         rows.append((f"`{name}`", f"{len(data):,} bytes; {ran}"))
