@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tfcompress._study._folder import LOCK, NAME, check_owner, locked, parts
+from tfcompress._study._folder import HOLDER, LOCK, NAME, check_owner, locked, parts
 from tfcompress.core import ArtifactError, DataError
 from tfcompress.training import Fit
 
@@ -39,9 +39,9 @@ def test_a_second_process_is_told_who_is_there_and_takes_over_from_a_dead_one(ho
         pass
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
-    assert (tmp_path / LOCK).read_text().startswith(f"process {holder.pid} ")
+    assert (tmp_path / HOLDER).read_text().startswith(f"process {holder.pid} ")
     with locked(tmp_path):
-        assert (tmp_path / LOCK).read_text().startswith(f"process {os.getpid()} ")
+        assert (tmp_path / HOLDER).read_text().startswith(f"process {os.getpid()} ")
     with locked(tmp_path):  # and again after it was given back
         pass
 
@@ -52,7 +52,7 @@ def test_what_a_killed_process_left_half_written_goes(tmp_path):
     for file in (*left, tmp_path / "int8-seed0.tflite"):
         file.write_text("x")
     with locked(tmp_path):
-        assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == [LOCK, "int8-seed0.tflite"]
+        assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == [HOLDER, LOCK, "int8-seed0.tflite"]
 
 
 def test_one_process_cannot_hold_a_folder_twice(tmp_path):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from tfcompress._study._fingerprint import fingerprint
 from tfcompress.core import ArtifactError, DataError, write_all
 
-NAME, LOCK = "study.json", ".lock"
+NAME, LOCK, HOLDER = "study.json", ".lock", ".holder"
 DATA = ("training data", "samples", "test data")
 
 
@@ -69,27 +70,26 @@ def _noted(file: Path, mine: Mapping[str, str], title: str) -> Path:
 def locked(out: Path) -> Iterator[None]:
     """Hold the folder `out` for this process; ArtifactError, naming the holder, where another one works in it.
 
-    The lock is the system's (flock): it is gone with the process that held it, however that ended.
+    The lock is the system's: it is gone with the process that held it, however that ended.
     """
+    lock = FileLock(out / LOCK, timeout=0)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        lock.acquire()
+    except Timeout:
+        holder = (out / HOLDER).read_text().strip() if (out / HOLDER).exists() else "another process"
+        raise ArtifactError(f"{out} is in use by {holder}. Wait for it to end, stop it, or choose another out=.") from None
     except OSError as error:
         raise ArtifactError(f"The study's folder {out} cannot be written to: {error.strerror or error}.") from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(handle, 1000, 0).decode(errors="replace").strip() or "another process"
-            raise ArtifactError(f"{out} is in use by {holder}. Wait for it to end, stop it, or choose another out=.") from None
-        os.ftruncate(handle, 0)
         now = datetime.now().isoformat(" ", "seconds")
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()} since {now}".encode(), 0)
+        with suppress(OSError):  # a full disk: the lock is held all the same
+            (out / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()} since {now}")
         for left in out.rglob(".*tfc-*"):  # temporaries of a process that was killed while it wrote
             left.unlink(missing_ok=True)
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 def _fields(fit: Any) -> dict[str, Any]:
