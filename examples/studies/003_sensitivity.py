@@ -10,12 +10,18 @@ no fine-tuning. Draws docs/pictures/003_*.png and writes docs/results/003_sensit
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import tfcompress as tfc
 from tfcompress import analysis, zoo
 from tfcompress.analysis import cost
 from tfcompress.techniques import PruneFilters
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
 WANTED = (("VGG-19", "layer"), ("ResNet-20", "layer"), ("ResNet-20", "block"))
@@ -27,6 +33,17 @@ def told(ratios: dict[str, float]) -> str:
     for name, ratio in ratios.items():
         by_ratio.setdefault(ratio, []).append(name)
     return "; ".join(f"{100 * ratio:.0f} %: {', '.join(names)}" for ratio, names in sorted(by_ratio.items(), reverse=True)) or "none"
+
+
+def accuracy(model, x, y) -> float:
+    return float((model.predict(x, batch_size=250, verbose=0).argmax(1) == y.reshape(-1)).mean())
+
+
+def by_hand(name: str) -> dict[str, dict[str, float]]:
+    """The study file's own L1 ratios of a model, by recipe."""
+    own = tomllib.loads(Path(__file__).with_name("003.toml").read_text())["models"][name]["recipes"]["own"]
+    steps = {recipe: table["techniques"][0] for recipe, table in own.items()}
+    return {recipe: step["ratio"] for recipe, step in steps.items() if step["class"] == "PruneFilters"}
 
 
 def main() -> None:
@@ -48,11 +65,18 @@ def main() -> None:
         curves.plot(args.max_drop, path=picture)
         ratios = analysis.suggest_ratios(curves, args.max_drop, largest=0.9)
         narrow = PruneFilters(ratios).apply(model) if ratios else model
-        right = float((narrow.predict(x, batch_size=250, verbose=0).argmax(1) == y.reshape(-1)).mean())
+        right = accuracy(narrow, x, y)
         left = cost(narrow).macs / cost(model).macs
         lines += [f"## {name}, by {by}", "", f"![Accuracy against the share of filters removed](../pictures/{picture.name})", ""]
         lines += [f"Whole: {100 * curves.base:.2f} %. Suggested: {told(ratios)}.", ""]
         lines += [f"All of these at once: {100 * left:.1f} % of the MACs, {100 * right:.2f} % before any fine-tuning.", ""]
+        if by == "layer":
+            lines += ["| the report's ratios, before fine-tuning | MACs left | accuracy |", "|---|--:|--:|"]
+            for recipe, chosen in by_hand(name).items():
+                narrow = PruneFilters(chosen).apply(model)
+                share = cost(narrow).macs / cost(model).macs
+                lines.append(f"| {recipe.removesuffix('-float32')} | {100 * share:.1f} % | {100 * accuracy(narrow, x, y):.2f} % |")
+            lines.append("")
         (ROOT / "docs" / "results" / "003_sensitivity.md").write_text("\n".join(lines))
         print("\n".join(lines[-5:]), flush=True)
 
