@@ -41,7 +41,9 @@ def draw_curves(found: Any, max_drop: float | None, path: Any) -> Any:
     for number, (name, curve) in enumerate(found.curves.items()):
         points = [(0.0, found.base), *((ratio, value) for ratio, value in sorted(curve.items()) if ratio > 0)]
         colour = colours(0.95 * number / max(len(found.curves) - 1, 1))
-        axis.plot(*zip(*points), "o-", markersize=3, linewidth=1.2, label=name, color=colour)
+        first, *more = name.split(" + ")
+        label = first + (f" + {len(more)} more" if more else "")  # a sum joins many layers, whose names would leave the axes no room
+        axis.plot(*zip(*points), "o-", markersize=3, linewidth=1.2, label=label, color=colour)
     if max_drop is not None:
         axis.axhline(found.base - max_drop, color=MARKED, linestyle="--", linewidth=1, label=f"{max_drop:g} lost")
     axis.set_xlabel("share of filters removed", fontsize=9)
