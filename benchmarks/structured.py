@@ -2,8 +2,9 @@
 
     python benchmarks/structured.py [--families resnet8 mobilenet …] [--applications] [--threads 1] [--repeat]
 
-A family is a network of the zoo for 32×32 images or, with --applications, of keras.applications at its own image size. Filters go by
-L1 norm until half of the MACs remain: the same share of every layer, and in multiples of 8 by one threshold for all layers
+A family is a network of the zoo for 32×32 images or, with --applications, of keras.applications at its own image size, for ten
+classes (of a thousand, random weights give each one less than int8 can tell from zero). Filters go by L1 norm until half of the
+MACs remain: the same share of every layer, and in multiples of 8 by one threshold for all layers
 (`round_to=8, scope="global"`: the same share of every layer would halve a narrow network's layers all at once or not at all).
 Weights are random: they change no time. A family's six files take turns in random order. The shares are of each file's fastest run,
 which other work on the machine disturbs least; medians are kept beside them. Every family is a line of
@@ -53,7 +54,7 @@ def build(name: str):
         model, scale = zoo.student(name, 1.0), 1.0
     else:
         applications = importlib.import_module("keras").applications
-        model, scale = getattr(applications, name)(weights=None), 255.0 if name in RESCALING else 1.0
+        model, scale = getattr(applications, name)(weights=None, classes=10), 255.0 if name in RESCALING else 1.0
     return model, np.random.default_rng(0).random((SAMPLES, *model.input_shape[1:]), dtype=np.float32) * scale
 
 
