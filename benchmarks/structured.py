@@ -54,7 +54,10 @@ def build(name: str):
         model, scale = zoo.student(name, 1.0), 1.0
     else:
         applications = importlib.import_module("keras").applications
-        model, scale = getattr(applications, name)(weights=None, classes=10), 255.0 if name in RESCALING else 1.0
+        model, scale = (
+            getattr(applications, name)(weights=None, input_shape=(APPLICATIONS[name],) * 2 + (3,), classes=10),
+            255.0 if name in RESCALING else 1.0,
+        )
     return model, np.random.default_rng(0).random((SAMPLES, *model.input_shape[1:]), dtype=np.float32) * scale
 
 
