@@ -28,7 +28,7 @@ def main() -> None:
     args = parser.parse_args()
     print("| network | " + " | ".join(FORMATS) + " |\n|---|" + "--:|" * len(FORMATS))
     for name in NETWORKS:
-        model = getattr(keras.applications, name)(weights=None, input_shape=(args.size, args.size, 3))
+        model = getattr(keras.applications, name)(weights=None, input_shape=(args.size, args.size, 3), classes=10)
         scale = 255.0 if name == "EfficientNetB0" else 1.0
         samples = scale * np.random.default_rng(0).random((100, *model.input_shape[1:]), dtype=np.float32)
         cells, files = dict.fromkeys(FORMATS, "refused"), {}
