@@ -126,27 +126,18 @@ def taught_batches(source: Any, flavour: str, taught: Callable[[Any, Any], Any],
 
     Its first batch is looked at by `check`. The teacher is asked for every batch anew, since no two epochs need have the same.
     """
+    import tensorflow as tf
+
     source = _training.adapt_batches(source, flavour)
-    if not hasattr(source, "__getitem__"):
-        check(*_pair(next(iter(source))))
-        return source.map(lambda *batch: (batch[0], taught(*_pair(batch)), *batch[2:]))
-    check(*_pair(source[0]))
-    tree = keras_module(flavour)
 
-    class Taught(tree.utils.Sequence):
-        def __len__(self):
-            return len(source)
+    def change(*batch: Any) -> tuple:
+        return (batch[0], taught(*_pair(batch)), *batch[2:])
 
-        def __getitem__(self, index):
-            batch = source[index]
-            answers = taught(*_pair(batch))
-            answers = tuple(part.numpy() for part in answers) if isinstance(answers, tuple) else answers.numpy()
-            return (batch[0], answers, *batch[2:])
-
-        def on_epoch_end(self):
-            source.on_epoch_end()
-
-    return Taught()
+    if hasattr(source, "__getitem__"):
+        check(*_pair(source[0]))
+        return _training.sequence(source, flavour, lambda batch: tf.nest.map_structure(np.asarray, change(*batch)))
+    check(*_pair(next(iter(source))))
+    return source.map(change)
 
 
 def _pair(batch: Any) -> tuple[Any, Any]:

@@ -79,12 +79,18 @@ def adapt_batches(source: Any, flavour: str) -> Any:
     if other is None or not isinstance(source, other.utils.Sequence):
         return _dataset(source) if callable(source) else source
 
-    class Batches(own.utils.Sequence):
+    return sequence(source, flavour)
+
+
+def sequence(source: Any, flavour: str, change: Callable[[Any], Any] = lambda batch: batch) -> Any:
+    """A Sequence of `flavour` that gives `change(batch)` of every batch of `source`, a Sequence of either Keras."""
+
+    class Batches(keras_module(flavour).utils.Sequence):
         def __len__(self):
             return len(source)
 
         def __getitem__(self, index):
-            return source[index]
+            return change(source[index])
 
         def on_epoch_begin(self):
             getattr(source, "on_epoch_begin", lambda: None)()

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfcompress._study._live import duration
+from tfcompress._study._spec import COLUMNS
 from tfcompress.core import RecipeError
 from tfcompress.report import Report
 
-HEADS = {"weights": "weights", "macs": "MACs", "latency_ms_p50": "latency ms", "images_per_second": "images/s"}
-HEADS |= {"peak_memory_bytes": "peak memory"}
 PRINTED = ("accuracy", "base", "size", "size_bytes", "latency_ms")
 MINUS = "−"
 
@@ -81,7 +80,7 @@ def _table(report: Report, printed: Mapping[str, Any], more: Sequence[str]) -> l
     metric, lines = report.metric, {line["recipe"]: line for line in report.summary()}
     base, old = lines.get(report.base or "", {}), printed.get(report.base or "", {})
     share = 100 if "accuracy" in metric else 1
-    heads = ["recipe", f"{metric} here", "change here", "size here", "download here", *(HEADS[column] for column in more)]
+    heads = ["recipe", f"{metric} here", "change here", "size here", "download here", *(COLUMNS[column] for column in more)]
     heads += [f"{metric} printed", "change printed", "size printed"] if printed else []
     out = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
     for name, line in lines.items():

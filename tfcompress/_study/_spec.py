@@ -39,7 +39,13 @@ STUDY = (
     "full",
 )
 MODEL = ("zoo", "file", "options", "data", "train", "fit", "recipes", "printed", "seeds", "significance")
-COLUMNS = ("weights", "macs", "latency_ms_p50", "images_per_second", "peak_memory_bytes")
+COLUMNS = {  # a report's column → its head in the results
+    "weights": "weights",
+    "macs": "MACs",
+    "latency_ms_p50": "latency ms",
+    "images_per_second": "images/s",
+    "peak_memory_bytes": "peak memory",
+}
 DISTILL = ("teacher", "temperature", "alpha", "attention", "beta")
 KNOWN: dict[str, Sequence[str]] = {"": STUDY, "data": DATA, "train": TRAIN, "fit": TRAIN, "models.*": MODEL, "distill": DISTILL}
 PLACE = re.compile(r"\{(\w+)\}")
