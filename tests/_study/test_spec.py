@@ -1,11 +1,12 @@
 """Study files: what may stand in them, what is wrong in them, and what they come to."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tfcompress._study._from_file import Trained, load, network, study_file, trainer
+from tfcompress._study._from_file import Trained, _taught_once, load, network, study_file, trainer
 from tfcompress._study._results import results
 from tfcompress._study._spec import read_spec, recipes_of
 from tfcompress.core import DataError, RecipeError
@@ -139,6 +140,22 @@ def test_a_builder_that_was_written_down_again_is_the_same(tmp_path):
     one, two = (Trained("quantnet", {"dropout": 0.2}, load({"name": "digits"}, tmp_path, 50, 50), {"epochs": 2}) for _ in range(2))
     assert fingerprint(one) == fingerprint(two)
     assert fingerprint(one) != fingerprint(Trained("quantnet", {"dropout": 0.3}, one.data, {"epochs": 2}))
+
+
+def test_a_teacher_is_trained_once_for_all_its_students():
+    @dataclass(frozen=True, eq=False)
+    class Teacher:
+        width: float
+
+        def __call__(self, seed):
+            made.append((self.width, seed))
+            return object()
+
+    made: list[tuple[float, int]] = []
+    first = _taught_once(Teacher(0.31), 0)
+    assert _taught_once(Teacher(0.31), 0) is first and made == [(0.31, 0)]
+    assert _taught_once(Teacher(0.31), 1) is not first and _taught_once(Teacher(0.32), 0) is not first
+    assert made == [(0.31, 0), (0.31, 1), (0.32, 0)]
 
 
 def test_a_rate_that_falls(tmp_path):
