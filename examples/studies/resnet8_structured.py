@@ -1,13 +1,14 @@
 """MLPerf Tiny's pretrained ResNet-8 with fewer multiply-accumulates: what each part of structured pruning buys on CIFAR-10.
 
     python examples/studies/resnet8_structured.py pretrainedResnet.h5 --data folder/with/cifar10.npz --seeds 3
-    python examples/studies/resnet8_structured.py pretrainedResnet.h5 --data … --seeds 3 --epochs 5 --only "slim-distil|scratch"
+    python examples/studies/resnet8_structured.py pretrainedResnet.h5 --data … --seeds 3 --epochs 8 --rate 3e-3 --only "taylor-distil-50"
 
 Filters are chosen by L1 norm (the same share of every layer), by slimming (one threshold) or by Taylor importance (one threshold)
-until 70 % or 50 % of the MACs remain; what is left is fine-tuned plainly or distilled from the unpruned network. The control has the
-architecture that L1 leaves, fresh weights and the same training. Every (row, seed) is a line of the .jsonl; run again, only what is
-missing is done, and the .md is written from the lines. An epoch is every image once as it is and once mirrored. --epochs is the length of
-every training; slimming has one more of them first. --only limits the rows to those whose method-trainer-MACs a regular expression finds.
+until 70 % or 50 % of the MACs remain; what is left is fine-tuned plainly or distilled from the unpruned network. The controls have the
+architecture that L1 or Taylor importance leaves, fresh weights and the same training. Every (row, seed) is a line of the .jsonl; run
+again, only what is missing is done, and the .md is written from the lines. An epoch is every image once as it is and once mirrored.
+--epochs is the length of every training; slimming has one more of them first. --only limits the rows to those whose method-trainer-MACs
+begins as a regular expression says, such as "taylor-distil|l1-plain-50"; without it the controls of Taylor importance are left out.
 """
 
 from __future__ import annotations
@@ -35,12 +36,15 @@ ROOT = Path(__file__).resolve().parents[2]
 BUDGETS = (0.7, 0.5)
 METHODS = ("l1", "slim", "taylor")
 TRAINERS = ("plain", "distil")
-RATE, BATCH, SLIM_L1, TAYLOR_BATCHES = 1e-3, 64, 1e-3, 50
+CONTROLS = {"scratch": "l1", "scratch taylor": "taylor"}
+BATCH, SLIM_L1, TAYLOR_BATCHES = 64, 1e-3, 50
 
 PARTS = {
     "weights kept (L1) instead of new ones": (("l1", "plain"), ("scratch", "plain")),
     "filters by slimming instead of L1": (("slim", "plain"), ("l1", "plain")),
     "filters by Taylor importance instead of L1": (("taylor", "plain"), ("l1", "plain")),
+    "weights kept (Taylor importance) instead of new ones": (("taylor", "plain"), ("scratch taylor", "plain")),
+    "weights kept (Taylor importance) instead of new ones, both distilled": (("taylor", "distil"), ("scratch taylor", "distil")),
     "distillation, filters by L1": (("l1", "distil"), ("l1", "plain")),
     "distillation, filters by slimming": (("slim", "distil"), ("slim", "plain")),
     "distillation, filters by Taylor importance": (("taylor", "distil"), ("taylor", "plain")),
@@ -50,8 +54,8 @@ PARTS = {
 class Seed:
     """One seed's data order and trainings; the slimmed network is trained once, when it is first asked for."""
 
-    def __init__(self, model, data, seed: int, epochs: int):
-        self.model, self.data, self.seed, self.epochs = model, data, seed, epochs
+    def __init__(self, model, data, seed: int, epochs: int, rate: float):
+        self.model, self.data, self.seed, self.epochs, self.rate = model, data, seed, epochs, rate
         self.slimmed = None
         self.fits: dict = {}
 
@@ -59,7 +63,7 @@ class Seed:
         import keras
 
         steps = self.epochs * -(-len(self.data.x_train) // BATCH)
-        return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, steps))
+        return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(self.rate, steps))
 
     def trainer(self, kind: str):
         """Fit or Distill; kept, so that the teacher is asked once."""
@@ -103,22 +107,24 @@ def cells(seeds: int):
     for seed in range(seeds):
         for budget in BUDGETS:
             yield from ((seed, budget, method, trainer) for method in METHODS for trainer in TRAINERS)
-            yield seed, budget, "scratch", "plain"
+            yield from ((seed, budget, control, trainer) for control in CONTROLS for trainer in TRAINERS)
 
 
 def run(model, data, args) -> None:
     lines = read(args.out)
-    size = {"epochs": args.epochs, "images": len(data.x_train) // 2}
+    size = {"epochs": args.epochs, "images": len(data.x_train) // 2, "rate": args.rate}
+    wanted = args.only or "l1|slim|taylor|scratch-plain"
     done = {(line["seed"], line["budget"], line["method"], line["trainer"]) for line in lines if size.items() <= line.items()}
     whole, states, before = cost(model), {}, {}
     for seed, budget, method, trainer in cells(args.seeds):
-        if (seed, budget, method, trainer) in done or not re.search(args.only, f"{method}-{trainer}-{round(100 * budget)}"):
+        if (seed, budget, method, trainer) in done or not re.match(wanted, f"{method}-{trainer}-{round(100 * budget)}"):
             continue
         start = time.time()
-        state = states.setdefault(seed, Seed(model, data, seed, args.epochs))
+        state = states.setdefault(seed, Seed(model, data, seed, args.epochs, args.rate))
         key = seed, budget, method
         if key not in before:  # both trainers go on from the same network
-            narrow = fresh(state.pruned("l1", budget), seed) if method == "scratch" else state.pruned(method, budget)
+            narrow = state.pruned(CONTROLS.get(method, method), budget)
+            narrow = fresh(narrow, seed) if method in CONTROLS else narrow
             before[key] = narrow, accuracy(narrow, data)
         narrow, untrained = before[key]
         found = cost(narrow)
@@ -128,7 +134,8 @@ def run(model, data, args) -> None:
         line |= {"accuracy_before": untrained, "accuracy": accuracy(net, data)}
         line |= {"params": found.params, "macs": found.macs, "macs_share": found.macs / whole.macs, "seconds": round(time.time() - start)}
         args.models.mkdir(parents=True, exist_ok=True)
-        net.save(args.models / f"{method}-{trainer}-{round(100 * budget)}-seed{seed}-epochs{args.epochs}-images{size['images']}.keras")
+        name = f"{method}-{trainer}-{round(100 * budget)}-seed{seed}-epochs{args.epochs}-images{size['images']}-rate{args.rate:g}"
+        net.save(args.models / f"{name.replace(' ', '-')}.keras")
         with args.out.open("a") as file:
             file.write(json.dumps(line) + "\n")
         args.markdown.parent.mkdir(parents=True, exist_ok=True)
@@ -144,44 +151,41 @@ def table(lines: list[dict]) -> str:
     """Markdown: mean ± standard deviation over seeds."""
     out = ["# ResNet-8 (MLPerf Tiny, pretrained, 87.19 %) on CIFAR-10 with fewer filters", ""]
     out += ["Written by `python examples/studies/resnet8_structured.py`. Accuracy in % on the 10,000 test images, mean ± standard"]
+    out += [f"deviation over seeds; Adam with cosine decay from the rate in the table, batch {BATCH}; slimming: λ = {SLIM_L1:g} for as"]
+    out += [f"many epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; scratch and scratch taylor: what L1"]
+    out += ["norm and Taylor importance leave, with new weights. Images × epochs: an epoch has every image twice, as it is and mirrored."]
+    out.append("")
     out += [
-        f"deviation over seeds; Adam {RATE:g} with cosine decay, batch {BATCH}, every image also mirrored; slimming: λ = {SLIM_L1:g} for as"
-    ]
-    out += [
-        f"many epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; the control: L1's architecture, new weights.",
-        "Images × epochs: each epoch has every image twice, as it is and mirrored.",
-        "",
-    ]
-    out += [
-        "| MACs left | filters by | training | images × epochs | seeds | parameters | MACs | before training | after |",
-        "|--:|---|---|--:|--:|--:|--:|--:|--:|",
+        "| MACs left | filters by | training | images × epochs | rate | seeds | parameters | MACs | before training | after |",
+        "|--:|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     groups: dict[tuple, list[dict]] = {}
     for line in lines:
-        groups.setdefault((line["images"], line["epochs"], -line["budget"], line["method"], line["trainer"]), []).append(line)
-    order = {name: number for number, name in enumerate((*METHODS, "scratch", *TRAINERS))}
-    for key in sorted(groups, key=lambda key: (*key[:3], order[key[3]], order[key[4]])):
-        (images, epochs, _, method, trainer), rows = key, groups[key]
-        who = f"{method} | {trainer} | {images:,} × {epochs} | {len(rows)}"
+        groups.setdefault((line["images"], line["epochs"], line["rate"], -line["budget"], line["method"], line["trainer"]), []).append(line)
+    order = {name: number for number, name in enumerate((*METHODS, *CONTROLS, *TRAINERS))}
+    for key in sorted(groups, key=lambda key: (*key[:4], order[key[4]], order[key[5]])):
+        (images, epochs, rate, _, method, trainer), rows = key, groups[key]
+        who = f"{method} | {trainer} | {images:,} × {epochs} | {rate:g} | {len(rows)}"
         mean = {name: statistics.mean(row[name] for row in rows) for name in ("params", "macs", "macs_share")}
         out.append(
             f"| {100 * mean['macs_share']:.1f} % | {who} | {mean['params']:,.0f} | {mean['macs']:,.0f} "
             f"| {spread(rows, 'accuracy_before')} | {spread(rows, 'accuracy')} |"
         )
     out += ["", "What each part bought: points of accuracy between two rows of the same seed, mean ± standard deviation over seeds.", ""]
-    out += ["| at most | images × epochs | part | points |", "|--:|--:|---|--:|"]
-    for size in sorted({(line["images"], line["epochs"]) for line in lines}):
+    out += ["| at most | images × epochs | rate | part | points |", "|--:|--:|--:|---|--:|"]
+    for size in sorted({(line["images"], line["epochs"], line["rate"]) for line in lines}):
         for budget in BUDGETS:
             found = {
                 (line["method"], line["trainer"], line["seed"]): 100 * line["accuracy"]
                 for line in lines
-                if (line["images"], line["epochs"]) == size and line["budget"] == budget
+                if (line["images"], line["epochs"], line["rate"]) == size and line["budget"] == budget
             }
             for part, (one, other) in PARTS.items():
                 gains = [found[(*one, seed)] - found[(*other, seed)] for *row, seed in found if (*row,) == one and (*other, seed) in found]
                 if gains:
                     std = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 else ""
-                    out.append(f"| {100 * budget:.0f} % | {size[0]:,} × {size[1]} | {part} | {statistics.mean(gains):+.2f}{std} |")
+                    where = f"{100 * budget:.0f} % | {size[0]:,} × {size[1]} | {size[2]:g}"
+                    out.append(f"| {where} | {part} | {statistics.mean(gains):+.2f}{std} |")
     return "\n".join(out).replace("| -", "| −") + "\n"
 
 
@@ -196,8 +200,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with cifar10.npz (default: TFCOMPRESS_DATA, else Keras downloads it)")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=1e-3, help="Adam's, at the start of the cosine decay")
     parser.add_argument("--images", type=int, default=50_000, help="how many of the training images")
-    parser.add_argument("--only", default="", help="regular expression for method-trainer-MACs, such as taylor-distil-50")
+    parser.add_argument("--only", default="", help="how method-trainer-MACs begins, a regular expression: taylor-distil-50")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "resnet8_structured.jsonl")
     parser.add_argument("--models", type=Path, default=Path("resnet8_structured"), help="folder for the trained networks")
     parser.add_argument("--markdown", type=Path, default=ROOT / "docs" / "results" / "resnet8_structured.md")
