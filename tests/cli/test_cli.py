@@ -118,21 +118,65 @@ def test_significance_ranks_layers_and_draws_them(run, saved, tmp_path):
     assert "--data" in err
 
 
-def test_compress_trains_and_saves(run, saved, tmp_path):
+def test_compress_trains_and_saves(run, saved, tmp_path, monkeypatch):
     words = ("compress", saved, "--recipe", "prune50-int8", "--data", "digits", "--epochs", "1", "--out", tmp_path / "net")
     code, out, err = run(*words)
     assert code == 0, err
     assert "accuracy" in out
     assert {file.name for file in tmp_path.iterdir()} == {"net.tflite", "net.json", "net.keras"}
+    monkeypatch.setattr("tfcompress._compress.compress", None)  # refused before any training
     code, _, err = run(*words)
     assert code == 1
     assert "overwrite" in err
     assert len(err.strip().splitlines()) == 1
 
 
+def test_cost_is_the_models(run, saved):
+    from tfcompress import analysis, load_model
+
+    code, out, err = run("cost", saved, "--json")
+    assert code == 0, err
+    said, found = json.loads(out), analysis.cost(load_model(saved))
+    assert (said["params"], said["macs"], said["unknown"]) == (found.params, found.macs, [])
+    assert [layer["name"] for layer in said["layers"]] == [layer.name for layer in found.layers]
+    assert f"{found.macs:,}" in run("cost", saved)[1]
+
+
+def test_sensitivity_suggests_a_recipe_that_compress_carries_out_with_a_teacher(run, saved, tmp_path):
+    words = ("sensitivity", saved, "--data", "digits", "--images", "100", "--max-drop", "0.05")
+    code, out, err = run(*words, "--plot", tmp_path / "curves.png", "--recipe", tmp_path / "thin.json", "--json")
+    assert code == 0, err
+    said = json.loads(out)
+    assert set(said["curves"]) == {"conv1", "conv2", "dense1"} >= set(said["suggested"]) and said["suggested"] and said["n"] == 100
+    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    code, out, err = run(*words, "--recipe", tmp_path / "thin.json")
+    assert (code, "already there" in err) == (1, True)
+    assert "conv2" in out  # the table is there all the same
+    net = ("compress", saved, "--recipe", tmp_path / "thin.json", "--data", "digits", "--epochs", "4", "--out", tmp_path / "net")
+    code, out, err = run(*net, "--teacher", "self", "--attention", "--json")
+    assert code == 0, err
+    made = json.loads(out)
+    assert made["recipe"]["techniques"][0]["ratio"] == said["suggested"]
+    assert made["checks"][0]["value"] < 1
+    assert made["accuracy"] > 0.7
+
+
+def test_a_sensitivity_without_anything_to_spare_says_so(run, saved, tmp_path):
+    words = ("sensitivity", saved, "--data", "digits", "--images", "50", "--max-drop", "-0.5", "--recipe", tmp_path / "thin.json")
+    code, _, err = run(*words)
+    assert code == 1 and "max_drop" in err
+    assert not (tmp_path / "thin.json").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("compress", "SAVED", "--recipe", "nothing.json"), "nothing.json"),
+        (("compress", "SAVED", "--recipe", "macs50-int8", "--teacher", "self"), "--data"),
+        (("compress", "SAVED", "--recipe", "macs50-int8", "--data", "digits", "--teacher", "no.keras"), "no.keras"),
+        (("sensitivity", "SAVED"), "--data"),
+        (("sensitivity", "SAVED", "--data", "digits", "--by", "stage"), "block"),
+        (("cost", "nothing.keras"), "nothing.keras"),
         (("convert", "nothing.keras"), "nothing.keras"),
         (("profile", "nothing.tflite"), "nothing.tflite"),
         (("compress", "SAVED", "--recipe", "prun80-int8"), "prune80-int8"),

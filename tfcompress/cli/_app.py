@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tfcompress.cli import _demo, _doctor, _model, _significance, _study
+from tfcompress.cli import _demo, _doctor, _model, _sensitivity, _significance, _study
 
 app = typer.Typer(
     help="Make a trained Keras model small and fast for the edge, and show, measured, what that cost.",
@@ -42,7 +43,11 @@ def compress(
     out: Annotated[Path | None, typer.Option(help="File stem to write; default: the model's name and the recipe's.")] = None,
     epochs: Annotated[int, typer.Option(help="Epochs of training with each technique.")] = 3,
     batch_size: int = 32,
-    learning_rate: Annotated[float, typer.Option(help="Adam's learning rate where the model is not compiled.")] = 1e-3,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, where the model is not compiled or there is a teacher.")] = 1e-3,
+    teacher: Annotated[str, typer.Option(help="Distil while training, from this model's file; self: from the model itself.")] = "",
+    temperature: Annotated[float, typer.Option(help="Softens the teacher's answers.")] = 4.0,
+    alpha: Annotated[float, typer.Option(help="The teacher's share of the loss, 0 to 1.")] = 0.9,
+    attention: Annotated[bool, typer.Option(help="Attention transfer too, between the last layers of every size.")] = False,
     samples: Annotated[int, typer.Option(help="Training images used for calibration.")] = 200,
     seed: int = 0,
     strict: Annotated[bool, typer.Option(help="Fail if any layer is left alone.")] = False,
@@ -51,10 +56,12 @@ def compress(
 ) -> None:
     """Compress a trained model by a recipe.
 
-    Words of a name: filtersS, macsS, slimS, finetune, pruneS, pruneNofM, clusterN, qat, qatplain, then the target: float32, float16,
-    dynamic, int8, int16x8, packed or packedsize.
+    Words of a name: filtersS, macsS, paramsS, latencyS (with taylor behind: by gradients), slimS, slimmacsS, lowrankS, finetune,
+    pruneS, pruneNofM, clusterN, qat, qatplain, mixedB, xnor, twonn-mixedAB, pca-mixedAB, twonn-clusterN, cqat; then the target:
+    float32, float16, dynamic, int8, int16x8, packed or packedsize. S is a percentage; tfcompress.recipes tells each.
     """
-    _model.compress(model, recipe, data, out, epochs, batch_size, learning_rate, samples, seed, strict, overwrite, as_json)
+    schooling = _model.Schooling(epochs, batch_size, learning_rate, teacher, temperature, alpha, attention)
+    _model.compress(model, recipe, data, out, schooling, samples, seed, strict, overwrite, as_json)
 
 
 @app.command()
@@ -69,7 +76,7 @@ def convert(
     as_json: Json = False,
 ) -> None:
     """Convert a model as it is: no training, only another number format."""
-    _model.compress(model, target, data, out, 0, 32, 1e-3, samples, None, strict, overwrite, as_json)
+    _model.compress(model, target, data, out, None, samples, None, strict, overwrite, as_json)
 
 
 @app.command()
@@ -86,6 +93,30 @@ def significance(
 ) -> None:
     """Which layers matter: the intrinsic dimension of every layer's output, its change, and the bits that follow from it."""
     _significance.run(model, data, by, view, images, threshold, plot, overwrite, as_json)
+
+
+@app.command()
+def sensitivity(
+    model: Annotated[Path, typer.Argument(help="A trained model: .keras, .h5 or a SavedModel folder.")],
+    data: DataName = "",
+    by: Annotated[str, typer.Option(help="layer, or block: all filters of a residual block.")] = "layer",
+    importance: Annotated[str, typer.Option(help="Which filters go first: l1, l2 or bn_gamma.")] = "l1",
+    images: Annotated[int, typer.Option(help="Validation images used.")] = 1000,
+    max_drop: Annotated[float, typer.Option(help="Accuracy that one layer's or block's loss of filters may cost.")] = 0.02,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the curves as a PNG, SVG or PDF.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="Also write a recipe .json with the suggested ratios, for compress.")] = None,
+    overwrite: Overwrite = False,
+    as_json: Json = False,
+) -> None:
+    """How many filters each layer can lose: accuracy against the share removed, and the ratios that this suggests."""
+    _sensitivity.run(model, data, by, importance, images, max_drop, plot, recipe, overwrite, as_json)
+
+
+@app.command()
+def cost(model: Annotated[Path, typer.Argument(help="A Keras model: .keras, .h5 or a SavedModel folder.")], as_json: Json = False) -> None:
+    """Parameters, multiply-accumulates and activation memory of a model, by layer and in total."""
+    found = _model.cost_of(model)
+    _print({**dataclasses.asdict(found), "unknown": found.unknown} if as_json else str(found))
 
 
 @app.command()
@@ -118,9 +149,9 @@ def compare(
 
     evaluate = _model.test_data(data, files[0]) if data else None
     report = run([str(file) for file in files], evaluate=evaluate, metric=metric, threads=_counts(threads), runtime=runtime)
-    if html:
-        report.to_html(html, overwrite=overwrite)
     _print(list(report.rows) if as_json else report.to_markdown())
+    if html:  # what was measured is said before a file can fail
+        report.to_html(html, overwrite=overwrite)
     if any(row.get("error") for row in report.rows):
         raise typer.Exit(1)
 

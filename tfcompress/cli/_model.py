@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,25 @@ import typer
 from tfcompress.cli._loading import load_tensorflow
 
 
+@dataclass(frozen=True)
+class Schooling:
+    """How a technique trains. `teacher`: a model's file to distil from, "self" for the model that is compressed, "" for none."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    teacher: str
+    temperature: float
+    alpha: float
+    attention: bool
+
+
 def compress(
     path: Path,
     recipe_name: str,
     data_name: str,
     out: Path | None,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
+    schooling: Schooling | None,
     samples: int,
     seed: int | None,
     strict: bool,
@@ -27,22 +39,23 @@ def compress(
     as_json: bool,
 ) -> None:
     """Compress the model at `path` by a recipe's name or file, save it beside its JSON and report accuracy, before and after."""
-    from tfcompress import recipes
     from tfcompress._compress import compress as run
     from tfcompress._compress import load_model
-    from tfcompress.core import Recipe
+    from tfcompress.core import TrainingError, artifact_files, refuse_existing
     from tfcompress.profiling import evaluate
 
-    load_tensorflow()
-    if recipe_name.endswith(".json"):
-        recipe = Recipe.from_json(Path(recipe_name).read_text())
-    else:
-        recipe = recipes.recipe(recipe_name)
+    recipe = read_recipe(recipe_name)
+    stem = out or path.with_name(f"{path.stem}-{recipe.name}")
+    if not overwrite:
+        refuse_existing(artifact_files(stem))  # before the training that ends in them
     samples = max(samples, recipe.wanted_samples)
+    trains = bool(data_name and schooling and schooling.epochs and recipe.techniques)
+    if schooling and schooling.teacher and not trains:
+        raise TrainingError("--teacher: nothing trains here; give --data, at least one of --epochs, and a recipe with techniques.")
+    load_tensorflow()
     model = load_model(path)
     data = load_data(data_name, model) if data_name else None
-    fit = _trainer(model, data, epochs, batch_size, learning_rate) if data and epochs and recipe.techniques else None
-    stem = out or path.with_name(f"{path.stem}-{recipe.name}")
+    fit = _trainer(model, data, schooling) if trains else None
     artifact = run(
         model,
         recipe,
@@ -66,6 +79,28 @@ def compress(
     typer.echo("wrote " + ", ".join(said["files"]))
 
 
+def read_recipe(name: str) -> Any:
+    """The recipe of that name, or in that .json file."""
+    from tfcompress import recipes
+    from tfcompress.core import Recipe, RecipeError
+
+    if not name.endswith(".json"):
+        return recipes.recipe(name)
+    try:
+        return Recipe.from_json(Path(name).read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"No recipe can be read from {name}: {error}. Recipe.to_json and `sensitivity --recipe` write one.") from error
+
+
+def cost_of(path: Path) -> Any:
+    """What the model at `path` costs for one input."""
+    from tfcompress._compress import load_model
+    from tfcompress.analysis import cost
+
+    load_tensorflow()
+    return cost(load_model(path))
+
+
 def load_data(name: str, model: Any) -> Any:
     """The data set of that name or path, its images of the model's input size."""
     from tfcompress import zoo
@@ -85,13 +120,21 @@ def test_data(name: str, file: Path) -> tuple[Any, Any]:
     return data.x_test, data.y_test
 
 
-def _trainer(model: Any, data: Any, epochs: int, batch_size: int, learning_rate: float) -> Any:
+def _trainer(model: Any, data: Any, schooling: Schooling) -> Any:
+    """Fit, or Distill where there is a teacher."""
     from tfcompress._backend import keras as _keras
-    from tfcompress.training import Fit
+    from tfcompress._compress import load_model
+    from tfcompress.training import Distill, Fit
 
-    options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "validation_data": (data.x_val, data.y_val)}
+    options: dict[str, Any] = {"epochs": schooling.epochs, "batch_size": schooling.batch_size}
+    options["validation_data"] = data.x_val, data.y_val
+    optimizer = _keras.make_optimizer("Adam", schooling.learning_rate)
+    if schooling.teacher:
+        options |= {"temperature": schooling.temperature, "alpha": schooling.alpha, "optimizer": optimizer}
+        teacher = model if schooling.teacher == "self" else load_model(Path(schooling.teacher))
+        return Distill(teacher, data.x_train, data.y_train, attention="auto" if schooling.attention else None, **options)
     if not getattr(model, "compiled", getattr(model, "_is_compiled", False)):
         one = model.outputs[0].shape[-1] == 1
         loss = "binary_crossentropy" if one else "sparse_categorical_crossentropy"
-        options |= {"optimizer": _keras.make_optimizer("Adam", learning_rate), "loss": loss, "metrics": ["accuracy"]}
+        options |= {"optimizer": optimizer, "loss": loss, "metrics": ["accuracy"]}
     return Fit(data.x_train, data.y_train, **options)

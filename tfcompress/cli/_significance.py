@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -30,17 +31,21 @@ def run(
     x = load_data(data_name, model).x_train[:images]
     scores = analysis.significance(model, x, by=estimators[by](), view=view, progress=sys.stderr.isatty())
     bits = analysis.allocate_bits(scores, threshold=threshold)
-    if plot is not None:
-        write_all({plot: lambda temporary: scores.plot(threshold, path=temporary)}, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps({**scores.to_dict(), "bits": bits, "threshold": threshold}, indent=2, sort_keys=True, default=float))
-        return
+    else:
+        _tell(scores, bits, threshold, len(x))
+    if plot is not None:  # what was measured is said before a file can fail
+        write_all({plot: lambda temporary: scores.plot(threshold, path=temporary)}, overwrite=overwrite)
+        typer.echo(f"wrote {plot}", err=True)
+
+
+def _tell(scores: Any, bits: dict[str, int], threshold: float, inputs: int) -> None:
+    """A table: dimension, change, rank and bits of a layer a line."""
     rank = scores.rank()
-    typer.echo(f"{'layer':24s} {'dimension':>10s} {'change':>8s} {'rank':>5s} {'bits':>5s}   ({scores.by}, {len(x):,} inputs)")
+    typer.echo(f"{'layer':24s} {'dimension':>10s} {'change':>8s} {'rank':>5s} {'bits':>5s}   ({scores.by}, {inputs:,} inputs)")
     for layer in scores:
         dimension = scores.details["dimension"][layer]
         mark = "*" if scores[layer] > threshold else " "
         typer.echo(f"{layer:24s} {dimension:10.2f} {scores[layer]:8.2f}{mark}{rank.index(layer) + 1:5d} {bits.get(layer, 32):5d}")
     typer.echo(f"* changes the dimension by more than {threshold:g}")
-    if plot is not None:
-        typer.echo(f"wrote {plot}")

@@ -1,6 +1,6 @@
 """The nouns: immutable values that need no TensorFlow."""
 
-from tfcompress.core._artifact import Artifact
+from tfcompress.core._artifact import Artifact, artifact_files
 from tfcompress.core._errors import (
     ArtifactError,
     ConversionError,
@@ -14,7 +14,7 @@ from tfcompress.core._errors import (
     TfcompressError,
     TrainingError,
 )
-from tfcompress.core._files import write_all
+from tfcompress.core._files import refuse_existing, write_all
 from tfcompress.core._profile import Latency, OpTime, Profile
 from tfcompress.core._recipe import Recipe
 from tfcompress.core._report import EQUAL_LATENCY, Rows, format_number

@@ -50,13 +50,10 @@ class Artifact:
         Raises ArtifactError when a file exists and `overwrite` is not set, on a missing permission or a full disk;
         nothing half-written is left behind.
         """
-        stem = _stem(path)
-        writers: dict[Path, Any] = {
-            stem.with_name(stem.name + ".tflite"): self.data,
-            stem.with_name(stem.name + ".json"): json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n",
-        }
+        tflite, about, keras = artifact_files(path)
+        writers: dict[Path, Any] = {tflite: self.data, about: json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"}
         if model and self.model is not None:
-            writers[stem.with_name(stem.name + ".keras")] = lambda temporary: self.model.save(temporary)
+            writers[keras] = lambda temporary: self.model.save(temporary)
         return write_all(writers, overwrite=overwrite)
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,12 +73,11 @@ class Artifact:
 
         Raises ArtifactError when a file is missing or is not an artifact's.
         """
-        stem = _stem(path)
+        tflite, about, _ = artifact_files(path)
         try:
-            data = stem.with_name(stem.name + ".tflite").read_bytes()
-            said = json.loads(stem.with_name(stem.name + ".json").read_text())
+            data, said = tflite.read_bytes(), json.loads(about.read_text())
         except (OSError, json.JSONDecodeError) as error:
-            raise ArtifactError(f"No artifact at {stem}: {error}.") from error
+            raise ArtifactError(f"No artifact at {tflite.with_suffix('')}: {error}.") from error
         try:
             return cls(
                 data=data,
@@ -91,7 +87,7 @@ class Artifact:
                 about=said["about"],
             )
         except (KeyError, TypeError) as error:
-            raise ArtifactError(f"{stem}.json was not written by Artifact.save: {error!r}.") from error
+            raise ArtifactError(f"{about} was not written by Artifact.save: {error!r}.") from error
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.size_bytes:,} bytes ({self.gzip_bytes:,} gzipped)"]
@@ -99,6 +95,9 @@ class Artifact:
         return "\n".join(lines + [f"  skipped  {item}" for item in self.skipped])
 
 
-def _stem(path: str | Path) -> Path:
+def artifact_files(path: str | Path) -> tuple[Path, Path, Path]:
+    """The .tflite, .json and .keras files that an artifact saved at `path` has, with or without one of these endings."""
     path = Path(path)
-    return path.with_suffix("") if path.suffix in (".tflite", ".json", ".keras") else path
+    stem = path.with_suffix("") if path.suffix in (".tflite", ".json", ".keras") else path
+    tflite, about, keras = (stem.with_name(stem.name + ending) for ending in (".tflite", ".json", ".keras"))
+    return tflite, about, keras

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from tfcompress.core._errors import ArtifactError
+
+
+def refuse_existing(paths: Iterable[Path]) -> None:
+    """Raises ArtifactError that names those of `paths` that are there already; ask before long work that ends in them."""
+    existing = [str(path) for path in paths if path.exists()]
+    if existing:
+        raise ArtifactError(f"{', '.join(existing)} already there; choose another name or pass overwrite=True (--overwrite).")
 
 
 def write_all(writers: Mapping[Path, Callable[[Path], None] | bytes | str], *, overwrite: bool = False) -> list[Path]:
@@ -16,9 +23,8 @@ def write_all(writers: Mapping[Path, Callable[[Path], None] | bytes | str], *, o
     Everything is first written to temporaries in the same folder; only when all are complete do they take their names.
     Raises ArtifactError (existing file without `overwrite`, no permission, disk full); no temporary is left behind.
     """
-    existing = [str(path) for path in writers if path.exists()]
-    if existing and not overwrite:
-        raise ArtifactError(f"{', '.join(existing)} already there; choose another name or pass overwrite=True.")
+    if not overwrite:
+        refuse_existing(writers)
     done: list[tuple[Path, Path]] = []
     path = Path()
     try:
