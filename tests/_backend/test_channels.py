@@ -72,7 +72,22 @@ def random_weights(model, seed):
     )
 
 
-BLOCKS = ("conv", "depthwise", "separable", "residual", "branch", "gate", "bn", "pool", "prelu", "transpose", "nested", "up", "shared")
+BLOCKS = (
+    "conv",
+    "grouped",
+    "depthwise",
+    "separable",
+    "residual",
+    "branch",
+    "gate",
+    "bn",
+    "pool",
+    "prelu",
+    "transpose",
+    "nested",
+    "up",
+    "shared",
+)
 
 
 def build(flavour, blocks):
@@ -85,6 +100,8 @@ def build(flavour, blocks):
         width = x.shape[-1]
         if block == "conv":
             x = layers.Conv2D(width + 2, 3, padding="same", activation="relu")(x)
+        elif block == "grouped" and width % 2 == 0:
+            x = layers.Conv2D(8, 3, padding="same", groups=2)(x)
         elif block == "depthwise":
             x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(x)
         elif block == "separable":
@@ -147,6 +164,43 @@ def test_what_cannot_be_followed_is_frozen_and_said(keras_flavour):
     assert all("LayerNormalization 'norm'" in reason for reason in frozen)
     with pytest.raises(ValueError, match="LayerNormalization"):
         narrow(model, channels, set(channels.roots(channels.made[id(model.get_layer("before"))])[:1].tolist()))
+
+
+def test_groups_of_a_convolution_stay_equal(keras_flavour):
+    keras = importlib.import_module(keras_flavour)
+    layers = keras.layers
+    inputs = layers.Input((6, 6, 2))
+    x = layers.Conv2D(9, 3, groups=1, name="before")(inputs)
+    x = layers.Conv2D(6, 3, groups=3, name="grouped")(x)
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    channels = analyse(model)
+    before, grouped = (channels.roots(channels.made[id(model.get_layer(name))]) for name in ("before", "grouped"))
+    assert [len(set(before.tolist())), len(set(grouped.tolist()))] == [3, 2]
+    new = narrow(model, channels, {int(before[1]), int(grouped[0])})
+    assert [tuple(w.shape) for w in new.get_layer("grouped").weights] == [(3, 3, 2, 3), (3,)]
+    assert new.get_layer("grouped").groups == 3
+    kernel, kept = model.get_layer("grouped").get_weights()[0], [1, 3, 5]
+    np.testing.assert_array_equal(new.get_layer("grouped").get_weights()[0], kernel[:, :, [0, 2]][..., kept])
+
+
+def test_channels_under_a_layer_normalization_go_where_asked_and_its_statistics_are_of_the_rest(keras_flavour):
+    keras = importlib.import_module(keras_flavour)
+    layers = keras.layers
+    inputs = layers.Input((5,))
+    x = layers.Dense(6, name="before")(inputs)
+    x = layers.LayerNormalization(epsilon=1e-3, name="norm")(x)
+    model = keras.Model(inputs, layers.Dense(2, name="out")(x))
+    random_weights(model, 3)
+    channels = analyse(model, through_norms=True)
+    made = channels.roots(channels.made[id(model.get_layer("before"))])
+    new = narrow(model, channels, {int(made[1]), int(made[4])})
+    assert new.count_params() == cost(channels, {int(made[1]), int(made[4])})[0]
+    rest = [0, 2, 3, 5]
+    (kernel, bias), (gamma, beta), (last, add) = ([w.astype("float64") for w in layer.get_weights()] for layer in model.layers[1:])
+    given = np.random.default_rng(0).random((7, 5))
+    h = (given @ kernel + bias)[:, rest]
+    h = (h - h.mean(1, keepdims=True)) / np.sqrt(h.var(1, keepdims=True) + 1e-3) * gamma[rest] + beta[rest]
+    np.testing.assert_allclose(new.predict(given.astype("float32"), verbose=0), h @ last[rest] + add, rtol=1e-4, atol=1e-5)
 
 
 def test_layer_that_would_lose_everything_is_refused(keras_flavour):

@@ -42,10 +42,10 @@ APPLICATIONS = {
 }
 
 
-def prune_and_convert(model, scale=1.0):
-    technique = PruneFilters(0.3)
+def prune_and_convert(model, scale=1.0, **options):
+    technique = PruneFilters(0.3, **options)
     plan = filters.plan(
-        model, importance="l1", ratio=0.3, scope="layer", round_to=1, target_macs=None, target_params=None, only=None, skip=None
+        model, importance="l1", ratio=0.3, scope="layer", round_to=1, target_macs=None, target_params=None, only=None, skip=None, **options
     )
     params, macs = plan.cost()
     pruned = technique.apply(model)
@@ -71,6 +71,26 @@ def test_applications(name, keras_flavour):
     model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=10)
     inside = name.startswith(("MobileNetV3", "Efficient", "ConvNeXt"))  # these rescale 0..255 themselves
     prune_and_convert(model, scale=255.0 if inside else 1.0)
+
+
+@pytest.mark.slow
+def test_convnext_with_its_norms(keras_flavour):
+    """The residual stream, which LayerNormalization and LayerScale read, goes too."""
+    keras = importlib.import_module(keras_flavour)
+    model = keras.applications.ConvNeXtTiny(weights=None, input_shape=(32, 32, 3), classes=10)
+    pruned = prune_and_convert(model, scale=255.0, through_norms=True)
+    assert not PruneFilters(0.3, through_norms=True).skips(model)
+    assert cost(pruned).macs < 0.6 * cost(model).macs < cost(PruneFilters(0.3).apply(model)).macs
+
+
+def test_grouped_convolutions(keras_flavour):
+    keras = importlib.import_module(keras_flavour)
+    layers = keras.layers
+    inputs = layers.Input((12, 12, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(16, 3, activation="relu")(inputs))
+    x = layers.Conv2D(24, 3, groups=4, activation="relu")(x)
+    x = layers.Add()([x, layers.Conv2D(24, 3, padding="same", groups=2)(x)])
+    prune_and_convert(keras.Model(inputs, layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x))))
 
 
 def test_a_model_whose_every_channel_is_frozen(keras_flavour):

@@ -34,10 +34,27 @@ def _kernel(channels, layer, inputs, shapes, into: int, out_of: int) -> list:
 
 
 def dense(channels, layer, inputs, args, shapes):
-    """kernel [in, out], bias [out]; also Conv with kernel [*k, in, out]."""
-    if _first(layer) or getattr(layer, "groups", 1) != 1:
+    """kernel [in, out], bias [out]; also Conv with kernel [*k, in / groups, out]."""
+    if _first(layer):
         return None
+    if getattr(layer, "groups", 1) > 1:
+        return _grouped(channels, layer, inputs[0], shapes[0])
     return _kernel(channels, layer, inputs, shapes, into=2, out_of=1)
+
+
+def _grouped(channels, layer, given, shape) -> list:
+    """kernel [*k, in / groups, out]: groups stay equal, so each loses the same of its channels, made and given."""
+    made = channels.own(layer, shape[-1])
+    for ids in (given.ids, made):
+        first, *others = ids.reshape(layer.groups, -1)
+        for other in others:
+            channels.join(first, other)
+    rank = _rank(layer, 0)
+    channels.index(layer, 0, rank - 2, given.ids[: len(given.ids) // layer.groups])
+    channels.index(layer, 0, rank - 1, made, makes=True)
+    if layer.use_bias:
+        channels.index(layer, 1, 0, made)
+    return _like(given, shape, made)
 
 
 def transpose(channels, layer, inputs, args, shapes):
@@ -91,6 +108,20 @@ def per_channel(channels, layer, inputs, args, shapes):
         return None
     for weight in range(len(layer.get_weights())):
         channels.index(layer, weight, 0, inputs[0].ids)
+    return _like(inputs[0], shapes[0], inputs[0].ids)
+
+
+def layer_norm(channels, layer, inputs, args, shapes):
+    """gamma, beta [channels]; its mean and variance are over the channels, so that even zeros change the others when they go."""
+    one = isinstance(layer.axis, int) or len(layer.axis) == 1
+    return per_channel(channels, layer, inputs, args, shapes) if one and channels.through_norms else None
+
+
+def layer_scale(channels, layer, inputs, args, shapes):
+    """keras.applications' LayerScale of ConvNeXt: gamma [projection_dim] times the input."""
+    if getattr(layer, "projection_dim", None) != len(inputs[0].ids) or [weight.ndim for weight in layer.get_weights()] != [1]:
+        return None
+    channels.index(layer, 0, 0, inputs[0].ids)
     return _like(inputs[0], shapes[0], inputs[0].ids)
 
 
@@ -182,6 +213,7 @@ def _rank(layer: Any, weight: int) -> int:
 
 def _table() -> dict[str, Rule]:
     rules: dict[str, Rule] = {"Dense": dense, "Embedding": embedding, "PReLU": prelu, "BatchNormalization": per_channel}
+    rules |= {"LayerNormalization": layer_norm, "LayerScale": layer_scale}
     for dims in ("1D", "2D", "3D"):
         rules |= {f"Conv{dims}": dense, f"Conv{dims}Transpose": transpose}
         rules |= {f"DepthwiseConv{dims}": depthwise, f"SeparableConv{dims}": separable, f"SpatialDropout{dims}": same}

@@ -39,8 +39,12 @@ class Site:
 
 @dataclass
 class Channels:
-    """The labels of a model: who made them, which are joined, which are frozen and why, and every weight axis they index."""
+    """The labels of a model: who made them, which are joined, which are frozen and why, and every weight axis they index.
 
+    `through_norms`: channels that a LayerNormalization reads may go, although its statistics change with their number.
+    """
+
+    through_norms: bool = False
     parents: list[int] = field(default_factory=list)
     frozen: dict[int, str] = field(default_factory=dict)
     sites: dict[tuple[int, int, int], Site] = field(default_factory=dict)
@@ -99,9 +103,9 @@ class Channels:
             self.sites[key] = Site(layer, weight, axis, ids, makes)
 
 
-def analyse(model: Any) -> Channels:
+def analyse(model: Any, through_norms: bool = False) -> Channels:
     """The channels of a built Sequential or Functional model of either Keras; weights are not looked at."""
-    channels = Channels()
+    channels = Channels(through_norms)
 
     def call(layer: Any, args: tuple, kwargs: dict, shapes: tuple) -> list[Labels]:
         inputs = _tensors([args, kwargs])

@@ -80,9 +80,10 @@ def plan(
     target_latency: float | None = None,
     only: Any,
     skip: Any,
+    through_norms: bool = False,
 ) -> Plan:
     """The plan for one model; RecipeError for an unknown layer, nothing that can be pruned, or a budget out of reach."""
-    channels = analyse(model)
+    channels = analyse(model, through_norms)
     chosen = select(list(channels.makers.values()), only, skip)
     groups, whole = _groups(channels, importance, chosen)
     if not groups:
@@ -150,12 +151,12 @@ def silenced(channels: Channels, removed: Collection[int]) -> Iterator[None]:
             layer.set_weights(weights)
 
 
-def watch(model: Any) -> Any:
+def watch(model: Any, through_norms: bool = False) -> Any:
     """A copy of `model`, uncompiled, with gates behind every layer that makes channels that may go and every BatchNormalization.
 
     In front of a BatchNormalization in training mode a channel's scale makes no difference, so its gate adds nothing there.
     """
-    channels = analyse(model)
+    channels = analyse(model, through_norms)
     watched = set()
     for key, (_, made) in channels.shapes.items():
         telling = key in channels.made or type(channels.layers[key]).__name__ == "BatchNormalization"

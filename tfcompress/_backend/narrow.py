@@ -90,9 +90,12 @@ def _config(layer: Any, channels: Channels, keep: dict[int, np.ndarray], gone: s
     config["name"] = names.unique(layer.name)
     if id(layer) in keep:
         config[WIDTH.get(kind, "filters")] = int(keep[id(layer)].sum())
-    if kind == "Reshape" and id(layer) in channels.shapes and config["target_shape"][-1] != -1:
+    if id(layer) in channels.shapes and kind in ("Reshape", "LayerScale"):
         left = int(_kept(channels, channels.shapes[id(layer)][1].ids, gone).sum())
-        config["target_shape"] = (*config["target_shape"][:-1], left)
+        if kind == "LayerScale":
+            config["projection_dim"] = left
+        elif config["target_shape"][-1] != -1:
+            config["target_shape"] = (*config["target_shape"][:-1], left)
     return config
 
 

@@ -28,6 +28,7 @@ class PruneFilters(Technique):
     divided by their group's mean); a mapping from layer name or regular expression to ratio sets it by layer. Instead,
     `target_macs` or `target_params` in (0, 1) is the share of multiply-accumulates or parameters that may remain, `target_latency`
     that of the time a float32 file takes on this machine (batch 1, one thread), measured.
+    Channels that a LayerNormalization reads stay, as its statistics would change with their number; `through_norms` lets them go too.
     What is left of a group is a multiple of `round_to` where it was at least that, and never empty. One shot: a trainer fine-tunes
     what is left; `in_steps(n)` are n values to fine-tune between. With "taylor" the trainer comes before the removal: for `batches`
     batches it only asks for gradients (weights stay), with None it trains to its end; fine-tuning is the next step's.
@@ -45,6 +46,7 @@ class PruneFilters(Technique):
     target_params: float | None = None
     target_latency: float | None = None
     batches: int | None = 50
+    through_norms: bool = False
     only: str | Sequence[str] | Callable | None = None
     skip: str | Sequence[str] | Callable | None = None
     stage: ClassVar[Stage] = Stage.ARCHITECTURE
@@ -102,7 +104,7 @@ class PruneFilters(Technique):
         With "taylor" a model of the same width with gates that record the importance, which `strip` narrows.
         """
         plan = self._plan(model, budget=not self._watches)
-        new = _filters.watch(model) if self._watches else plan.make()
+        new = _filters.watch(model, self.through_norms) if self._watches else plan.make()
         _keras.carry_compile(model, new)
         return new
 
@@ -141,6 +143,7 @@ class PruneFilters(Technique):
         ratio = self.ratio if budget or isinstance(self.ratio, Mapping) else None
         importance = "l1" if self._watches and not recorded else self.importance
         options = {"scope": self.scope, "round_to": self.round_to, "only": self.only, "skip": self.skip}
+        options["through_norms"] = self.through_norms
         return _filters.plan(model, importance=importance, ratio=ratio, **goals, **options)
 
     @property
