@@ -6,7 +6,8 @@
 Filters are chosen by L1 norm (the same share of every layer), by slimming (one threshold) or by Taylor importance (one threshold)
 until 70 % or 50 % of the MACs remain; what is left is fine-tuned plainly or distilled from the unpruned network. The controls have the
 architecture that L1 or Taylor importance leaves, fresh weights and the same training. Every (row, seed) is a line of the .jsonl; run
-again, only what is missing is done, and the .md is written from the lines. An epoch is every image once as it is and once mirrored.
+again, only what is missing is done, and the .md is written from the lines. An epoch is every image once as it is and once mirrored;
+with --shift, every image twice, mirrored or not and moved at random, anew every epoch.
 --epochs is the length of every training; slimming has one more of them first. --only limits the rows to those whose method-trainer-MACs
 begins as a regular expression says, such as "taylor-distil|l1-plain-50"; without it the controls of Taylor importance are left out.
 """
@@ -37,6 +38,7 @@ BUDGETS = (0.7, 0.5)
 METHODS = ("l1", "slim", "taylor")
 TRAINERS = ("plain", "distil")
 CONTROLS = {"scratch": "l1", "scratch taylor": "taylor"}
+SIZE = ("images", "epochs", "rate", "shift")
 BATCH, SLIM_L1, TAYLOR_BATCHES = 64, 1e-3, 50
 
 PARTS = {
@@ -51,28 +53,29 @@ PARTS = {
 }
 
 
+def trainers(model, data, epochs: int, rate: float) -> dict:
+    """Fit and Distill for all seeds, so that the teacher is asked once."""
+    import keras
+
+    steps = epochs * -(-len(data.x_train) // BATCH)
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps))
+    options = {"epochs": epochs, "batch_size": BATCH, "optimizer": optimizer}
+    loss = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
+    x, y = data.x_train, data.y_train
+    return {"plain": Fit(x, y, **loss, **options), "distil": Distill(model, x, y, **options)}
+
+
 class Seed:
     """One seed's data order and trainings; the slimmed network is trained once, when it is first asked for."""
 
-    def __init__(self, model, data, seed: int, epochs: int, rate: float):
-        self.model, self.data, self.seed, self.epochs, self.rate = model, data, seed, epochs, rate
-        self.slimmed = None
-        self.fits: dict = {}
+    def __init__(self, model, seed: int, fits: dict):
+        self.model, self.seed, self.fits, self.slimmed = model, seed, fits, None
 
-    def optimizer(self):
+    def train(self, kind: str, net, callbacks=()) -> None:
         import keras
 
-        steps = self.epochs * -(-len(self.data.x_train) // BATCH)
-        return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(self.rate, steps))
-
-    def trainer(self, kind: str):
-        """Fit or Distill; kept, so that the teacher is asked once."""
-        if kind not in self.fits:
-            x, y = self.data.x_train, self.data.y_train
-            options = {"epochs": self.epochs, "batch_size": BATCH, "optimizer": self.optimizer(), "seed": self.seed}
-            loss = {"loss": "sparse_categorical_crossentropy", "metrics": ["accuracy"]}
-            self.fits[kind] = Distill(self.model, x, y, **options) if kind == "distil" else Fit(x, y, **loss, **options)
-        return self.fits[kind]
+        keras.utils.set_random_seed(self.seed)
+        self.fits[kind](net, callbacks)
 
     def pruned(self, method: str, budget: float):
         """The narrow network before fine-tuning."""
@@ -81,13 +84,31 @@ class Seed:
         if method == "taylor":
             technique = PruneFilters(target_macs=budget, importance="taylor", scope="global", batches=TAYLOR_BATCHES)
             watched = technique.apply(self.model)
-            self.trainer("plain")(watched, technique.callbacks())
+            self.train("plain", watched, technique.callbacks())
             return technique.strip(watched)
         slim = Slim(target_macs=budget, l1=SLIM_L1)
         if self.slimmed is None:
             self.slimmed = slim.apply(self.model)
-            self.trainer("plain")(self.slimmed, [])
+            self.train("plain", self.slimmed)
         return slim.strip(self.slimmed)
+
+
+def views(data, epochs: int, shift: int):
+    """The data with every image twice: as it is and mirrored. With a `shift`, two of every image for every epoch, each mirrored or not
+    and moved by up to that many pixels, edges reflected, all of them here at once."""
+    x, y = data.x_train, data.y_train
+    if not shift:
+        return dataclasses.replace(data, x_train=np.concatenate([x, x[:, :, ::-1]]), y_train=np.concatenate([y, y]))
+    rng = np.random.default_rng(0)
+    wide = np.pad(x.astype(np.uint8), ((0, 0), (shift, shift), (shift, shift), (0, 0)), mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(wide, x.shape[1:3], axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
+    made = np.empty((2 * epochs, *x.shape), np.uint8)
+    for view in made:
+        down, right = rng.integers(0, 2 * shift + 1, (2, len(x)))
+        view[:] = windows[np.arange(len(x)), down, right]
+        mirrored = rng.random(len(x)) < 0.5
+        view[mirrored] = view[mirrored, :, ::-1]
+    return dataclasses.replace(data, x_train=made.reshape(-1, *x.shape[1:]), y_train=np.tile(y, 2 * epochs))
 
 
 def fresh(model, seed: int):
@@ -112,7 +133,9 @@ def cells(seeds: int):
 
 def run(model, data, args) -> None:
     lines = read(args.out)
-    size = {"epochs": args.epochs, "images": len(data.x_train) // 2, "rate": args.rate}
+    size = {"epochs": args.epochs, "images": len(data.x_train), "rate": args.rate, "shift": args.shift}
+    data = views(data, args.epochs, args.shift)
+    fits = trainers(model, data, 1 if args.shift else args.epochs, args.rate)
     wanted = args.only or "l1|slim|taylor|scratch-plain"
     done = {(line["seed"], line["budget"], line["method"], line["trainer"]) for line in lines if size.items() <= line.items()}
     whole, states, before = cost(model), {}, {}
@@ -120,7 +143,7 @@ def run(model, data, args) -> None:
         if (seed, budget, method, trainer) in done or not re.match(wanted, f"{method}-{trainer}-{round(100 * budget)}"):
             continue
         start = time.time()
-        state = states.setdefault(seed, Seed(model, data, seed, args.epochs, args.rate))
+        state = states.setdefault(seed, Seed(model, seed, fits))
         key = seed, budget, method
         if key not in before:  # both trainers go on from the same network
             narrow = state.pruned(CONTROLS.get(method, method), budget)
@@ -129,13 +152,19 @@ def run(model, data, args) -> None:
         narrow, untrained = before[key]
         found = cost(narrow)
         net = FineTune().apply(narrow)
-        state.trainer(trainer)(net, [])
+        state.train(trainer, net)
         line = {"seed": seed, "budget": budget, "method": method, "trainer": trainer, **size}
         line |= {"accuracy_before": untrained, "accuracy": accuracy(net, data)}
         line |= {"params": found.params, "macs": found.macs, "macs_share": found.macs / whole.macs, "seconds": round(time.time() - start)}
         args.models.mkdir(parents=True, exist_ok=True)
-        name = f"{method}-{trainer}-{round(100 * budget)}-seed{seed}-epochs{args.epochs}-images{size['images']}-rate{args.rate:g}"
-        net.save(args.models / f"{name.replace(' ', '-')}.keras")
+        name = [
+            method.replace(" ", "-"),
+            trainer,
+            f"{100 * budget:.0f}",
+            f"seed{seed}",
+            *(f"{key}{value:g}" for key, value in size.items()),
+        ]
+        net.save(args.models / f"{'-'.join(name)}.keras")
         with args.out.open("a") as file:
             file.write(json.dumps(line) + "\n")
         args.markdown.parent.mkdir(parents=True, exist_ok=True)
@@ -153,19 +182,19 @@ def table(lines: list[dict]) -> str:
     out += ["Written by `python examples/studies/resnet8_structured.py`. Accuracy in % on the 10,000 test images, mean ± standard"]
     out += [f"deviation over seeds; Adam with cosine decay from the rate in the table, batch {BATCH}; slimming: λ = {SLIM_L1:g} for as"]
     out += [f"many epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; scratch and scratch taylor: what L1"]
-    out += ["norm and Taylor importance leave, with new weights. Images × epochs: an epoch has every image twice, as it is and mirrored."]
-    out.append("")
+    out += ["norm and Taylor importance leave, with new weights. Images × epochs: an epoch has every image twice: as it is and mirrored;"]
+    out += ["where images are moved, mirrored or not and shifted at random by up to so many pixels, anew every epoch.", ""]
     out += [
         "| MACs left | filters by | training | images × epochs | rate | seeds | parameters | MACs | before training | after |",
         "|--:|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     groups: dict[tuple, list[dict]] = {}
     for line in lines:
-        groups.setdefault((line["images"], line["epochs"], line["rate"], -line["budget"], line["method"], line["trainer"]), []).append(line)
+        groups.setdefault((*(line[name] for name in SIZE), -line["budget"], line["method"], line["trainer"]), []).append(line)
     order = {name: number for number, name in enumerate((*METHODS, *CONTROLS, *TRAINERS))}
-    for key in sorted(groups, key=lambda key: (*key[:4], order[key[4]], order[key[5]])):
-        (images, epochs, rate, _, method, trainer), rows = key, groups[key]
-        who = f"{method} | {trainer} | {images:,} × {epochs} | {rate:g} | {len(rows)}"
+    for key in sorted(groups, key=lambda key: (*key[:-2], order[key[-2]], order[key[-1]])):
+        (*size, _, method, trainer), rows = key, groups[key]
+        who = f"{method} | {trainer} | {training(size)} | {len(rows)}"
         mean = {name: statistics.mean(row[name] for row in rows) for name in ("params", "macs", "macs_share")}
         out.append(
             f"| {100 * mean['macs_share']:.1f} % | {who} | {mean['params']:,.0f} | {mean['macs']:,.0f} "
@@ -173,20 +202,26 @@ def table(lines: list[dict]) -> str:
         )
     out += ["", "What each part bought: points of accuracy between two rows of the same seed, mean ± standard deviation over seeds.", ""]
     out += ["| at most | images × epochs | rate | part | points |", "|--:|--:|--:|---|--:|"]
-    for size in sorted({(line["images"], line["epochs"], line["rate"]) for line in lines}):
+    for size in sorted({tuple(line[name] for name in SIZE) for line in lines}):
         for budget in BUDGETS:
             found = {
                 (line["method"], line["trainer"], line["seed"]): 100 * line["accuracy"]
                 for line in lines
-                if (line["images"], line["epochs"], line["rate"]) == size and line["budget"] == budget
+                if tuple(line[name] for name in SIZE) == size and line["budget"] == budget
             }
             for part, (one, other) in PARTS.items():
                 gains = [found[(*one, seed)] - found[(*other, seed)] for *row, seed in found if (*row,) == one and (*other, seed) in found]
                 if gains:
                     std = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 else ""
-                    where = f"{100 * budget:.0f} % | {size[0]:,} × {size[1]} | {size[2]:g}"
+                    where = f"{100 * budget:.0f} % | {training(size)}"
                     out.append(f"| {where} | {part} | {statistics.mean(gains):+.2f}{std} |")
     return "\n".join(out).replace("| -", "| −") + "\n"
+
+
+def training(size) -> str:
+    """Cells of the table: images × epochs, with the shift, and the rate."""
+    images, epochs, rate, shift = size
+    return f"{images:,} × {epochs}{f', moved by {shift}' if shift else ''} | {rate:g}"
 
 
 def spread(rows: list[dict], name: str) -> str:
@@ -201,6 +236,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rate", type=float, default=1e-3, help="Adam's, at the start of the cosine decay")
+    parser.add_argument("--shift", type=int, default=0, help="also move images, by up to so many pixels")
     parser.add_argument("--images", type=int, default=50_000, help="how many of the training images")
     parser.add_argument("--only", default="", help="how method-trainer-MACs begins, a regular expression: taylor-distil-50")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "resnet8_structured.jsonl")
@@ -209,8 +245,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.model:
         data = zoo.load_data("cifar10", args.data, scale=1)
-        x, y = data.x_train[: args.images], data.y_train[: args.images]
-        data = dataclasses.replace(data, x_train=np.concatenate([x, x[:, :, ::-1]]), y_train=np.concatenate([y, y]))
+        data = dataclasses.replace(data, x_train=data.x_train[: args.images], y_train=data.y_train[: args.images])
         run(tfc.load_model(args.model), data, args)
     args.markdown.parent.mkdir(parents=True, exist_ok=True)
     args.markdown.write_text(table(read(args.out)))
