@@ -157,13 +157,8 @@ def run(model, data, args) -> None:
         line |= {"accuracy_before": untrained, "accuracy": accuracy(net, data)}
         line |= {"params": found.params, "macs": found.macs, "macs_share": found.macs / whole.macs, "seconds": round(time.time() - start)}
         args.models.mkdir(parents=True, exist_ok=True)
-        name = [
-            method.replace(" ", "-"),
-            trainer,
-            f"{100 * budget:.0f}",
-            f"seed{seed}",
-            *(f"{key}{value:g}" for key, value in size.items()),
-        ]
+        name = [method.replace(" ", "-"), trainer, f"{100 * budget:.0f}", f"seed{seed}"]
+        name += [f"{key}{value:g}" for key, value in size.items()]
         net.save(args.models / f"{'-'.join(name)}.keras")
         with args.out.open("a") as file:
             file.write(json.dumps(line) + "\n")
