@@ -95,6 +95,19 @@ def test_works_as_the_trainer_of_a_technique(keras_flavour, teacher, digits):
     assert np.mean(stripped.get_layer("late").get_weights()[0] == 0) >= 0.49
 
 
+def test_auto_pairs_leave_small_maps_out_unless_there_are_no_others(teacher, digits):
+    """teacher and student have maps of 8 × 8 and 4 × 4; a mean over 16 positions weighs four times one over 64."""
+    import keras
+
+    distill = Distill(teacher, digits[0], digits[1], attention="auto")
+    assert list(distill._pairs(student_of("keras"))) == ["early"]
+    inputs = keras.layers.Input((8, 8, 1))
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name="half")(inputs)
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name="quarter")(x)
+    small = keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(keras.layers.Flatten()(x)))
+    assert list(distill._pairs(small)) == ["half"]
+
+
 def test_attention_needs_no_fit_of_sizes(teacher, digits):
     student = student_of("keras")
     Distill(teacher, digits[0][:64], digits[1][:64], attention={"late": "conv1"})(student)

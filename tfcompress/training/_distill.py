@@ -15,6 +15,8 @@ from tfcompress._backend import training as _training
 from tfcompress.core import DataError, ModelError, TrainingError
 from tfcompress.training._arrays import check_arrays, check_shapes, is_batches
 
+LEAST_POSITIONS = 49  # 7 × 7, the smallest maps of Zagoruyko & Komodakis, for which β = 1000 is
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Distill:
@@ -25,7 +27,8 @@ class Distill:
     teacher: a model of either Keras with the same output, never trained. x [n, ...], y [n] labels or [n, classes] one-hot: its
     answers are computed once and kept. Or x alone, what makes its own batches (x, y), as in Fit: an augmenting tf.data set, a
     PyDataset, a function that returns a generator; the teacher then sees the same images as the student, anew every epoch.
-    attention: {student layer: teacher layer}, "auto" (the last layer of every size both have), or None.
+    attention: {student layer: teacher layer}, "auto" (the last layer of every size both have, from 7 × 7 on: the mean over fewer
+    positions makes a map outweigh all else), or None.
     optimizer, early_stopping: as in Fit.
     Hinton et al., Distilling the Knowledge in a Neural Network, arXiv:1503.02531; Zagoruyko & Komodakis, Paying More Attention to
     Attention, ICLR 2017, arXiv:1612.03928.
@@ -113,10 +116,11 @@ class Distill:
         if not isinstance(self.attention, str):
             return dict(self.attention)
         mine, theirs = _distilling.last_of_each_size(model), _distilling.last_of_each_size(self.teacher)
-        pairs = {mine[size]: theirs[size] for size in mine if size in theirs}
-        if not pairs:
+        sizes = [size for size in mine if size in theirs]
+        if not sizes:
             raise ModelError(f"attention='auto': no size in common (student {list(mine)}, teacher {list(theirs)}); give the pairs.")
-        return pairs
+        wide = [size for size in sizes if math.prod(size) >= LEAST_POSITIONS] or [max(sizes, key=math.prod)]
+        return {mine[size]: theirs[size] for size in wide}
 
     def _data(self, model: Any, layers: tuple[str, ...], sizes: tuple, classes: int) -> dict[str, Any]:
         """The arguments of Keras's fit: the data with what the teacher says of them."""
