@@ -17,7 +17,7 @@ def load(path):
 
 
 def line(**changed):
-    row = {"seed": 0, "budget": 0.7, "method": "l1", "trainer": "plain", "epochs": 1, "images": 100, "rate": 0.001, "shift": 0}
+    row = {"seed": 0, "budget": 0.7, "method": "l1", "trainer": "plain", "epochs": 1, "images": 100, "rate": 0.001, "shift": 0, "steps": 1}
     return {**row, "accuracy_before": 0.2, "accuracy": 0.8, "params": 50, "macs": 600, "macs_share": 0.6, "seconds": 1, **changed}
 
 

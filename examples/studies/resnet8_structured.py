@@ -1,7 +1,7 @@
 """MLPerf Tiny's pretrained ResNet-8 with fewer multiply-accumulates: what each part of structured pruning buys on CIFAR-10.
 
     python examples/studies/resnet8_structured.py pretrainedResnet.h5 --data folder/with/cifar10.npz --seeds 3
-    python examples/studies/resnet8_structured.py pretrainedResnet.h5 --data … --seeds 3 --epochs 8 --rate 3e-3 --only "taylor-distil-50"
+    python examples/studies/resnet8_structured.py pretrainedResnet.h5 --data … --seeds 3 --epochs 2 --steps 3 --only "taylor-distil"
 
 Filters are chosen by L1 norm (the same share of every layer), by slimming (one threshold) or by Taylor importance (one threshold)
 until 70 % or 50 % of the MACs remain; what is left is fine-tuned plainly or distilled from the unpruned network. The controls have the
@@ -38,7 +38,7 @@ BUDGETS = (0.7, 0.5)
 METHODS = ("l1", "slim", "taylor")
 TRAINERS = ("plain", "distil")
 CONTROLS = {"scratch": "l1", "scratch taylor": "taylor"}
-SIZE = ("images", "epochs", "rate", "shift")
+SIZE = ("images", "epochs", "rate", "shift", "steps")
 BATCH, SLIM_L1, TAYLOR_BATCHES = 64, 1e-3, 50
 
 PARTS = {
@@ -77,15 +77,18 @@ class Seed:
         keras.utils.set_random_seed(self.seed)
         self.fits[kind](net, callbacks)
 
-    def pruned(self, method: str, budget: float):
-        """The narrow network before fine-tuning."""
+    def pruned(self, method: str, budget: float, trainer: str, steps: int):
+        """The narrow network before the last fine-tuning."""
         if method == "l1":
             return PruneFilters(target_macs=budget).apply(self.model)
         if method == "taylor":
             technique = PruneFilters(target_macs=budget, importance="taylor", scope="global", batches=TAYLOR_BATCHES)
-            watched = technique.apply(self.model)
-            self.train("plain", watched, technique.callbacks())
-            return technique.strip(watched)
+            net = self.model
+            for number, step in enumerate(technique.in_steps(steps)):
+                watched = step.apply(net)
+                self.train(trainer if number else "plain", watched, step.callbacks())
+                net = step.strip(watched)
+            return net
         slim = Slim(target_macs=budget, l1=SLIM_L1)
         if self.slimmed is None:
             self.slimmed = slim.apply(self.model)
@@ -133,7 +136,7 @@ def cells(seeds: int):
 
 def run(model, data, args) -> None:
     lines = read(args.out)
-    size = {"epochs": args.epochs, "images": len(data.x_train), "rate": args.rate, "shift": args.shift}
+    size = {"epochs": args.epochs, "images": len(data.x_train), "rate": args.rate, "shift": args.shift, "steps": args.steps}
     data = views(data, args.epochs, args.shift)
     fits = trainers(model, data, 1 if args.shift else args.epochs, args.rate)
     wanted = args.only or "l1|slim|taylor|scratch-plain"
@@ -144,9 +147,9 @@ def run(model, data, args) -> None:
             continue
         start = time.time()
         state = states.setdefault(seed, Seed(model, seed, fits))
-        key = seed, budget, method
-        if key not in before:  # both trainers go on from the same network
-            narrow = state.pruned(CONTROLS.get(method, method), budget)
+        key = seed, budget, method, trainer if args.steps > 1 else ""
+        if key not in before:  # both trainers go on from the same network, unless it was trained between steps
+            narrow = state.pruned(CONTROLS.get(method, method), budget, trainer, args.steps)
             narrow = fresh(narrow, seed) if method in CONTROLS else narrow
             before[key] = narrow, accuracy(narrow, data)
         narrow, untrained = before[key]
@@ -177,8 +180,9 @@ def table(lines: list[dict]) -> str:
     out += ["Written by `python examples/studies/resnet8_structured.py`. Accuracy in % on the 10,000 test images, mean ± standard"]
     out += [f"deviation over seeds; Adam with cosine decay from the rate in the table, batch {BATCH}; slimming: λ = {SLIM_L1:g} for as"]
     out += [f"many epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; scratch and scratch taylor: what L1"]
-    out += ["norm and Taylor importance leave, with new weights. Images × epochs: an epoch has every image twice: as it is and mirrored;"]
-    out += ["where images are moved, mirrored or not and shifted at random by up to so many pixels, anew every epoch.", ""]
+    out += ["norm and Taylor importance leave, with new weights. Images × epochs: an epoch has every image twice, as it is and"]
+    out += ["mirrored, or moved: shifted at random by up to so many pixels, mirrored or not, anew every epoch. In steps: pruned"]
+    out += ["little by little, with an equal part of the epochs after each step.", ""]
     out += [
         "| MACs left | filters by | training | images × epochs | rate | seeds | parameters | MACs | before training | after |",
         "|--:|---|---|--:|--:|--:|--:|--:|--:|--:|",
@@ -214,9 +218,10 @@ def table(lines: list[dict]) -> str:
 
 
 def training(size) -> str:
-    """Cells of the table: images × epochs, with the shift, and the rate."""
-    images, epochs, rate, shift = size
-    return f"{images:,} × {epochs}{f', moved by {shift}' if shift else ''} | {rate:g}"
+    """Cells of the table: images × epochs, with the shift and the steps, and the rate."""
+    images, epochs, rate, shift, steps = size
+    more = (f", moved by {shift}" if shift else "") + (f", in {steps} steps" if steps > 1 else "")
+    return f"{images:,} × {epochs * steps}{more} | {rate:g}"
 
 
 def spread(rows: list[dict], name: str) -> str:
@@ -232,6 +237,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rate", type=float, default=1e-3, help="Adam's, at the start of the cosine decay")
     parser.add_argument("--shift", type=int, default=0, help="also move images, by up to so many pixels")
+    parser.add_argument("--steps", type=int, default=1, help="Taylor importance: prune in so many steps, --epochs of training after each")
     parser.add_argument("--images", type=int, default=50_000, help="how many of the training images")
     parser.add_argument("--only", default="", help="how method-trainer-MACs begins, a regular expression: taylor-distil-50")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "resnet8_structured.jsonl")
