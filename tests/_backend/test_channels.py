@@ -75,6 +75,7 @@ def random_weights(model, seed):
 BLOCKS = (
     "conv",
     "grouped",
+    "groups of one",
     "depthwise",
     "separable",
     "residual",
@@ -102,6 +103,8 @@ def build(flavour, blocks):
             x = layers.Conv2D(width + 2, 3, padding="same", activation="relu")(x)
         elif block == "grouped" and width % 2 == 0:
             x = layers.Conv2D(8, 3, padding="same", groups=2)(x)
+        elif block == "groups of one":
+            x = layers.Conv2D(2 * width, 3, padding="same", groups=width)(x)
         elif block == "depthwise":
             x = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)(x)
         elif block == "separable":
@@ -181,6 +184,18 @@ def test_groups_of_a_convolution_stay_equal(keras_flavour):
     assert new.get_layer("grouped").groups == 3
     kernel, kept = model.get_layer("grouped").get_weights()[0], [1, 3, 5]
     np.testing.assert_array_equal(new.get_layer("grouped").get_weights()[0], kernel[:, :, [0, 2]][..., kept])
+
+
+def test_other_layers_with_groups_stay_as_they_are(keras_flavour):
+    keras = importlib.import_module(keras_flavour)
+    layers = keras.layers
+    inputs = layers.Input((6, 6, 2))
+    x = layers.GroupNormalization(groups=2, name="norm")(layers.Conv2D(4, 3, name="held")(inputs))
+    x = layers.Conv2D(6, 3, name="free")(x)
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    new = check_narrowing(model, 0.5, 0)
+    assert (new.get_layer("norm").groups, new.get_layer("held").filters) == (2, 4)
+    assert new.get_layer("free").filters == 3
 
 
 def test_channels_under_a_layer_normalization_go_where_asked_and_its_statistics_are_of_the_rest(keras_flavour):

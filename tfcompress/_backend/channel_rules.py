@@ -43,13 +43,22 @@ def dense(channels, layer, inputs, args, shapes):
 
 
 def _grouped(channels, layer, given, shape) -> list:
-    """kernel [*k, in / groups, out]: groups stay equal, so each loses the same of its channels, made and given."""
+    """kernel [*k, in / groups, out]: groups stay equal, so each loses the same of its channels, made and given.
+
+    A group of one channel, which makes depthwise convolutions, goes with it.
+    """
+    rank = _rank(layer, 0)
+    if layer.groups == len(given.ids):
+        made = np.repeat(given.ids, shape[-1] // layer.groups)
+        channels.index(layer, 0, rank - 1, made)
+        if layer.use_bias:
+            channels.index(layer, 1, 0, made)
+        return _like(given, shape, made)
     made = channels.own(layer, shape[-1])
     for ids in (given.ids, made):
         first, *others = ids.reshape(layer.groups, -1)
         for other in others:
             channels.join(first, other)
-    rank = _rank(layer, 0)
     channels.index(layer, 0, rank - 2, given.ids[: len(given.ids) // layer.groups])
     channels.index(layer, 0, rank - 1, made, makes=True)
     if layer.use_bias:

@@ -90,9 +90,13 @@ def _config(layer: Any, channels: Channels, keep: dict[int, np.ndarray], gone: s
     config["name"] = names.unique(layer.name)
     if id(layer) in keep:
         config[WIDTH.get(kind, "filters")] = int(keep[id(layer)].sum())
-    if id(layer) in channels.shapes and kind in ("Reshape", "LayerScale"):
-        left = int(_kept(channels, channels.shapes[id(layer)][1].ids, gone).sum())
-        if kind == "LayerScale":
+    followed = kind.startswith("Conv") and (id(layer), 0, len(layer.weights[0].shape) - 1) in channels.sites
+    depthwise = followed and id(layer) not in keep  # a convolution of as many groups as channels makes none of its own
+    if id(layer) in channels.shapes and (depthwise or kind in ("Reshape", "LayerScale")):
+        into, left = (int(_kept(channels, each.ids, gone).sum()) for each in channels.shapes[id(layer)])
+        if depthwise:
+            config |= {"groups": into, "filters": left}
+        elif kind == "LayerScale":
             config["projection_dim"] = left
         elif config["target_shape"][-1] != -1:
             config["target_shape"] = (*config["target_shape"][:-1], left)
