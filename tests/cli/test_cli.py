@@ -168,6 +168,13 @@ def test_a_sensitivity_without_anything_to_spare_says_so(run, saved, tmp_path):
     assert not (tmp_path / "thin.json").exists()
 
 
+def test_no_recipe_is_written_where_nothing_is_suggested(run, saved, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfcompress.analysis.suggest_ratios", lambda curves, max_drop: {})
+    code, out, err = run("sensitivity", saved, "--data", "digits", "--images", "50", "--recipe", tmp_path / "thin.json")
+    assert code == 1 and "--max-drop" in err and "conv2" in out
+    assert not (tmp_path / "thin.json").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

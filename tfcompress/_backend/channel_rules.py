@@ -22,11 +22,12 @@ def _first(layer: Any) -> bool:
     return getattr(layer, "data_format", None) == "channels_first"
 
 
-def _kernel(channels, layer, inputs, shapes, into: int, out_of: int) -> list:
-    """A kernel whose axis `into` (from the end) is indexed by the inputs' channels and `out_of` by the layer's own; bias [out]."""
+def _kernel(channels, layer, inputs, shapes, into: int, out_of: int, groups: int = 1) -> list:
+    """A kernel whose axis `into` (from the end) is indexed by the inputs' channels, of one group if there are `groups`, and `out_of` by
+    the layer's own; bias [out]."""
     out = channels.own(layer, shapes[0][-1])
     rank = _rank(layer, 0)
-    channels.index(layer, 0, rank - into, inputs[0].ids)
+    channels.index(layer, 0, rank - into, inputs[0].ids[: len(inputs[0].ids) // groups])
     channels.index(layer, 0, rank - out_of, out, makes=True)
     if layer.use_bias:
         channels.index(layer, 1, 0, out)
@@ -37,33 +38,24 @@ def dense(channels, layer, inputs, args, shapes):
     """kernel [in, out], bias [out]; also Conv with kernel [*k, in / groups, out]."""
     if _first(layer):
         return None
-    if getattr(layer, "groups", 1) > 1:
-        return _grouped(channels, layer, inputs[0], shapes[0])
-    return _kernel(channels, layer, inputs, shapes, into=2, out_of=1)
+    groups = getattr(layer, "groups", 1)
+    if 1 < groups == len(inputs[0].ids):
+        return _alone(channels, layer, inputs, shapes, axis=1)
+    if groups > 1:  # they stay equal, so each loses the same of its channels, given and made
+        for ids in (inputs[0].ids, channels.own(layer, shapes[0][-1])):
+            first, *others = ids.reshape(groups, -1)
+            for other in others:
+                channels.join(first, other)
+    return _kernel(channels, layer, inputs, shapes, into=2, out_of=1, groups=groups)
 
 
-def _grouped(channels, layer, given, shape) -> list:
-    """kernel [*k, in / groups, out]: groups stay equal, so each loses the same of its channels, made and given.
-
-    A group of one channel, which makes depthwise convolutions, goes with it.
-    """
-    rank = _rank(layer, 0)
-    if layer.groups == len(given.ids):
-        made = np.repeat(given.ids, shape[-1] // layer.groups)
-        channels.index(layer, 0, rank - 1, made)
-        if layer.use_bias:
-            channels.index(layer, 1, 0, made)
-        return _like(given, shape, made)
-    made = channels.own(layer, shape[-1])
-    for ids in (given.ids, made):
-        first, *others = ids.reshape(layer.groups, -1)
-        for other in others:
-            channels.join(first, other)
-    channels.index(layer, 0, rank - 2, given.ids[: len(given.ids) // layer.groups])
-    channels.index(layer, 0, rank - 1, made, makes=True)
+def _alone(channels, layer, inputs, shapes, axis: int) -> list:
+    """Every input channel makes m of its own, c·m … c·m + m − 1; `axis` (from the end) of the kernel counts the inputs (2) or these (1)."""
+    out = np.repeat(inputs[0].ids, shapes[0][-1] // len(inputs[0].ids))
+    channels.index(layer, 0, _rank(layer, 0) - axis, inputs[0].ids if axis == 2 else out)
     if layer.use_bias:
-        channels.index(layer, 1, 0, made)
-    return _like(given, shape, made)
+        channels.index(layer, 1, 0, out)
+    return _like(inputs[0], shapes[0], out)
 
 
 def transpose(channels, layer, inputs, args, shapes):
@@ -72,14 +64,8 @@ def transpose(channels, layer, inputs, args, shapes):
 
 
 def depthwise(channels, layer, inputs, args, shapes):
-    """kernel [*k, in, multiplier], bias [in · multiplier]: channel c makes c·m … c·m + m − 1."""
-    if _first(layer):
-        return None
-    out = np.repeat(inputs[0].ids, layer.depth_multiplier)
-    channels.index(layer, 0, _rank(layer, 0) - 2, inputs[0].ids)
-    if layer.use_bias:
-        channels.index(layer, 1, 0, out)
-    return _like(inputs[0], shapes[0], out)
+    """kernel [*k, in, multiplier], bias [in · multiplier]."""
+    return None if _first(layer) else _alone(channels, layer, inputs, shapes, axis=2)
 
 
 def separable(channels, layer, inputs, args, shapes):
@@ -113,8 +99,11 @@ def same(channels, layer, inputs, args, shapes):
 def per_channel(channels, layer, inputs, args, shapes):
     """Every weight [channels]: BatchNormalization's gamma, beta, moving mean and variance."""
     axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
-    if axis not in (-1, len(shapes[0]) - 1):
-        return None
+    return _vectors(channels, layer, inputs, shapes) if axis in (-1, len(shapes[0]) - 1) else None
+
+
+def _vectors(channels, layer, inputs, shapes) -> list:
+    """Every weight is indexed by the inputs' channels, which pass."""
     for weight in range(len(layer.get_weights())):
         channels.index(layer, weight, 0, inputs[0].ids)
     return _like(inputs[0], shapes[0], inputs[0].ids)
@@ -130,8 +119,7 @@ def layer_scale(channels, layer, inputs, args, shapes):
     """keras.applications' LayerScale of ConvNeXt: gamma [projection_dim] times the input."""
     if getattr(layer, "projection_dim", None) != len(inputs[0].ids) or [weight.ndim for weight in layer.get_weights()] != [1]:
         return None
-    channels.index(layer, 0, 0, inputs[0].ids)
-    return _like(inputs[0], shapes[0], inputs[0].ids)
+    return _vectors(channels, layer, inputs, shapes)
 
 
 def prelu(channels, layer, inputs, args, shapes):

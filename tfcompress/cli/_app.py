@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+ModelFile = Annotated[Path, typer.Argument(help="A trained model: .keras, .h5 or a SavedModel folder.")]
 Out = Annotated[Path, typer.Option(help="Folder or file stem to write to.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace files that are already there.")]
 DATA_HELP = "digits, mnist, cifar10, cifar100, an .npz (x_train y_train x_test y_test), or a folder of one folder of images a class."
@@ -37,7 +38,7 @@ def demo(
 
 @app.command()
 def compress(
-    model: Annotated[Path, typer.Argument(help="A trained model: .keras, .h5 or a SavedModel folder.")],
+    model: ModelFile,
     recipe: Annotated[str, typer.Option(help="A recipe's name such as prune80-cluster16-qat-int8, or a recipe's .json.")] = "int8",
     data: DataName = "",
     out: Annotated[Path | None, typer.Option(help="File stem to write; default: the model's name and the recipe's.")] = None,
@@ -66,7 +67,7 @@ def compress(
 
 @app.command()
 def convert(
-    model: Annotated[Path, typer.Argument(help="A trained model: .keras, .h5 or a SavedModel folder.")],
+    model: ModelFile,
     target: Annotated[str, typer.Option(help="float32, float16, dynamic, int8, int16x8 or packed.")] = "float32",
     data: DataName = "",
     out: Annotated[Path | None, typer.Option(help="File stem to write; default: the model's name and the target's.")] = None,
@@ -81,7 +82,7 @@ def convert(
 
 @app.command()
 def significance(
-    model: Annotated[Path, typer.Argument(help="A trained model: .keras, .h5 or a SavedModel folder.")],
+    model: ModelFile,
     data: DataName = "",
     by: Annotated[str, typer.Option(help="twonn (intrinsic dimension) or pca (components for 99 % of the variance).")] = "twonn",
     view: Annotated[str, typer.Option(help="flatten: an image is a point; channels: a position is a point.")] = "flatten",
@@ -97,7 +98,7 @@ def significance(
 
 @app.command()
 def sensitivity(
-    model: Annotated[Path, typer.Argument(help="A trained model: .keras, .h5 or a SavedModel folder.")],
+    model: ModelFile,
     data: DataName = "",
     by: Annotated[str, typer.Option(help="layer, or block: all filters of a residual block.")] = "layer",
     importance: Annotated[str, typer.Option(help="Which filters go first: l1, l2 or bn_gamma.")] = "l1",
@@ -113,7 +114,7 @@ def sensitivity(
 
 
 @app.command()
-def cost(model: Annotated[Path, typer.Argument(help="A Keras model: .keras, .h5 or a SavedModel folder.")], as_json: Json = False) -> None:
+def cost(model: ModelFile, as_json: Json = False) -> None:
     """Parameters, multiply-accumulates and activation memory of a model, by layer and in total."""
     found = _model.cost_of(model)
     _print({**dataclasses.asdict(found), "unknown": found.unknown} if as_json else str(found))

@@ -51,7 +51,7 @@ def run(
         typer.echo(f"wrote {plot}", err=True)
     if recipe is not None:
         if not ratios:
-            raise DataError(f"No recipe written: no layer loses filters within {max_drop:.1%}; --max-drop {2 * max_drop:g} allows more.")
+            raise DataError(f"No recipe written: no layer loses filters within {max_drop:.1%}; a larger --max-drop allows more.")
         pruned = Recipe([PruneFilters(ratios, importance=importance)], Int8(), name=recipe.stem)
         write_all({recipe: pruned.to_json() + "\n"}, overwrite=overwrite)
         typer.echo(f"wrote {recipe}", err=True)
