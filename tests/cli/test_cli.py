@@ -142,7 +142,17 @@ def test_cost_is_the_models(run, saved):
     assert f"{found.macs:,}" in run("cost", saved)[1]
 
 
-def test_sensitivity_suggests_a_recipe_that_compress_carries_out_with_a_teacher(run, saved, tmp_path):
+def test_sensitivity_suggests_a_recipe_that_compress_carries_out_with_a_teacher(run, saved, tmp_path, monkeypatch):
+    from tfcompress.training import Distill
+
+    taught = []
+
+    class Seen(Distill):
+        def __call__(self, model, callbacks=()):
+            taught.append((self.teacher.count_params() > model.count_params(), self.temperature, self.alpha, self.attention))
+            super().__call__(model, callbacks)
+
+    monkeypatch.setattr("tfcompress.training.Distill", Seen)
     words = ("sensitivity", saved, "--data", "digits", "--images", "100", "--max-drop", "0.05")
     code, out, err = run(*words, "--plot", tmp_path / "curves.png", "--recipe", tmp_path / "thin.json", "--json")
     assert code == 0, err
@@ -153,8 +163,9 @@ def test_sensitivity_suggests_a_recipe_that_compress_carries_out_with_a_teacher(
     assert (code, "already there" in err) == (1, True)
     assert "conv2" in out  # the table is there all the same
     net = ("compress", saved, "--recipe", tmp_path / "thin.json", "--data", "digits", "--epochs", "4", "--out", tmp_path / "net")
-    code, out, err = run(*net, "--teacher", "self", "--attention", "--json")
+    code, out, err = run(*net, "--teacher", "self", "--temperature", "3", "--alpha", "0.8", "--attention", "--json")
     assert code == 0, err
+    assert taught == [(True, 3.0, 0.8, "auto")]
     made = json.loads(out)
     assert made["recipe"]["techniques"][0]["ratio"] == said["suggested"]
     assert made["checks"][0]["value"] < 1
