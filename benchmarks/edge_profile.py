@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-ENVIRONMENTS = {"litert": ["ai-edge-litert", "numpy"], "tflite_runtime": ["tflite-runtime==2.14.0", "numpy<2"]}
+ENVIRONMENTS = {
+    "litert": ["ai-edge-litert", "numpy"],
+    "tflite_runtime": ["tflite-runtime==2.14.0", "numpy<2"],
+}
 BARE = """
 import importlib.util, json, platform
 from importlib.metadata import distributions
@@ -29,25 +32,35 @@ print(json.dumps({"python": platform.python_version(), **{d.metadata["Name"]: d.
 
 def main() -> int:
     """Make the environments, measure in each, print the table as Markdown (and write the rows as JSON with --out)."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument(
-        "--python", default="python3.11", help="interpreter that makes the environments; tflite-runtime 2.14 has none after 3.11"
+        "--python",
+        default="python3.11",
+        help="interpreter that makes the environments; tflite-runtime 2.14 has none after 3.11",
     )
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--data", type=Path, help=".npz with x and y (or x_test and y_test)")
     parser.add_argument("--metric", default="accuracy")
-    parser.add_argument("--folder", type=Path, help="keep the environments here (default: a temporary folder)")
+    parser.add_argument(
+        "--folder", type=Path, help="keep the environments here (default: a temporary folder)"
+    )
     parser.add_argument("--out", type=Path, help="also write everything measured as JSON")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="tfc-edge-") as temporary:
         for runtime, packages in ENVIRONMENTS.items():
-            python = environment(options.python, (options.folder or Path(temporary)).resolve() / runtime, packages)
+            python = environment(
+                options.python, (options.folder or Path(temporary)).resolve() / runtime, packages
+            )
             versions = json.loads(run(python, "-c", BARE))
             names = [package.split("=")[0].split("<")[0] for package in packages]
             print(
-                f"{runtime}: Python {versions['python']}, " + ", ".join(f"{n} {versions[n]}" for n in names) + ", no TensorFlow",
+                f"{runtime}: Python {versions['python']}, "
+                + ", ".join(f"{n} {versions[n]}" for n in names)
+                + ", no TensorFlow",
                 file=sys.stderr,
             )
             rows += measure(python, runtime, options)
@@ -70,7 +83,15 @@ def environment(python: str, folder: Path, packages: list[str]) -> str:
 def measure(python: str, runtime: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     """The rows of all files in one environment."""
     files = [str(file.resolve()) for file in options.files]
-    arguments = [*files, "--runtime", runtime, "--threads", options.threads, "--keep-going", "--json"]
+    arguments = [
+        *files,
+        "--runtime",
+        runtime,
+        "--threads",
+        options.threads,
+        "--keep-going",
+        "--json",
+    ]
     if options.data:
         arguments += ["--data", str(options.data.resolve()), "--metric", options.metric]
     return json.loads(run(python, "-m", "tfcompress.profiling", *arguments))
@@ -78,7 +99,9 @@ def measure(python: str, runtime: str, options: argparse.Namespace) -> list[dict
 
 def run(*command: str) -> str:
     """What the command printed; its complaint ends this program if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tempfile.gettempdir())
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tempfile.gettempdir()
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:4])} … failed:\n{done.stderr}")
     return done.stdout
@@ -103,10 +126,17 @@ def table(rows: list[dict[str, Any]], metric: str | None) -> str:
     for row in rows:
         found = row["profile"]
         times = {item["threads"]: item for item in found["latency"]}
-        cells = [found["name"], found["runtime"], f"{found['size_bytes']:,}", number(found["macs"], ",")]
+        cells = [
+            found["name"],
+            found["runtime"],
+            f"{found['size_bytes']:,}",
+            number(found["macs"], ","),
+        ]
         for n in threads:
             item = times.get(n)
-            cells.append(f"{item['latency_ms_p50']:.3f} / {item['latency_ms_p90']:.3f}" if item else "–")
+            cells.append(
+                f"{item['latency_ms_p50']:.3f} / {item['latency_ms_p90']:.3f}" if item else "–"
+            )
         peak = found["peak_memory_bytes"]
         cells += [
             number(found["init_ms"], ".2f"),
@@ -125,7 +155,11 @@ def slowest(ops: list[dict[str, Any]]) -> str:
     if not ops:
         return "–"
     op = max(ops, key=lambda item: (item["time_us_p50"] or 0.0, item["macs"]))
-    return f"{op['kind']} {op['time_us_p50']:.0f} µs" if op["time_us_p50"] is not None else f"{op['kind']} {op['macs']:,} MACs"
+    return (
+        f"{op['kind']} {op['time_us_p50']:.0f} µs"
+        if op["time_us_p50"] is not None
+        else f"{op['kind']} {op['macs']:,} MACs"
+    )
 
 
 def number(value: float | None, form: str) -> str:

@@ -46,17 +46,24 @@ def rows(name: str):
     """{row: technique or None} of a network."""
     ratios = (0.6, 0.7, 0.75) if name == "vgg19" else (0.45, 0.6)
     found = {"whole": None}
-    found |= {f"slimming {100 * ratio:.0f} %": PruneFilters(ratio, importance="bn_gamma", scope="global") for ratio in ratios}
+    found |= {
+        f"slimming {100 * ratio:.0f} %": PruneFilters(ratio, importance="bn_gamma", scope="global")
+        for ratio in ratios
+    }
     if name == "vgg19":
         return found | {"L1: 70 % of conv1_1, 50 % of conv4 and conv5": PruneFilters(LI)}
     inner = r".*_conv[12]"
-    found["slimming 60 %, trunk kept"] = PruneFilters(0.6, importance="bn_gamma", scope="global", only=inner)
+    found["slimming 60 %, trunk kept"] = PruneFilters(
+        0.6, importance="bn_gamma", scope="global", only=inner
+    )
     for letter, stages in STAGES.items():
         found[f"L1, stages' ratios {letter}"] = PruneFilters(inside_blocks(stages))
     return found
 
 
-def inside_blocks(stages: tuple[float, ...], blocks: tuple[int, ...] = (3, 4, 6, 3)) -> dict[str, float]:
+def inside_blocks(
+    stages: tuple[float, ...], blocks: tuple[int, ...] = (3, 4, 6, 3)
+) -> dict[str, float]:
     """Ratios by layer: the two inner convolutions of every bottleneck but the first and the last of its stage."""
     return {
         f"stage{stage}_block{block}_conv{number}": ratio
@@ -79,14 +86,36 @@ def measure(name: str, threads: int) -> dict:
     """One network: parameters, MACs, bytes, latency and memory of every row's float32 and int8 file."""
     whole = drawn(zoo.vgg19() if name == "vgg19" else zoo.resnet(50))
     samples = np.random.default_rng(0).random((100, 32, 32, 3), dtype=np.float32)
-    models = {row: whole if technique is None else technique.apply(whole) for row, technique in rows(name).items()}
-    files = {(row, to): tfc.convert(model, to, samples) for row, model in models.items() for to in ("float32", "int8")}
+    models = {
+        row: whole if technique is None else technique.apply(whole)
+        for row, technique in rows(name).items()
+    }
+    files = {
+        (row, to): tfc.convert(model, to, samples)
+        for row, model in models.items()
+        for to in ("float32", "int8")
+    }
     labels = [f"{row}, {to}" for row, to in files]
-    profiles = profiling.profile_many(list(files.values()), names=labels, threads=(threads,), ops=False, precision=0.03, timeout=900)
-    line: dict = {"network": name, "threads": threads, "runtime": f"{profiles[0].runtime}", "rows": {}}
+    profiles = profiling.profile_many(
+        list(files.values()),
+        names=labels,
+        threads=(threads,),
+        ops=False,
+        precision=0.03,
+        timeout=900,
+    )
+    line: dict = {
+        "network": name,
+        "threads": threads,
+        "runtime": f"{profiles[0].runtime}",
+        "rows": {},
+    }
     for row, model in models.items():
         found = cost(model)
-        line["rows"][row] = {"params": int(sum(np.prod(w.shape) for w in model.trainable_weights)), "macs": found.macs}
+        line["rows"][row] = {
+            "params": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
+            "macs": found.macs,
+        }
     for (row, to), profile in zip(files, profiles):
         latency = profile.latency[0]
         line["rows"][row][to] = {
@@ -103,8 +132,13 @@ def table(lines: list[dict]) -> str:
     out = ["# Report 003 at full size: what its ratios leave, without training", ""]
     out += [*NOTES.strip().splitlines(), ""]
     for line in lines:
-        out += [f"## {line['network']} ({line['threads']} thread{'s' * (line['threads'] > 1)}, {line['runtime']})", ""]
-        out += ["| | parameters | MACs | MB float32 | MB int8 | ms float32 | ms int8 | images/s float32 | MB memory | printed |"]
+        out += [
+            f"## {line['network']} ({line['threads']} thread{'s' * (line['threads'] > 1)}, {line['runtime']})",
+            "",
+        ]
+        out += [
+            "| | parameters | MACs | MB float32 | MB int8 | ms float32 | ms int8 | images/s float32 | MB memory | printed |"
+        ]
         out += ["|---|" + "--:|" * 8 + "---|"]
         whole = line["rows"]["whole"]
         for row, found in line["rows"].items():
@@ -115,20 +149,35 @@ def table(lines: list[dict]) -> str:
             cells += [f"{ms[to]:.2f} ({ms[to] / whole[to]['latency_ms_min']:.0%})" for to in ms]
             cells.append(f"{1000 / ms['float32']:.0f}")
             memory = found["float32"]["peak_memory_bytes"]
-            cells += ["" if memory is None else f"{memory / 1e6:.1f}", PRINTED.get((line["network"], row), "")]
+            cells += [
+                "" if memory is None else f"{memory / 1e6:.1f}",
+                PRINTED.get((line["network"], row), ""),
+            ]
             out.append("| " + " | ".join(cells) + " |")
         out.append("")
     return "\n".join(out)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="*", choices=("vgg19", "resnet50"), default=["vgg19", "resnet50"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--networks", nargs="*", choices=("vgg19", "resnet50"), default=["vgg19", "resnet50"]
+    )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "full_size.jsonl")
-    parser.add_argument("--markdown", type=Path, default=ROOT / "docs" / "results" / "003_full_size.md")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "benchmarks" / "results" / "full_size.jsonl"
+    )
+    parser.add_argument(
+        "--markdown", type=Path, default=ROOT / "docs" / "results" / "003_full_size.md"
+    )
     args = parser.parse_args()
-    lines = [json.loads(text) for text in args.out.read_text().splitlines()] if args.out.exists() else []
+    lines = (
+        [json.loads(text) for text in args.out.read_text().splitlines()]
+        if args.out.exists()
+        else []
+    )
     for name in args.networks:
         line = measure(name, args.threads)
         lines = [old for old in lines if old["network"] != name] + [line]

@@ -21,14 +21,17 @@ from threadpoolctl import threadpool_limits
 
 from tfcompress import zoo
 from tfcompress.analysis import PCADimension, TwoNN, activations
-from tfcompress.analysis._neighbours import two_nearest
+from tfcompress.analysis.dimension._neighbours import two_nearest
 
 
 def images(folder: str | None, count: int) -> tuple[np.ndarray, np.ndarray, str]:
     """`count` images [n, 32, 32, 3] in 0..1 with labels 0 and 1: cats and dogs, or noise with a 1/f spectrum in two orientations."""
     if folder:
         data = zoo.load_data("cifar10", folder, classes=("cat", "dog"))
-        x, y = np.concatenate([data.x_train, data.x_val, data.x_test]), np.concatenate([data.y_train, data.y_val, data.y_test])
+        x, y = (
+            np.concatenate([data.x_train, data.x_val, data.x_test]),
+            np.concatenate([data.y_train, data.y_val, data.y_test]),
+        )
         return x[:count], y[:count], "CIFAR-10 cat, dog"
     rng = np.random.default_rng(0)
     row, column = np.meshgrid(np.fft.fftfreq(32), np.fft.fftfreq(32), indexing="ij")
@@ -60,7 +63,9 @@ def peak_extra(run, given) -> int:
     """Bytes by which the resident memory of this process rises above its present one while `run(given)` works (Linux)."""
 
     def status(key: str) -> int:
-        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        lines = dict(
+            line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
+        )
         return int(lines[key].split()[0]) * 1024
 
     Path("/proc/self/clear_refs").write_text("5")
@@ -79,12 +84,18 @@ def two_nn_row(name: str, x: np.ndarray, rounds: int, float64: bool) -> dict:
     methods = {
         "product": (same, lambda given: np.matmul(given, given.T, out=product)),
         "search": (copy, lambda given: two_nearest(given, overwrite=True, threads=1)),
-        "whole in place": (copy, lambda given: TwoNN("linear").measure(given, overwrite=True, threads=1)),
+        "whole in place": (
+            copy,
+            lambda given: TwoNN("linear").measure(given, overwrite=True, threads=1),
+        ),
         "whole copying": (same, lambda given: TwoNN("linear").measure(given, threads=1)),
         "scikit-dimension float32": (same, lambda given: Theirs().fit(given).dimension_),
     }
     if float64:
-        methods["scikit-dimension float64"] = (same, lambda given: Theirs().fit(given.astype(np.float64)).dimension_)
+        methods["scikit-dimension float64"] = (
+            same,
+            lambda given: Theirs().fit(given.astype(np.float64)).dimension_,
+        )
     found = interleaved(methods, rounds)
     times = {method: seconds for method, (seconds, _) in found.items()}
     ours = found["whole copying"][1]
@@ -100,7 +111,8 @@ def two_nn_row(name: str, x: np.ndarray, rounds: int, float64: bool) -> dict:
         "rate_of_product_search": times["product"] / times["search"],
         "rate_of_product_whole": times["product"] / times["whole in place"],
         "speedup_float32": times["scikit-dimension float32"] / times["whole in place"],
-        "speedup_float64": times.get("scikit-dimension float64", float("nan")) / times["whole in place"],
+        "speedup_float64": times.get("scikit-dimension float64", float("nan"))
+        / times["whole in place"],
         "id": ours.id,
         "id_relative_difference": abs(ours.id / oracle - 1),
         "extra_in_place": in_place / x.nbytes,
@@ -115,7 +127,10 @@ def pca_row(name: str, x: np.ndarray, rounds: int) -> dict:
     def theirs(given):
         return int(np.searchsorted(np.cumsum(PCA().fit(given).explained_variance_ratio_), 0.99) + 1)
 
-    methods = {"ours": (lambda: x, lambda given: PCADimension().measure(given, threads=1)), "scikit-learn": (lambda: x, theirs)}
+    methods = {
+        "ours": (lambda: x, lambda given: PCADimension().measure(given, threads=1)),
+        "scikit-learn": (lambda: x, theirs),
+    }
     found = interleaved(methods, rounds)
     return {
         "data": name,
@@ -138,12 +153,21 @@ def duplicate_rows(x: np.ndarray) -> list[dict]:
     for share in (0.1, 0.3, 0.6):
         doubled = np.concatenate([x, x[rng.choice(len(x), int(share * len(x)), replace=False)]])
         theirs = float(Theirs().fit(doubled).dimension_)
-        out.append({"share": share, "id_alone": alone, "id": TwoNN("linear")(doubled, overwrite=True), "id_scikit_dimension": theirs})
+        out.append(
+            {
+                "share": share,
+                "id_alone": alone,
+                "id": TwoNN("linear")(doubled, overwrite=True),
+                "id_scikit_dimension": theirs,
+            }
+        )
     return out
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", help="folder with cifar10.npz")
     parser.add_argument("--out", help="JSON file of all numbers")
     parser.add_argument("--rounds", type=int, default=3)
@@ -151,15 +175,25 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round on a few hundred points")
     options = parser.parse_args()
     sizes, most, rounds, epochs = (
-        ([300, 600], 1000, 1, 1) if options.quick else ([2000, 5000, 10000], 10000, options.rounds, options.epochs)
+        ([300, 600], 1000, 1, 1)
+        if options.quick
+        else ([2000, 5000, 10000], 10000, options.rounds, options.epochs)
     )
     x, y, source = images(options.data, most)
     model = zoo.quantnet(keras="keras", compile=True)
     model.fit(x, y, epochs=epochs, batch_size=64, verbose=0)
-    report: dict = {"images": source, "trained_epochs": epochs, "rounds": rounds, "two_nn": [], "pca": []}
+    report: dict = {
+        "images": source,
+        "trained_epochs": epochs,
+        "rounds": rounds,
+        "two_nn": [],
+        "pca": [],
+    }
     with threadpool_limits(1):
         for n in sizes:
-            conv1 = activations(model, x[:n], ["conv1"], budget_bytes=1 << 34)["conv1"].reshape(n, -1)
+            conv1 = activations(model, x[:n], ["conv1"], budget_bytes=1 << 34)["conv1"].reshape(
+                n, -1
+            )
             report["two_nn"].append(two_nn_row("conv1", conv1, rounds, float64=n <= 5000))
             show(report["two_nn"][-1])
             if n == sizes[0]:
@@ -169,7 +203,10 @@ def main() -> None:
         linear1 = activations(model, x[:most], ["linear1"])["linear1"]
         report["two_nn"].append(two_nn_row("linear1", linear1, rounds, float64=True))
         show(report["two_nn"][-1])
-        for name, points in (("images", x[: most // 2].reshape(most // 2, -1)), ("linear1", linear1)):
+        for name, points in (
+            ("images", x[: most // 2].reshape(most // 2, -1)),
+            ("linear1", linear1),
+        ):
             report["pca"].append(pca_row(name, points, 1))
     for row in (*report["pca"], *report["duplicates"]):
         print(json.dumps(row))

@@ -38,7 +38,9 @@ def build(kit, name: str):
     """The architecture with random weights and 10 classes, compiled."""
     size = MODELS[name]
     options = {"minimalistic": False} if name == "MobileNetV3Small" else {}
-    model = getattr(kit.applications, name)(weights=None, input_shape=(size, size, 3), classes=10, **options)
+    model = getattr(kit.applications, name)(
+        weights=None, input_shape=(size, size, 3), classes=10, **options
+    )
     model.compile("sgd", "sparse_categorical_crossentropy")
     return model
 
@@ -52,7 +54,11 @@ def techniques(name: str) -> list:
         "prune": [Prune(0.5)],
         "cluster": [Cluster(16, init="linear")],
         "qat": [QuantizeAware()],
-        "pcqat": [Prune(0.5), Cluster(16, init="linear", keep_zeros=True), QuantizeAware(preserve="both")],
+        "pcqat": [
+            Prune(0.5),
+            Cluster(16, init="linear", keep_zeros=True),
+            QuantizeAware(preserve="both"),
+        ],
     }[name]
 
 
@@ -81,7 +87,9 @@ def ours(name: str, technique: str, write) -> None:
             work = stripped
     except Exception as error:  # the table is of what happens, whatever it is
         for target in TARGETS:
-            write(target, "refused", f"{type(error).__name__}: {error}", time.perf_counter() - start)
+            write(
+                target, "refused", f"{type(error).__name__}: {error}", time.perf_counter() - start
+            )
         return
     spent = time.perf_counter() - start
     for target in TARGETS:
@@ -89,9 +97,20 @@ def ours(name: str, technique: str, write) -> None:
         try:
             artifact = tfc.convert(work, target, samples=x)
             left = [*skipped, *artifact.skipped]
-            write(target, "partly" if left else "pass", reasons(left), spent + time.perf_counter() - start, artifact.size_bytes)
+            write(
+                target,
+                "partly" if left else "pass",
+                reasons(left),
+                spent + time.perf_counter() - start,
+                artifact.size_bytes,
+            )
         except Exception as error:
-            write(target, "refused", f"{type(error).__name__}: {error}", spent + time.perf_counter() - start)
+            write(
+                target,
+                "refused",
+                f"{type(error).__name__}: {error}",
+                spent + time.perf_counter() - start,
+            )
 
 
 def reasons(skipped: list) -> str:
@@ -115,21 +134,31 @@ def stock(name: str, technique: str, write) -> None:
 
     os.environ.pop("TF_USE_LEGACY_KERAS", None)
     wraps = {
-        "prune": lambda m: tfmot.sparsity.keras.prune_low_magnitude(m, tfmot.sparsity.keras.ConstantSparsity(0.5, 0)),
-        "cluster": lambda m: tfmot.clustering.keras.cluster_weights(m, 16, tfmot.clustering.keras.CentroidInitialization.LINEAR),
+        "prune": lambda m: tfmot.sparsity.keras.prune_low_magnitude(
+            m, tfmot.sparsity.keras.ConstantSparsity(0.5, 0)
+        ),
+        "cluster": lambda m: tfmot.clustering.keras.cluster_weights(
+            m, 16, tfmot.clustering.keras.CentroidInitialization.LINEAR
+        ),
         "qat": tfmot.quantization.keras.quantize_model,
     }
     for kit, column in ((tf_keras, STOCK[0]), (keras, STOCK[1])):
         start = time.perf_counter()
         if technique not in wraps:
-            why = "4 to 6 minutes a model (benchmarks/overhead.py --tfmot-collab)" if technique == "pcqat" else "nothing of TFMOT's in it"
+            why = (
+                "4 to 6 minutes a model (benchmarks/overhead.py --tfmot-collab)"
+                if technique == "pcqat"
+                else "nothing of TFMOT's in it"
+            )
             write(column, "not run", why, 0.0)
             continue
         try:
             wraps[technique](build(kit, name))
             write(column, "pass", "", time.perf_counter() - start)
         except Exception as error:
-            write(column, "refused", f"{type(error).__name__}: {error}", time.perf_counter() - start)
+            write(
+                column, "refused", f"{type(error).__name__}: {error}", time.perf_counter() - start
+            )
 
 
 def child(name: str, technique: str, part: str, out: Path) -> None:
@@ -137,11 +166,20 @@ def child(name: str, technique: str, part: str, out: Path) -> None:
 
     def write(column: str, result: str, why: str, seconds: float, size: int | None = None) -> None:
         why = " ".join(why.replace(f"{Path.cwd()}/", "").split())[:400]
-        cell = {"model": name, "technique": technique, "target": column, "result": result, "why": why}
+        cell = {
+            "model": name,
+            "technique": technique,
+            "target": column,
+            "result": result,
+            "why": why,
+        }
         cell |= {"seconds": round(seconds, 1), "size_bytes": size}
         with out.open("a") as file:
             file.write(json.dumps(cell) + "\n")
-        print(f"{name:18s} {technique:8s} {column:15s} {result:8s} {seconds:7.1f} s  {cell['why'][:150]}", flush=True)
+        print(
+            f"{name:18s} {technique:8s} {column:15s} {result:8s} {seconds:7.1f} s  {cell['why'][:150]}",
+            flush=True,
+        )
 
     (ours if part == "ours" else stock)(name, technique, write)
 
@@ -164,7 +202,10 @@ def table(out: Path) -> str:
         return f"{cell['result']} [{notes.setdefault(cell['why'], len(notes) + 1)}]"
 
     columns = [*TARGETS, *STOCK]
-    lines = ["| model | technique | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
+    lines = [
+        "| model | technique | " + " | ".join(columns) + " |",
+        "|---|---|" + "---|" * len(columns),
+    ]
     for name in MODELS:
         for technique in TECHNIQUES:
             row = [mark(cells.get((name, technique, column))) for column in columns]
@@ -178,18 +219,30 @@ def table(out: Path) -> str:
         and cells.get((cell["model"], technique, STOCK[0]), {"result": ""})["result"] == "refused"
     )
     total = sum(1 for key in cells if key[2] in TARGETS)
-    made = sum(1 for key, cell in cells.items() if key[2] in TARGETS and cell["result"] != "refused")
-    lines += ["", f"{made} of {total} cells give a checked file; {gained} of them where stock TFMOT refuses even the tf_keras twin.", ""]
+    made = sum(
+        1 for key, cell in cells.items() if key[2] in TARGETS and cell["result"] != "refused"
+    )
+    lines += [
+        "",
+        f"{made} of {total} cells give a checked file; {gained} of them where stock TFMOT refuses even the tf_keras twin.",
+        "",
+    ]
     return "\n".join(lines + [f"[{number}] {why}" for why, number in notes.items()]) + "\n"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/model_matrix.jsonl"))
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--techniques", default=",".join(TECHNIQUES))
-    parser.add_argument("--table", action="store_true", help="print the matrix of what is there, run nothing")
-    parser.add_argument("--timeout", type=int, default=1200, help="seconds a (model, technique) may take")
+    parser.add_argument(
+        "--table", action="store_true", help="print the matrix of what is there, run nothing"
+    )
+    parser.add_argument(
+        "--timeout", type=int, default=1200, help="seconds a (model, technique) may take"
+    )
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -204,17 +257,36 @@ def main() -> None:
                 missing = [column for column in columns if (name, technique, column) not in done]
                 if not missing:
                     continue
-                command = [sys.executable, __file__, "--out", str(options.out), "--child", name, technique, part]
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--out",
+                    str(options.out),
+                    "--child",
+                    name,
+                    technique,
+                    part,
+                ]
                 try:
-                    ended = subprocess.run(command, timeout=options.timeout, stderr=subprocess.DEVNULL).returncode
+                    ended = subprocess.run(
+                        command, timeout=options.timeout, stderr=subprocess.DEVNULL
+                    ).returncode
                     why = f"the process ended with code {ended}"
                 except subprocess.TimeoutExpired:
                     ended, why = 1, f"not finished after {options.timeout} s"
                 for column in missing if ended else []:
                     if (name, technique, column) not in read(options.out):
-                        cell = {"model": name, "technique": technique, "target": column, "result": "refused", "why": why}
+                        cell = {
+                            "model": name,
+                            "technique": technique,
+                            "target": column,
+                            "result": "refused",
+                            "why": why,
+                        }
                         with options.out.open("a") as file:
-                            file.write(json.dumps(cell | {"seconds": None, "size_bytes": None}) + "\n")
+                            file.write(
+                                json.dumps(cell | {"seconds": None, "size_bytes": None}) + "\n"
+                            )
     print(table(options.out))
 
 

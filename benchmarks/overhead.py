@@ -39,13 +39,21 @@ def build(name, size, steps):
     tf_keras.utils.set_random_seed(0)
     if name == "warm-up":
         layers = tf_keras.layers
-        model = tf_keras.Sequential([layers.Input((size, size, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(10)])
+        model = tf_keras.Sequential(
+            [layers.Input((size, size, 3)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(10)]
+        )
     else:
-        make = {"mobilenet": tf_keras.applications.MobileNet, "vgg16": tf_keras.applications.VGG16}[name]
+        make = {"mobilenet": tf_keras.applications.MobileNet, "vgg16": tf_keras.applications.VGG16}[
+            name
+        ]
         model = make(weights=None, input_shape=(size, size, 3), classes=10)
     model.compile(tf_keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy")
     random = np.random.RandomState(0)
-    return model, random.rand(4 * steps, size, size, 3).astype("float32"), random.randint(0, 10, 4 * steps)
+    return (
+        model,
+        random.rand(4 * steps, size, size, 3).astype("float32"),
+        random.randint(0, 10, 4 * steps),
+    )
 
 
 def sparse_and_clustered(model):
@@ -56,8 +64,15 @@ def sparse_and_clustered(model):
         if type(layer).__name__ in ("Conv2D", "Dense"):
             kernel, *rest = layer.get_weights()
             grid = np.linspace(kernel.min(), kernel.max(), 15, dtype="float32")
-            near = grid[np.clip(np.round((kernel - grid[0]) / (grid[1] - grid[0])).astype(int), 0, 14)]
-            layer.set_weights([np.where(np.abs(kernel) < np.median(np.abs(kernel)), 0, near).astype("float32"), *rest])
+            near = grid[
+                np.clip(np.round((kernel - grid[0]) / (grid[1] - grid[0])).astype(int), 0, 14)
+            ]
+            layer.set_weights(
+                [
+                    np.where(np.abs(kernel) < np.median(np.abs(kernel)), 0, near).astype("float32"),
+                    *rest,
+                ]
+            )
 
 
 def direct(case, model, x, y):
@@ -68,7 +83,10 @@ def direct(case, model, x, y):
     if case == "prune":
         schedule = tfmot.sparsity.keras.ConstantSparsity(0.5, 1)
         wrapped = tfmot.sparsity.keras.prune_low_magnitude(model, schedule)
-        callbacks, strip = [tfmot.sparsity.keras.UpdatePruningStep()], tfmot.sparsity.keras.strip_pruning
+        callbacks, strip = (
+            [tfmot.sparsity.keras.UpdatePruningStep()],
+            tfmot.sparsity.keras.strip_pruning,
+        )
     elif case == "cluster":
         copy = tf_keras.models.clone_model(model)  # cluster_weights damages the model it is given
         copy.set_weights(model.get_weights())
@@ -76,7 +94,11 @@ def direct(case, model, x, y):
         wrapped = tfmot.clustering.keras.cluster_weights(copy, 16, start)
         callbacks, strip = [], tfmot.clustering.keras.strip_clustering
     else:
-        wrapped, callbacks, strip = tfmot.quantization.keras.quantize_model(model), [], lambda done: done
+        wrapped, callbacks, strip = (
+            tfmot.quantization.keras.quantize_model(model),
+            [],
+            lambda done: done,
+        )
     wrapped.compile(type(model.optimizer).from_config(model.optimizer.get_config()), model.loss)
     wrapped.fit(x, y, batch_size=4, callbacks=callbacks, verbose=0)
     return strip(wrapped)
@@ -90,7 +112,10 @@ def ours(case, model, x, y):
     if case in ("prune", "cluster"):
         technique = Prune(0.5) if case == "prune" else Cluster(16)
     else:
-        technique = QuantizeAware(preserve=kept[case.partition("at")[0]], scheme="tfmot" if case.endswith("tfmot") else "tfcompress")
+        technique = QuantizeAware(
+            preserve=kept[case.partition("at")[0]],
+            scheme="tfmot" if case.endswith("tfmot") else "tfcompress",
+        )
     wrapped = technique.apply(model)
     wrapped.fit(x, y, batch_size=4, callbacks=technique.callbacks(), verbose=0)
     return technique.strip(wrapped)
@@ -98,9 +123,6 @@ def ours(case, model, x, y):
 
 def measure(case, name, size, steps):
     """[seconds of the clock, seconds of processor time] of one case in this process."""
-    import tensorflow_model_optimization
-
-    import tfcompress.techniques
 
     what, _, how = case.partition(" ")
     run = direct if how else ours
@@ -114,8 +136,12 @@ def measure(case, name, size, steps):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=["mobilenet", "vgg16"], choices=["mobilenet", "vgg16"])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--models", nargs="+", default=["mobilenet", "vgg16"], choices=["mobilenet", "vgg16"]
+    )
     parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
@@ -132,28 +158,54 @@ def main():
     for repeat in range(options.repeats):
         for name in options.models:
             for case in cases:
-                taken = seconds.setdefault(f"{name} {options.size}px {options.steps} steps", {}).setdefault(case, [])
+                taken = seconds.setdefault(
+                    f"{name} {options.size}px {options.steps} steps", {}
+                ).setdefault(case, [])
                 if len(taken) > repeat:
                     continue
-                command = [sys.executable, __file__, "--one", case, name, "--size", str(options.size), "--steps", str(options.steps)]
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--one",
+                    case,
+                    name,
+                    "--size",
+                    str(options.size),
+                    "--steps",
+                    str(options.steps),
+                ]
                 done = subprocess.run(command, capture_output=True, text=True)
                 if done.returncode:
                     raise SystemExit(f"{case} on {name} failed:\n{done.stderr[-3000:]}")
                 taken.append(json.loads(done.stdout.splitlines()[-1]))
-                print(f"{name} {case}: {taken[-1][0]:.1f} s, processor {taken[-1][1]:.1f} s", file=sys.stderr, flush=True)
+                print(
+                    f"{name} {case}: {taken[-1][0]:.1f} s, processor {taken[-1][1]:.1f} s",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 options.out.write_text(json.dumps(seconds, indent=1))
     print(table(seconds, ratios))
 
 
 def table(seconds, ratios):
     """Markdown: per model and ratio the medians by the clock, their ratio and that of processor time, the bound."""
-    lines = ["| model | case | s | against | s | ratio | ratio, processor time | bound |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| model | case | s | against | s | ratio | ratio, processor time | bound |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for name, taken in seconds.items():
         for case, base, bound in ratios:
             if taken.get(case) and taken.get(base):
-                (a, cpu_a), (b, cpu_b) = ([statistics.median(part) for part in zip(*taken[which])] for which in (case, base))
-                verdict = "" if bound is None else f"≤ {bound}{'' if a / b <= bound else ' **missed**'}"
-                lines.append(f"| {name} | {case} | {a:.1f} | {base} | {b:.1f} | {a / b:.2f} | {cpu_a / cpu_b:.2f} | {verdict} |")
+                (a, cpu_a), (b, cpu_b) = (
+                    [statistics.median(part) for part in zip(*taken[which])]
+                    for which in (case, base)
+                )
+                verdict = (
+                    "" if bound is None else f"≤ {bound}{'' if a / b <= bound else ' **missed**'}"
+                )
+                lines.append(
+                    f"| {name} | {case} | {a:.1f} | {base} | {b:.1f} | {a / b:.2f} | {cpu_a / cpu_b:.2f} | {verdict} |"
+                )
     return "\n".join(lines)
 
 

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfcompress._backend import converter, flatbuffer
-from tfcompress._backend.flatbuffer_builder import Builder
+from tfcompress._backend.tflite import _converter as converter
+from tfcompress._backend.tflite import _flatbuffer as flatbuffer
+from tfcompress._backend.tflite._builder import Builder
 from tfcompress.targets.packing import ENCODINGS, pack, packed_layers
 from tfcompress.targets.packing._pack import find_layers
 from tfcompress.zoo import quantnet
@@ -66,10 +67,16 @@ print(json.dumps({"us": {name: 1e6 * float(np.median(t)) for name, t in times.it
 
 def main() -> int:
     """Print the tables; exit code 1 if a size goal is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="few rounds, LiteRT only")
-    parser.add_argument("--costs", action="store_true", help="every encoding on one layer instead of whole networks")
-    parser.add_argument("--runtimes", default=None, help="comma-separated; default: all that are there")
+    parser.add_argument(
+        "--costs", action="store_true", help="every encoding on one layer instead of whole networks"
+    )
+    parser.add_argument(
+        "--runtimes", default=None, help="comma-separated; default: all that are there"
+    )
     parser.add_argument("--out", type=Path, help="also write everything measured as JSON")
     options = parser.parse_args()
     found = ["litert"] if options.quick else ["litert", "litert-builtin", "tensorflow"]
@@ -96,7 +103,10 @@ def networks() -> dict[str, bytes]:
     """QuantNET on the levels of each goal, packed, and its float file."""
     plain = converter.convert(quantnet(), converter.Format("packed"))
     names = [layer.name for layer in find_layers(flatbuffer.read(plain), NAMES)]
-    mixed, binary = (with_weights(plain, names, bits(*widths)) for widths in ((32, 1, 2, 2, 32), (32, 1, 1, 1, 32)))
+    mixed, binary = (
+        with_weights(plain, names, bits(*widths))
+        for widths in ((32, 1, 2, 2, 32), (32, 1, 1, 1, 32))
+    )
     shared = with_weights(plain, names, clusters)
     single, blocks = (with_weights(plain, names, pruned(width)) for width in (1, 16))
     files = {"float32": plain}
@@ -109,7 +119,9 @@ def networks() -> dict[str, bytes]:
             files[f"90 % pruned in blocks, {prefer}{any_word}"] = pack(blocks, rest="int8", **rest)
             files[f"16 clusters, {prefer}{any_word}"] = pack(shared, **rest)
             files[f"16 clusters on int8, {prefer}{any_word}"] = pack(shared, rest="int8", **rest)
-    files["int8 weights"] = pack(plain, rest="int8", names=names, force=dict.fromkeys(names, "int8"))
+    files["int8 weights"] = pack(
+        plain, rest="int8", names=names, force=dict.fromkeys(names, "int8")
+    )
     return files
 
 
@@ -117,7 +129,9 @@ def single_layers() -> dict[str, bytes]:
     """One FULLY_CONNECTED 4096 → 128 and one CONV_2D 3×3 64 → 64 on 16×16, in every encoding on weights that suit it."""
     r, files = np.random.RandomState(0), {}
     for kind, shape in (("FULLY_CONNECTED", (128, 4096)), ("CONV_2D", (64, 3, 3, 64))):
-        full = np.repeat(r.random_sample((shape[0], int(np.prod(shape[1:])) // 16)) < 0.1, 16, axis=1).reshape(shape)
+        full = np.repeat(
+            r.random_sample((shape[0], int(np.prod(shape[1:])) // 16)) < 0.1, 16, axis=1
+        ).reshape(shape)
         weights = {
             "binary": r.choice([-1, 1], shape),
             "2-bit": r.choice([-3, -1, 1, 3], shape),
@@ -133,15 +147,26 @@ def single_layers() -> dict[str, bytes]:
             files.setdefault(f"{kind} float", source)
             layer = find_layers(flatbuffer.read(source))[0]
             for runtime in ("litert", "any"):
-                for encoding in (e for e in ENCODINGS if e.name != "float" and e.fits(layer, runtime)):
-                    files[f"{kind} {encoding.name}, {levels}, {runtime}"] = pack(source, runtime=runtime, force={"layer": encoding.name})
-        integers = {"clusters": np.rint(weights["clusters"]).clip(-127, 127), "pruned": weights["pruned"]}
+                for encoding in (
+                    e for e in ENCODINGS if e.name != "float" and e.fits(layer, runtime)
+                ):
+                    files[f"{kind} {encoding.name}, {levels}, {runtime}"] = pack(
+                        source, runtime=runtime, force={"layer": encoding.name}
+                    )
+        integers = {
+            "clusters": np.rint(weights["clusters"]).clip(-127, 127),
+            "pruned": weights["pruned"],
+        }
         for levels, values in integers.items():
             source = one_layer(kind, values.astype(np.int8))
             files.setdefault(f"{kind} of an int8 network", source)
             layer = find_layers(flatbuffer.read(source))[0]
-            for encoding in (e for e in ENCODINGS if e.integer and e.name != "float" and e.fits(layer, "litert")):
-                files[f"{kind} of an int8 network {encoding.name}, {levels}"] = pack(source, force={"layer": encoding.name})
+            for encoding in (
+                e for e in ENCODINGS if e.integer and e.name != "float" and e.fits(layer, "litert")
+            ):
+                files[f"{kind} of an int8 network {encoding.name}, {levels}"] = pack(
+                    source, force={"layer": encoding.name}
+                )
     return files
 
 
@@ -151,19 +176,39 @@ def one_layer(kind: str, weights: np.ndarray) -> bytes:
     dense = kind == "FULLY_CONNECTED"
     integer = weights.dtype == np.int8
     form = {"kind": "INT8", "scale": 0.1} if integer else {}
-    shapes = [[1, weights.shape[1]], [1, channels]] if dense else [[1, 16, 16, n] for n in (64, channels)]
+    shapes = (
+        [[1, weights.shape[1]], [1, channels]]
+        if dense
+        else [[1, 16, 16, n] for n in (64, channels)]
+    )
     x, y = (b.tensor(shape, **form) for shape in shapes)
-    kernel = b.tensor(weights.shape, "INT8", data=weights, scale=np.full(channels, 0.01), axis=0) if integer else b.constant(weights)
-    bias = b.tensor([channels], "INT32", data=np.zeros(channels, np.int32), scale=np.full(channels, 0.001)) if integer else None
+    kernel = (
+        b.tensor(weights.shape, "INT8", data=weights, scale=np.full(channels, 0.01), axis=0)
+        if integer
+        else b.constant(weights)
+    )
+    bias = (
+        b.tensor(
+            [channels], "INT32", data=np.zeros(channels, np.int32), scale=np.full(channels, 0.001)
+        )
+        if integer
+        else None
+    )
     bias = b.constant(np.zeros(channels, np.float32)) if bias is None else bias
-    options = {} if dense else {"padding": 0, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    options = (
+        {}
+        if dense
+        else {"padding": 0, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    )
     b.graph.tensors[y].name = "layer"
     b.op(kind, [x, kernel, bias], y, 4 if integer else 1, fusedActivationFunction=1, **options)
     b.graph.inputs, b.graph.outputs, b.graph.operators = [x], [y], b.ops
     return flatbuffer.write(b.model)
 
 
-def with_weights(data: bytes, names: list[str], change: Callable[[int, np.ndarray], np.ndarray]) -> bytes:
+def with_weights(
+    data: bytes, names: list[str], change: Callable[[int, np.ndarray], np.ndarray]
+) -> bytes:
     """The float file with each layer's weights changed by `change(place, weights)`."""
     model = flatbuffer.read(data)
     for place, layer in enumerate(find_layers(model, names)):
@@ -180,7 +225,11 @@ def bits(*widths: int) -> Callable[[int, np.ndarray], np.ndarray]:
     def change(place, weights):
         n = 2 ** widths[place] - 1
         step = np.float32(np.abs(weights).mean() / n)
-        return weights if widths[place] == 32 else (2 * r.randint(0, n + 1, weights.shape) - n).astype(np.float32) * step
+        return (
+            weights
+            if widths[place] == 32
+            else (2 * r.randint(0, n + 1, weights.shape) - n).astype(np.float32) * step
+        )
 
     return change
 
@@ -205,11 +254,22 @@ def pruned(width: int) -> Callable[[int, np.ndarray], np.ndarray]:
 
 def timed(runtime: str, folder: str, rounds: int) -> dict:
     """{"us": {file: microseconds}, "errors": {file: message}} of a fresh process of that runtime."""
-    python = os.environ.get("TFCOMPRESS_EDGE_PYTHON", sys.executable) if runtime == "tflite_runtime" else sys.executable
+    python = (
+        os.environ.get("TFCOMPRESS_EDGE_PYTHON", sys.executable)
+        if runtime == "tflite_runtime"
+        else sys.executable
+    )
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    done = subprocess.run([python, "-c", TIMER, runtime, folder, str(rounds)], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [python, "-c", TIMER, runtime, folder, str(rounds)],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     if done.returncode:
-        raise SystemExit(f"{runtime} ended with code {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
+        raise SystemExit(
+            f"{runtime} ended with code {done.returncode}: {done.stderr.strip().splitlines()[-1:]}"
+        )
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -221,7 +281,12 @@ def key(name: str) -> str:
 def table(files: dict[str, bytes], measured: dict[str, dict], *, costs: bool) -> list[dict]:
     """Print and return one row a file: bytes, times smaller than float, microseconds and the ratio to float on each runtime."""
     rows = []
-    print("| file | bytes | float/bytes | " + " | ".join(f"{r} µs (× float)" for r in measured) + " |" + ("" if costs else " goal |"))
+    print(
+        "| file | bytes | float/bytes | "
+        + " | ".join(f"{r} µs (× float)" for r in measured)
+        + " |"
+        + ("" if costs else " goal |")
+    )
     print("|---" * (3 + len(measured) + (not costs)) + "|")
     for name, data in files.items():
         base = f"{name.split(' ')[0]} float" if costs else "float32"
@@ -230,8 +295,16 @@ def table(files: dict[str, bytes], measured: dict[str, dict], *, costs: bool) ->
         cells = []
         for runtime, result in measured.items():
             micros, reference = result["us"].get(key(name)), result["us"].get(key(base))
-            row[runtime] = {"us": micros, "times_float": micros / reference} if micros else {"error": result["errors"].get(key(name))}
-            cells.append(f"{micros:.0f} ({micros / reference:.2f})" if micros else f"fails: {row[runtime]['error'][:60]}")
+            row[runtime] = (
+                {"us": micros, "times_float": micros / reference}
+                if micros
+                else {"error": result["errors"].get(key(name))}
+            )
+            cells.append(
+                f"{micros:.0f} ({micros / reference:.2f})"
+                if micros
+                else f"fails: {row[runtime]['error'][:60]}"
+            )
         goal = "" if costs else f" {GOALS[name]:,} |" if name in GOALS else " |"
         print(f"| {name} | {len(data):,} | {row['ratio']:.2f} | " + " | ".join(cells) + " |" + goal)
         rows.append(row)

@@ -30,7 +30,9 @@ def told(error: BaseException, most: int = 240) -> str:
     """The line of an error that says what is wrong, for a table."""
     wrong = re.search(r"'tfl\.\w+' op .*", str(error))
     text = wrong[0] if wrong else (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {text if len(text) <= most else text[:most] + ' …'}".replace("|", "/")
+    return f"{type(error).__name__}: {text if len(text) <= most else text[:most] + ' …'}".replace(
+        "|", "/"
+    )
 
 
 def tfmot() -> list[tuple[str, str]]:
@@ -48,8 +50,15 @@ def keras_quantize() -> list[tuple[str, str]]:
     """`model.quantize("int8")` of a network with convolutions, and its export."""
     model = zoo.quantnet(classes=10)
     model.quantize("int8")
-    kernels = {layer.name: str(layer.kernel.dtype) for layer in model.layers if hasattr(layer, "kernel")}
-    rows = [('`quantize("int8")`, types of the kernels', ", ".join(f"{name} {dtype}" for name, dtype in kernels.items()))]
+    kernels = {
+        layer.name: str(layer.kernel.dtype) for layer in model.layers if hasattr(layer, "kernel")
+    }
+    rows = [
+        (
+            '`quantize("int8")`, types of the kernels',
+            ", ".join(f"{name} {dtype}" for name, dtype in kernels.items()),
+        )
+    ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.tflite"
         try:
@@ -98,16 +107,37 @@ def ai_edge_quantizer() -> list[tuple[str, str]]:
 
 def ours() -> list[tuple[str, str]]:
     """The same network here."""
-    model, x = zoo.quantnet(classes=10), np.random.default_rng(0).random((100, 32, 32, 3), dtype=np.float32)
-    return [(f"`tfc.convert(model, {to!r})`", f"{tfc.convert(model, to, x).size_bytes:,} bytes, checked") for to in ("float32", "int8")]
+    model, x = (
+        zoo.quantnet(classes=10),
+        np.random.default_rng(0).random((100, 32, 32, 3), dtype=np.float32),
+    )
+    return [
+        (
+            f"`tfc.convert(model, {to!r})`",
+            f"{tfc.convert(model, to, x).size_bytes:,} bytes, checked",
+        )
+        for to in ("float32", "int8")
+    ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--markdown", type=Path, default=ROOT / "docs" / "results" / "peers.md")
     args = parser.parse_args()
-    tools = {"tensorflow-model-optimization": tfmot, "keras": keras_quantize, "ai-edge-quantizer": ai_edge_quantizer, "tfcompress": ours}
-    lines = ["# Other tools, tried", "", "Written by `python benchmarks/peers.py`: QuantNET for ten classes, random weights.", ""]
+    tools = {
+        "tensorflow-model-optimization": tfmot,
+        "keras": keras_quantize,
+        "ai-edge-quantizer": ai_edge_quantizer,
+        "tfcompress": ours,
+    }
+    lines = [
+        "# Other tools, tried",
+        "",
+        "Written by `python benchmarks/peers.py`: QuantNET for ten classes, random weights.",
+        "",
+    ]
     lines += ["| tool | what was called | what came |", "|---|---|---|"]
     for name, run in tools.items():
         try:

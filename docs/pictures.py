@@ -65,7 +65,12 @@ def prune(model, data, fit) -> None:
     made, (left, right) = figure(2)
     after = kernel(sparse)
     left.hist(kernel(model), 80, alpha=0.45, label="before")
-    left.hist(after[after != 0], 80, alpha=0.8, label=f"after, without the {np.mean(after == 0):.0%} zeros")
+    left.hist(
+        after[after != 0],
+        80,
+        alpha=0.8,
+        label=f"after, without the {np.mean(after == 0):.0%} zeros",
+    )
     left.set(xlabel="weights of linear1", ylabel="how many")
     left.legend(fontsize=8)
     t = np.linspace(0, 1.3, 200)
@@ -86,7 +91,13 @@ def cluster(model, data, fit) -> None:
     left.vlines(values, 0, counts)
     left.set(xlabel=f"weights of linear1: {len(values)} values", ylabel="how many")
     recipes = ["int8", *(f"cluster{n}-int8" for n in (2, 4, 8, 16, 32, 64))]
-    options = {"fit": fit, "samples": data.x_train[:200], "evaluate": (data.x_test, data.y_test), "profile": False, "progress": False}
+    options = {
+        "fit": fit,
+        "samples": data.x_train[:200],
+        "evaluate": (data.x_test, data.y_test),
+        "profile": False,
+        "progress": False,
+    }
     report = tfc.study(model, recipes, **options)
     report.plot_sweep("Cluster.clusters", ["size_bytes", "gzip_bytes"], ax=right)
     right.set(title="", ylim=(0, None), xlabel="clusters")
@@ -105,10 +116,19 @@ def quantize_aware(model, data, fit) -> None:
     axes[0].set(xlabel="weight", ylabel="rounded to the levels of")
     axes[0].legend(fontsize=8)
     for ax, recipe in zip(axes[1:], ("cluster16-qatplain-int8", "cluster16-qat-int8")):
-        artifact = tfc.compress(model, recipe, fit=fit, samples=data.x_train[:200], seed=0, progress=False)
-        stored = max((layer.weights() for layer in tfc.packed_layers(artifact.data)), key=lambda values: values.size)
+        artifact = tfc.compress(
+            model, recipe, fit=fit, samples=data.x_train[:200], seed=0, progress=False
+        )
+        stored = max(
+            (layer.weights() for layer in tfc.packed_layers(artifact.data)),
+            key=lambda values: values.size,
+        )
         ax.hist(stored.ravel(), 200)
-        ax.set(yscale="log", xlabel="weights of linear1", title=f"{recipe}: {len(np.unique(stored))} values")
+        ax.set(
+            yscale="log",
+            xlabel="weights of linear1",
+            title=f"{recipe}: {len(np.unique(stored))} values",
+        )
         ax.title.set_fontsize(8)
     made.savefig(HERE / "quantize_aware.png", dpi=110)
 
@@ -119,13 +139,28 @@ def targets(model, data, fit) -> None:
 
     names = ["float32", "float16", "dynamic", "int8", "int16x8"]
     made_of = [tfc.convert(model, name, samples=data.x_train[:200]) for name in names]
-    made_of += [tfc.compress(model, f"cluster16-{name}", fit=fit, seed=0, progress=False) for name in ("packed", "packedsize")]
+    made_of += [
+        tfc.compress(model, f"cluster16-{name}", fit=fit, seed=0, progress=False)
+        for name in ("packed", "packedsize")
+    ]
     report = tfc.compare(made_of, evaluate=(data.x_test, data.y_test))
-    lines, axes_of = report.summary(), (("size_bytes", 1000, "kB"), ("latency_ms_p50", 0.001, "µs, median"), ("error", 1, "relative error"))
+    lines, axes_of = (
+        report.summary(),
+        (
+            ("size_bytes", 1000, "kB"),
+            ("latency_ms_p50", 0.001, "µs, median"),
+            ("error", 1, "relative error"),
+        ),
+    )
     made, axes = figure(3)
-    errors = {row["recipe"]: next(c["value"] for c in row["checks"] if "relative error" in c["what"]) for row in report.rows}
+    errors = {
+        row["recipe"]: next(c["value"] for c in row["checks"] if "relative error" in c["what"])
+        for row in report.rows
+    }
     for ax, (column, unit, said) in zip(axes, axes_of):
-        values = [errors[line["recipe"]] if column == "error" else line[column] / unit for line in lines]
+        values = [
+            errors[line["recipe"]] if column == "error" else line[column] / unit for line in lines
+        ]
         ax.barh([line["recipe"] for line in lines], values)
         ax.invert_yaxis()
         ax.set(xlabel=said)
@@ -151,7 +186,9 @@ def significance(model, data, fit) -> None:
     for ax in (left, middle):
         ax.tick_params(axis="x", labelsize=7, rotation=30)
     for name, found in measured.items():
-        sizes = {int(n): value for n, value in found["ids_by_n"].items()} | {found["n_used"]: found["id"]}
+        sizes = {int(n): value for n, value in found["ids_by_n"].items()} | {
+            found["n_used"]: found["id"]
+        }
         right.plot(sorted(sizes), [sizes[n] for n in sorted(sizes)], "o-", ms=3, label=name)
     right.set(xlabel="points", ylabel="dimension")
     right.legend(fontsize=6)
@@ -167,18 +204,36 @@ def mixed_precision(model, data, fit) -> None:
     left.hist(kernel(model), 80, color="C7", label="float")
     left.set(xlabel="weights of linear1", ylabel="how many")
     for bits in (1, 2):
-        values, counts = np.unique(kernel(changed(MixedPrecision({"linear1": bits}), model, fit)), return_counts=True)
+        values, counts = np.unique(
+            kernel(changed(MixedPrecision({"linear1": bits}), model, fit)), return_counts=True
+        )
         middle.vlines(values, 0, counts, color=f"C{bits - 1}", lw=3, label=f"{bits} bit")
     middle.set(xlabel="weights of linear1")
     middle.legend(fontsize=8)
     recipes = [f"mixed{bits}-packedsize" for bits in (1, 2, 3, 4, 8)]
     unseeded = replace(fit, seed=None)  # the study's seeds count
-    report = tfc.study(model, recipes, fit=unseeded, evaluate=(data.x_test, data.y_test), seeds=3, profile=False, progress=False)
+    report = tfc.study(
+        model,
+        recipes,
+        fit=unseeded,
+        evaluate=(data.x_test, data.y_test),
+        seeds=3,
+        profile=False,
+        progress=False,
+    )
     for line in report.summary():
         bits = int(line["recipe"][5])
         right.errorbar(bits, line["accuracy"], line.get("accuracy_std") or 0, fmt="o", color="C0")
-        right.annotate(f"{line['size_bytes'] / 1000:.0f} kB", (bits, line["accuracy"]), (4, 4), textcoords="offset points", fontsize=7)
-    right.axhline(tfc.evaluate(tfc.convert(model, "float32"), data.x_test, data.y_test), lw=0.8, color="C7")
+        right.annotate(
+            f"{line['size_bytes'] / 1000:.0f} kB",
+            (bits, line["accuracy"]),
+            (4, 4),
+            textcoords="offset points",
+            fontsize=7,
+        )
+    right.axhline(
+        tfc.evaluate(tfc.convert(model, "float32"), data.x_test, data.y_test), lw=0.8, color="C7"
+    )
     right.set(xlabel="bits of the middle layers", ylabel="accuracy, 3 seeds")
     made.savefig(HERE / "mixed_precision.png", dpi=110)
 
@@ -192,7 +247,17 @@ def packed(*_) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "packed.json"
-        subprocess.run([sys.executable, HERE.parents[1] / "benchmarks/packed.py", "--runtimes", "litert", "--out", out], check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                HERE.parents[1] / "benchmarks/packed.py",
+                "--runtimes",
+                "litert",
+                "--out",
+                out,
+            ],
+            check=True,
+        )
         rows = [row for row in json.loads(out.read_text()) if "any runtime" not in row["name"]]
     made, (left, right) = figure(2)
     made.set_size_inches(8.4, 4.2)
@@ -214,12 +279,18 @@ def screenshot(page: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as kit:
-        browser = kit.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        browser = kit.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
         view = browser.new_page(viewport={"width": 1100, "height": 1000})
         view.goto(page.resolve().as_uri())
         box = view.locator("figure").first.bounding_box()
         end = box["y"] + box["height"] + 16
-        view.screenshot(path=str(HERE / "report.png"), full_page=True, clip={"x": 0, "y": 0, "width": 1100, "height": end})
+        view.screenshot(
+            path=str(HERE / "report.png"),
+            full_page=True,
+            clip={"x": 0, "y": 0, "width": 1100, "height": end},
+        )
         browser.close()
     image = Image.open(HERE / "report.png").convert("RGB").quantize(128)
     image.save(HERE / "report.png", optimize=True)
@@ -227,9 +298,16 @@ def screenshot(page: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    drawn = {f.__name__: f for f in (prune, cluster, quantize_aware, targets, significance, mixed_precision, packed)}
-    parser.add_argument("pictures", nargs="*", metavar="picture", help=f"of {', '.join(drawn)} (default: all)")
-    parser.add_argument("--report", type=Path, help="take the picture of this report page instead of drawing")
+    drawn = {
+        f.__name__: f
+        for f in (prune, cluster, quantize_aware, targets, significance, mixed_precision, packed)
+    }
+    parser.add_argument(
+        "pictures", nargs="*", metavar="picture", help=f"of {', '.join(drawn)} (default: all)"
+    )
+    parser.add_argument(
+        "--report", type=Path, help="take the picture of this report page instead of drawing"
+    )
     args = parser.parse_args()
     HERE.mkdir(exist_ok=True)
     if args.report:

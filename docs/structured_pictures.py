@@ -52,15 +52,25 @@ def prune_filters(model, data) -> None:
     for axis, by in zip(axes, ("layer", "block")):
         found = analysis.filter_sensitivity(model, (data.x_val, data.y_val), by=by)
         for name, curve in found.curves.items():
-            axis.plot([0, *curve], [found.base, *curve.values()], "o-", markersize=3, label=name.replace(" + ", " +\n"))
-        axis.set(xlabel=f"share of the filters of one {by} removed", ylabel="accuracy", ylim=(0, 1.02))
+            axis.plot(
+                [0, *curve],
+                [found.base, *curve.values()],
+                "o-",
+                markersize=3,
+                label=name.replace(" + ", " +\n"),
+            )
+        axis.set(
+            xlabel=f"share of the filters of one {by} removed", ylabel="accuracy", ylim=(0, 1.02)
+        )
         axis.legend(fontsize=5, frameon=False)
         print(f"{by}: suggested for 2 points", analysis.suggest_ratios(found, 0.02))
     for share in (0.7, 0.5, 0.3):
         pruned = PruneFilters(target_macs=share).apply(model)
         before = accuracy(pruned, data)
         Fit(data.x_train, data.y_train, epochs=6, seed=0)(pruned)
-        print(f"MACs ≤ {share:.0%}: {before:.3f} before fine-tuning, {accuracy(pruned, data):.3f} after; whole {accuracy(model, data):.3f}")
+        print(
+            f"MACs ≤ {share:.0%}: {before:.3f} before fine-tuning, {accuracy(pruned, data):.3f} after; whole {accuracy(model, data):.3f}"
+        )
     made.savefig(HERE / "prune_filters.png", dpi=110)
 
 
@@ -72,13 +82,25 @@ def slim(model, data) -> None:
     for l1 in (0.0, 1e-3, 1e-2):
         technique = Slim(0.5, l1=l1)
         wrapped = technique.apply(model)
-        Fit(data.x_train, data.y_train, epochs=15, optimizer=keras.optimizers.Adam(5e-3), seed=0)(wrapped)
-        gammas = np.sort(np.concatenate([np.abs(v.get_weights()[0]) for v in wrapped.layers if "BatchNorm" in type(v).__name__]))
+        Fit(data.x_train, data.y_train, epochs=15, optimizer=keras.optimizers.Adam(5e-3), seed=0)(
+            wrapped
+        )
+        gammas = np.sort(
+            np.concatenate(
+                [
+                    np.abs(v.get_weights()[0])
+                    for v in wrapped.layers
+                    if "BatchNorm" in type(v).__name__
+                ]
+            )
+        )
         axis.plot(gammas, label=f"λ = {l1:g}")
         stripped = technique.strip(wrapped)
         after = accuracy(stripped, data)
         Fit(data.x_train, data.y_train, epochs=6, seed=0)(stripped)
-        print(f"λ = {l1:g}: whole {accuracy(wrapped, data):.3f}, half removed {after:.3f}, fine-tuned {accuracy(stripped, data):.3f}")
+        print(
+            f"λ = {l1:g}: whole {accuracy(wrapped, data):.3f}, half removed {after:.3f}, fine-tuned {accuracy(stripped, data):.3f}"
+        )
     axis.set(xlabel="channels, sorted", ylabel="|γ|", ylim=(0, None))
     axis.legend(fontsize=8)
     made.savefig(HERE / "slim.png", dpi=110)
@@ -90,8 +112,15 @@ def distill(model, data) -> None:
     z = np.log(np.clip(model.predict(data.x_test[:1], verbose=0)[0], 1e-7, 1))
     for number, temperature in enumerate((1, 4, 10)):
         soft = np.exp(z / temperature)
-        left.bar(np.arange(10) + 0.27 * (number - 1), soft / soft.sum(), 0.25, label=f"T = {temperature}")
-    left.set(xlabel=f"class (true: {data.y_test[0]})", ylabel="teacher's answer", yscale="log", ylim=(1e-6, 60))
+        left.bar(
+            np.arange(10) + 0.27 * (number - 1), soft / soft.sum(), 0.25, label=f"T = {temperature}"
+        )
+    left.set(
+        xlabel=f"class (true: {data.y_test[0]})",
+        ylabel="teacher's answer",
+        yscale="log",
+        ylim=(1e-6, 60),
+    )
     left.legend(fontsize=8, ncols=3)
     kept = HERE / "distill.json"
     points = json.loads(kept.read_text()) if kept.exists() else {}
@@ -103,16 +132,31 @@ def distill(model, data) -> None:
             pair = []
             for kind in (0, 1):
                 student = small(seed)
-                (Distill(model, x, y, **options) if kind else Fit(x, y, loss="sparse_categorical_crossentropy", **options))(student)
+                (
+                    Distill(model, x, y, **options)
+                    if kind
+                    else Fit(x, y, loss="sparse_categorical_crossentropy", **options)
+                )(student)
                 pair.append(accuracy(student, data))
             pairs.append(pair)
-        points[str(count)] = [[round(float(f(values)), 3) for f in (np.mean, sample_deviation)] for values in zip(*pairs)]
+        points[str(count)] = [
+            [round(float(f(values)), 3) for f in (np.mean, sample_deviation)]
+            for values in zip(*pairs)
+        ]
         kept.write_text(json.dumps(points) + "\n")
     for count in COUNTS:
         (alone, spread), (taught, spread_taught) = points[str(count)]
-        print(f"{count} images: alone {alone:.3f} ± {spread:.3f}, taught {taught:.3f} ± {spread_taught:.3f}")
+        print(
+            f"{count} images: alone {alone:.3f} ± {spread:.3f}, taught {taught:.3f} ± {spread_taught:.3f}"
+        )
     for number, label in enumerate(("alone", "taught")):
-        right.errorbar(COUNTS, *zip(*(points[str(count)][number] for count in COUNTS)), capsize=3, marker="o", label=label)
+        right.errorbar(
+            COUNTS,
+            *zip(*(points[str(count)][number] for count in COUNTS)),
+            capsize=3,
+            marker="o",
+            label=label,
+        )
     right.axhline(accuracy(model, data), linestyle="--", color="grey", label="teacher (all images)")
     right.set(xscale="log", xlabel="training images", ylabel="student's accuracy")
     right.set_xticks(COUNTS, [str(count) for count in COUNTS])
@@ -135,14 +179,20 @@ def small(seed: int):
 
 def low_rank(model, data) -> None:
     """Energy against rank of every kernel, and accuracy against the parameters that remain."""
-    from tfcompress._backend.low_rank import read
+    from tfcompress.techniques.low_rank._factors import read
 
     made, (left, right) = figure(2)
     for layer in model.layers:
-        kernel = read(layer, "tucker") if layer.weights and "Norm" not in type(layer).__name__ else None
+        kernel = (
+            read(layer, "tucker") if layer.weights and "Norm" not in type(layer).__name__ else None
+        )
         if kernel is not None and layer.name != "output":
             values = kernel.spectra[-1] ** 2
-            left.plot(np.arange(1, len(values) + 1) / len(values), np.cumsum(values) / values.sum(), alpha=0.7)
+            left.plot(
+                np.arange(1, len(values) + 1) / len(values),
+                np.cumsum(values) / values.sum(),
+                alpha=0.7,
+            )
     left.axhline(0.9, linestyle="--", color="grey")
     left.set(xlabel="rank / full rank, each layer", ylabel="energy kept", ylim=(0, 1.02))
     shares, rows = (0.8, 0.6, 0.4, 0.3), []
@@ -152,7 +202,9 @@ def low_rank(model, data) -> None:
         Fit(data.x_train, data.y_train, epochs=6, seed=0)(thin)
         rows.append((before, accuracy(thin, data)))
         cost = analysis.cost(thin).macs / analysis.cost(model).macs
-        print(f"parameters ≤ {share:.0%}: {rows[-1][0]:.3f} before fine-tuning, {rows[-1][1]:.3f} after, {cost:.0%} of the MACs")
+        print(
+            f"parameters ≤ {share:.0%}: {rows[-1][0]:.3f} before fine-tuning, {rows[-1][1]:.3f} after, {cost:.0%} of the MACs"
+        )
     for label, values in zip(("before fine-tuning", "after"), zip(*rows)):
         right.plot(shares, values, "o-", label=label)
     right.axhline(accuracy(model, data), linestyle="--", color="grey", label="whole")

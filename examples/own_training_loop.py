@@ -30,7 +30,9 @@ def train(model, callbacks):
     for rate in (1e-3, 3e-4):
         model.compile("adam", "sparse_categorical_crossentropy")
         model.optimizer.learning_rate = rate
-        model.fit(data.x_train, data.y_train, batch_size=64, epochs=1, verbose=0, callbacks=callbacks)
+        model.fit(
+            data.x_train, data.y_train, batch_size=64, epochs=1, verbose=0, callbacks=callbacks
+        )
 
 
 artifact = tfc.compress(model, "qat-int8", fit=train, samples=data.x_train[:200], seed=0)

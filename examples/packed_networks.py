@@ -29,10 +29,15 @@ def bits_within(model, data: zoo.Data, limit: int) -> dict[str, int]:
     some = data.x_train[:1000], data.y_train[:1000]
     scores = {bits: tfc.sensitivity(model, some, ("quantize", bits)) for bits in CHOICES}
     details = scores[8].details
-    losses = {layer: {bits: max(0.0, scores[bits][layer]) for bits in CHOICES} for layer in scores[8]}
+    losses = {
+        layer: {bits: max(0.0, scores[bits][layer]) for bits in CHOICES} for layer in scores[8]
+    }
     print("Accuracy lost, in points, when one layer alone is rounded:")
     for layer, lost in losses.items():
-        print(f"  {layer:14s} {details['params'][layer]:7,d} weights  " + "  ".join(f"{b} bit {100 * v:5.1f}" for b, v in lost.items()))
+        print(
+            f"  {layer:14s} {details['params'][layer]:7,d} weights  "
+            + "  ".join(f"{b} bit {100 * v:5.1f}" for b, v in lost.items())
+        )
     budget = float(limit)
     while True:
         bits = tfc.allocate_bits(losses, budget_bytes=budget, sizes=details["params"], ends=8)
@@ -59,10 +64,19 @@ def resnet8(args: argparse.Namespace) -> None:
     recipe = tfc.Recipe([MixedPrecision(bits, scale="channel")], SIZE, name="half of int8")
     packed = tfc.compress(model, recipe, fit=fit, seed=0, progress=True)
     print("\n| file | accuracy % of 10,000 | bytes |\n|---|--:|--:|")
-    for name, artifact in (("float32", tfc.convert(model, "float32")), ("int8", int8), ("mixed, half of int8", packed)):
-        print(f"| {name} | {100 * tfc.evaluate(artifact, data.x_test, data.y_test):.2f} | {artifact.size_bytes:,} |", flush=True)
+    for name, artifact in (
+        ("float32", tfc.convert(model, "float32")),
+        ("int8", int8),
+        ("mixed, half of int8", packed),
+    ):
+        print(
+            f"| {name} | {100 * tfc.evaluate(artifact, data.x_test, data.y_test):.2f} | {artifact.size_bytes:,} |",
+            flush=True,
+        )
     simulated = packed.model.predict(data.x_test, batch_size=256, verbose=0).argmax(1)
-    print(f"\nThe trained Keras model itself: {100 * np.mean(simulated == data.y_test.reshape(-1)):.2f} %")
+    print(
+        f"\nThe trained Keras model itself: {100 * np.mean(simulated == data.y_test.reshape(-1)):.2f} %"
+    )
     layers(packed)
     packed.save(args.out / "resnet8-half", overwrite=True)
 
@@ -74,7 +88,9 @@ def mobilenet_v2(args: argparse.Namespace) -> None:
     keras.utils.set_random_seed(0)
     model = keras.applications.MobileNetV2(weights=None, input_shape=(32, 32, 3), classes=10)
     model.compile("sgd", "sparse_categorical_crossentropy")
-    kernels = [layer for layer in model.layers if any(len(weight.shape) >= 2 for weight in layer.weights)]
+    kernels = [
+        layer for layer in model.layers if any(len(weight.shape) >= 2 for weight in layer.weights)
+    ]
     bits = {layer.name: 4 if type(layer).__name__ == "DepthwiseConv2D" else 2 for layer in kernels}
     bits |= {kernels[0].name: 8, kernels[-1].name: 8}
     rng = np.random.default_rng(0)
@@ -93,19 +109,43 @@ def layers(artifact: tfc.Artifact) -> None:
     """What every layer holds, and the parity of the file."""
     print("\n| layer | operator | encoding | levels | bytes |\n|---|---|---|---|--:|")
     for layer in tfc.packed_layers(artifact.data):
-        print(f"| {layer.name} | {layer.op} | {layer.encoding} | {layer.levels} | {layer.bytes:,} |")
-    exact = max(check.value for check in artifact.checks if check.layer and "relative error of the weights" in check.what)
+        print(
+            f"| {layer.name} | {layer.op} | {layer.encoding} | {layer.levels} | {layer.bytes:,} |"
+        )
+    exact = max(
+        check.value
+        for check in artifact.checks
+        if check.layer and "relative error of the weights" in check.what
+    )
     parity = artifact.checks[-1]
-    print(f"\nWeights read back: relative error at most {exact:.1e}. {parity.what}: {parity.value:.2e} (bound {parity.bound:g}).")
+    print(
+        f"\nWeights read back: relative error at most {exact:.1e}. {parity.what}: {parity.value:.2e} (bound {parity.bound:g})."
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, nargs="?", help="the trained ResNet-8 (.h5), input 0..255; without it only the MobileNetV2")
-    parser.add_argument("--data", type=Path, help="folder with cifar10.npz (default: TFCOMPRESS_DATA, else Keras downloads it)")
+    parser.add_argument(
+        "model",
+        type=Path,
+        nargs="?",
+        help="the trained ResNet-8 (.h5), input 0..255; without it only the MobileNetV2",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder with cifar10.npz (default: TFCOMPRESS_DATA, else Keras downloads it)",
+    )
     parser.add_argument("--images", type=int, default=30_000, help="training images of an epoch")
-    parser.add_argument("--epochs", type=int, default=6, help="of fine-tuning, the learning rate falling from 1e-3 to 0 by a cosine")
-    parser.add_argument("--out", type=Path, default=Path("packed"), help="folder for the written files")
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        default=6,
+        help="of fine-tuning, the learning rate falling from 1e-3 to 0 by a cosine",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("packed"), help="folder for the written files"
+    )
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.model:

@@ -82,7 +82,12 @@ class Seed:
         data = self.data
         _seed_weights(self.seed)
         model = zoo.quantnet(compile=True)
-        options = {"batch_size": 64, "validation_data": (data.x_val, data.y_val), "early_stopping": 5, "seed": self.seed}
+        options = {
+            "batch_size": 64,
+            "validation_data": (data.x_val, data.y_val),
+            "early_stopping": 5,
+            "seed": self.seed,
+        }
         Fit(data.x_train, data.y_train, epochs=100, **options)(model)
         model.save(path)
         return model
@@ -98,14 +103,24 @@ class Seed:
                 self.made[name] = model, None
             else:
                 recipe = tfc.Recipe([technique], Int8(), name=f"{name}-int8")
-                artifact = tfc.compress(self.stage(before)[0], recipe, fit=self.fit, samples=self.samples, seed=self.seed)
+                artifact = tfc.compress(
+                    self.stage(before)[0],
+                    recipe,
+                    fit=self.fit,
+                    samples=self.samples,
+                    seed=self.seed,
+                )
                 self.made[name] = artifact.model, artifact
         return self.made[name]
 
     def row(self, stage: str, target: str) -> tfc.Artifact:
         """The file of that stage and target."""
         model, artifact = self.stage(stage)
-        return artifact if artifact is not None and target == "int8" else tfc.convert(model, target, samples=self.samples)
+        return (
+            artifact
+            if artifact is not None and target == "int8"
+            else tfc.convert(model, target, samples=self.samples)
+        )
 
 
 def _adam(rate: float):
@@ -124,12 +139,17 @@ def unique_weights(data: bytes) -> dict[str, int]:
     """Number of different values in every kernel as the file stores it (before the file's own QUANTIZE and DEQUANTIZE)."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    interpreter = Interpreter(model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    interpreter = Interpreter(
+        model_content=data,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
     interpreter.allocate_tensors()
     ops = interpreter._get_ops_details()
     source = {int(op["outputs"][0]): int(op["inputs"][0]) for op in ops}
     found = {}
-    for layer, op in zip(KERNELS, [op for op in ops if op["op_name"] in ("CONV_2D", "FULLY_CONNECTED")]):
+    for layer, op in zip(
+        KERNELS, [op for op in ops if op["op_name"] in ("CONV_2D", "FULLY_CONNECTED")]
+    ):
         kernel = int(op["inputs"][1])
         while kernel in source:
             kernel = source[kernel]
@@ -141,8 +161,14 @@ def unique_weights(data: bytes) -> dict[str, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, 0, 1, …")
-    parser.add_argument("--data", type=Path, help="folder with cifar10.npz (default: TFCOMPRESS_DATA, else Keras downloads it)")
-    parser.add_argument("--out", type=Path, default=Path("quantnet"), help="where models, files and rows.jsonl go")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder with cifar10.npz (default: TFCOMPRESS_DATA, else Keras downloads it)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("quantnet"), help="where models, files and rows.jsonl go"
+    )
     parser.add_argument("--epochs", type=int, default=3, help="epochs of every fine-tuning")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -151,7 +177,9 @@ def main() -> None:
     done = [line for line in done if "error" not in line]
     known = {(line["row"], line["seed"]) for line in done}
     for number in range(args.seeds):
-        missing = {name: row for name, row in {**FLAT, **CLUSTERED}.items() if (name, number) not in known}
+        missing = {
+            name: row for name, row in {**FLAT, **CLUSTERED}.items() if (name, number) not in known
+        }
         if not missing:
             continue
         data = zoo.load_data("cifar10", args.data, classes=("cat", "dog"), seed=number)
@@ -161,9 +189,17 @@ def main() -> None:
             line: dict = {"row": name, "seed": number}
             try:
                 artifact = seed.row(stage, target)
-                (args.out / f"{name.replace(' ', '-')}-seed{number}.tflite").write_bytes(artifact.data)
-                line |= {"accuracy": 100 * tfc.evaluate(artifact, data.x_test, data.y_test), "unique": unique_weights(artifact.data)}
-                line |= {"size_bytes": artifact.size_bytes, "gzip_bytes": len(gzip.compress(artifact.data, 9, mtime=0))}
+                (args.out / f"{name.replace(' ', '-')}-seed{number}.tflite").write_bytes(
+                    artifact.data
+                )
+                line |= {
+                    "accuracy": 100 * tfc.evaluate(artifact, data.x_test, data.y_test),
+                    "unique": unique_weights(artifact.data),
+                }
+                line |= {
+                    "size_bytes": artifact.size_bytes,
+                    "gzip_bytes": len(gzip.compress(artifact.data, 9, mtime=0)),
+                }
             except tfc.TfcompressError as error:
                 line["error"] = str(error).splitlines()[0]
             line["seconds"] = round(time.perf_counter() - start, 1)
@@ -171,27 +207,46 @@ def main() -> None:
             done.append(line)
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
-    for title, rows, gzipped in (("Table 4.2", FLAT, False), ("Tables 4.4 and 4.5 (sizes after gzip)", CLUSTERED, True)):
+    for title, rows, gzipped in (
+        ("Table 4.2", FLAT, False),
+        ("Tables 4.4 and 4.5 (sizes after gzip)", CLUSTERED, True),
+    ):
         print(f"\n{title}, {args.seeds} seeds\n\n{table(done, rows, gzipped, args.seeds)}")
 
 
 def table(lines: list[dict], rows: dict, gzipped: bool, seeds: int) -> str:
     """The rows as Markdown: what is printed, ours as mean ± standard deviation, sizes, unique weights (largest over seeds)."""
-    out = ["| row | printed % | here % | printed MiB | file MiB | gzip MiB | size / printed | unique weights per kernel |"]
+    out = [
+        "| row | printed % | here % | printed MiB | file MiB | gzip MiB | size / printed | unique weights per kernel |"
+    ]
     out.append("|---|--:|--:|--:|--:|--:|--:|---|")
     for name, (_, _, printed, size) in rows.items():
         accuracy = "" if printed is None else f"{printed:.2f}"
         mine = [line for line in lines if line["row"] == name and line["seed"] < seeds]
         good = [line for line in mine if "error" not in line]
         if not good:
-            out.append(f"| {name} | {accuracy} | {mine[0]['error'] if mine else 'not run'} | {size:.4f} | | | | |")
+            out.append(
+                f"| {name} | {accuracy} | {mine[0]['error'] if mine else 'not run'} | {size:.4f} | | | | |"
+            )
             continue
         accuracies = [line["accuracy"] for line in good]
         spread = f" ± {statistics.stdev(accuracies):.2f}" if len(good) > 1 else ""
-        file, zipped = (statistics.fmean(line[key] for line in good) / 2**20 for key in ("size_bytes", "gzip_bytes"))
-        unique = ", ".join(f"{max(line['unique'].get(layer, 0) for line in good):,}" for layer in KERNELS)
+        file, zipped = (
+            statistics.fmean(line[key] for line in good) / 2**20
+            for key in ("size_bytes", "gzip_bytes")
+        )
+        unique = ", ".join(
+            f"{max(line['unique'].get(layer, 0) for line in good):,}" for layer in KERNELS
+        )
         ratio = (zipped if gzipped else file) / size
-        cells = [name, accuracy, f"{statistics.fmean(accuracies):.2f}{spread}", f"{size:.4f}", f"{file:.4f}", f"{zipped:.4f}"]
+        cells = [
+            name,
+            accuracy,
+            f"{statistics.fmean(accuracies):.2f}{spread}",
+            f"{size:.4f}",
+            f"{file:.4f}",
+            f"{zipped:.4f}",
+        ]
         out.append("| " + " | ".join([*cells, f"{ratio:.3f}", unique]) + " |")
     return "\n".join(out)
 

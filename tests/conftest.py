@@ -59,7 +59,11 @@ def small_cnn():
             name="small_cnn",
         )
         if compiled:
-            model.compile(keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(), metrics=["accuracy"])
+            model.compile(
+                keras.optimizers.Adam(3e-3),
+                keras.losses.SparseCategoricalCrossentropy(),
+                metrics=["accuracy"],
+            )
         return model
 
     return build

@@ -23,8 +23,12 @@ def test_import_contracts_hold():
 
 def test_import_is_cheap_and_silent():
     seconds = []
-    for _ in range(5):  # the best of five: what the import costs, not what the machine does beside it
-        done = subprocess.run([sys.executable, "-c", CHEAP], capture_output=True, text=True, check=True)
+    for _ in range(
+        5
+    ):  # the best of five: what the import costs, not what the machine does beside it
+        done = subprocess.run(
+            [sys.executable, "-c", CHEAP], capture_output=True, text=True, check=True
+        )
         assert done.stderr == ""
         assert len(done.stdout.splitlines()) == 1
         found = json.loads(done.stdout)

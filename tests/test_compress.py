@@ -38,7 +38,16 @@ def trained(small_cnn, digits):
     return get
 
 
-@pytest.mark.parametrize("name", ["int8", "prune60-int8", "cluster16-qat-int8", "prune60-cluster16-qat-int8", "slim20-finetune-qat-int8"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "int8",
+        "prune60-int8",
+        "cluster16-qat-int8",
+        "prune60-cluster16-qat-int8",
+        "slim20-finetune-qat-int8",
+    ],
+)
 def test_recipe_gives_a_small_accurate_checked_file(name, keras_flavour, trained, digits):
     model = trained(keras_flavour)
     x, y, x_test, y_test = digits
@@ -65,25 +74,39 @@ def test_plain_results_come_back_in_the_users_keras(keras_flavour, trained, digi
 
 def test_same_seed_same_bytes(trained, digits):
     model, fit = trained("keras"), Fit(digits[0][:256], digits[1][:256], epochs=1)
-    one, two = (tfc.compress(model, "prune50-int8", fit=fit, samples=digits[0][:64], seed=3) for _ in range(2))
+    one, two = (
+        tfc.compress(model, "prune50-int8", fit=fit, samples=digits[0][:64], seed=3)
+        for _ in range(2)
+    )
     assert one.data == two.data
 
 
 def test_artifact_with_model_round_trips(trained, digits, tmp_path):
-    art = tfc.compress(trained("keras"), "qat-int8", fit=Fit(digits[0][:64], digits[1][:64], epochs=1), samples=digits[0][:64])
+    art = tfc.compress(
+        trained("keras"),
+        "qat-int8",
+        fit=Fit(digits[0][:64], digits[1][:64], epochs=1),
+        samples=digits[0][:64],
+    )
     art.save(tmp_path / "net")
     assert (tmp_path / "net.tflite").stat().st_size == art.size_bytes
     back = tfc.Artifact.load(tmp_path / "net.tflite")
     assert back.recipe == art.recipe
     again = tfc.load_model(tmp_path / "net.keras")
     x = digits[2][:16]
-    np.testing.assert_allclose(again.predict(x, verbose=0), art.model.predict(x, verbose=0), atol=1e-5)
+    np.testing.assert_allclose(
+        again.predict(x, verbose=0), art.model.predict(x, verbose=0), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", ["qat", "prune50-cluster16-qat"])
-def test_quantization_aware_model_in_float_and_converted_again(name, keras_flavour, trained, digits):
+def test_quantization_aware_model_in_float_and_converted_again(
+    name, keras_flavour, trained, digits
+):
     x, y = digits[0][:64], digits[1][:64]
-    art = tfc.compress(trained(keras_flavour), name, fit=Fit(x, y), samples=x)  # ends in float32, fake-quantized
+    art = tfc.compress(
+        trained(keras_flavour), name, fit=Fit(x, y), samples=x
+    )  # ends in float32, fake-quantized
     again = tfc.convert(art.model, "int8", samples=x)
     assert again.size_bytes < 0.6 * art.size_bytes
 

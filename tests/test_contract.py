@@ -23,7 +23,9 @@ def models():
 
 @pytest.mark.parametrize("technique", members(TECHNIQUES, Technique), ids=lambda cls: cls.__name__)
 def test_technique(technique, keras_flavour, models):
-    check_technique(technique(**OPTIONS.get(technique.__name__, {})), keras_flavour, models(keras_flavour))
+    check_technique(
+        technique(**OPTIONS.get(technique.__name__, {})), keras_flavour, models(keras_flavour)
+    )
 
 
 @pytest.mark.parametrize("target", members(TARGETS, Target), ids=lambda cls: cls.__name__)

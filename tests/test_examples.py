@@ -10,7 +10,9 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 def run(*arguments):
-    done = subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=800)
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=800
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -40,7 +42,10 @@ def test_pretrained_resnet8_keeps_its_accuracy_as_int8(shared):
         *("--calibration", models / "mlperf_tiny_resnet8_calibration_idxs.npy"),
         *("--reference", models / "mlperf_tiny_resnet8_int8.tflite"),
     )
-    rows = {cells[1].strip(): (float(cells[2]), int(cells[3].replace(",", ""))) for cells in (r.split("|") for r in said.splitlines()[2:])}
+    rows = {
+        cells[1].strip(): (float(cells[2]), int(cells[3].replace(",", "")))
+        for cells in (r.split("|") for r in said.splitlines()[2:])
+    }
     assert rows["float32"][0] == 87.19 and rows["mlperf_tiny_resnet8_int8.tflite"][0] == 86.97
     for name in ("int8, training images", "int8, given images"):
         assert rows[name][0] >= 86.9 and rows[name][1] <= 98_496 * 1.05

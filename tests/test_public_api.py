@@ -27,8 +27,12 @@ def test_every_public_object_has_a_docstring(folder):
     for name in module.__all__:
         thing = getattr(module, name)
         if inspect.isclass(thing) or inspect.isfunction(thing):
-            assert thing.__doc__ and not thing.__doc__.startswith(f"{name}("), f"{folder}.{name} has no docstring of its own"
+            assert thing.__doc__ and not thing.__doc__.startswith(f"{name}("), (
+                f"{folder}.{name} has no docstring of its own"
+            )
             if inspect.isclass(thing):
                 for part, member in vars(thing).items():
                     if not part.startswith("_") and inspect.isfunction(member):
-                        assert inspect.getdoc(getattr(thing, part)), f"{folder}.{name}.{part} has no docstring"
+                        assert inspect.getdoc(getattr(thing, part)), (
+                            f"{folder}.{name}.{part} has no docstring"
+                        )

@@ -8,7 +8,16 @@ from tfcompress import recipes
 from tfcompress.analysis import PCADimension, SignificanceBits, SignificantLayers
 from tfcompress.core import Recipe, RecipeError
 from tfcompress.targets import DynamicRange, Float32, Int8, Packed
-from tfcompress.techniques import Cluster, FineTune, LowRank, MixedPrecision, Prune, PruneFilters, QuantizeAware, Slim
+from tfcompress.techniques import (
+    Cluster,
+    FineTune,
+    LowRank,
+    MixedPrecision,
+    Prune,
+    PruneFilters,
+    QuantizeAware,
+    Slim,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,8 +31,14 @@ from tfcompress.techniques import Cluster, FineTune, LowRank, MixedPrecision, Pr
         ("qat-int8", Recipe([QuantizeAware()], Int8())),
         ("filters30-int8", Recipe([PruneFilters(0.3)], Int8())),
         ("macs50-qat-int8", Recipe([PruneFilters(target_macs=0.5), QuantizeAware()], Int8())),
-        ("filters30taylor-finetune", Recipe([PruneFilters(0.3, importance="taylor"), FineTune()], Float32())),
-        ("params40taylor", Recipe([PruneFilters(target_params=0.4, importance="taylor")], Float32())),
+        (
+            "filters30taylor-finetune",
+            Recipe([PruneFilters(0.3, importance="taylor"), FineTune()], Float32()),
+        ),
+        (
+            "params40taylor",
+            Recipe([PruneFilters(target_params=0.4, importance="taylor")], Float32()),
+        ),
         ("latency60-int8", Recipe([PruneFilters(target_latency=0.6)], Int8())),
         ("slimmacs50-finetune", Recipe([Slim(target_macs=0.5), FineTune()], Float32())),
         ("lowrank50-int8", Recipe([LowRank(target_params=0.5)], Int8())),
@@ -36,15 +51,33 @@ from tfcompress.techniques import Cluster, FineTune, LowRank, MixedPrecision, Pr
         ("xnor", Recipe([MixedPrecision(1)], Packed())),
         ("mixed4-int8", Recipe([MixedPrecision(4)], Int8())),
         ("twonn-mixed21", Recipe([MixedPrecision(SignificanceBits())], Packed())),
-        ("twonn-mixed42-packedsize", Recipe([MixedPrecision(SignificanceBits(significant=4, other=2))], Packed(prefer="size"))),
-        ("pca-mixed21", Recipe([MixedPrecision(SignificanceBits(PCADimension(), "channels", "rise"))], Packed())),
+        (
+            "twonn-mixed42-packedsize",
+            Recipe(
+                [MixedPrecision(SignificanceBits(significant=4, other=2))], Packed(prefer="size")
+            ),
+        ),
+        (
+            "pca-mixed21",
+            Recipe(
+                [MixedPrecision(SignificanceBits(PCADimension(), "channels", "rise"))], Packed()
+            ),
+        ),
         (
             "twonn-cluster-cqat",
-            Recipe([Cluster(16, only=SignificantLayers(significant=False)), QuantizeAware(preserve="clusters")], Packed(prefer="size")),
+            Recipe(
+                [
+                    Cluster(16, only=SignificantLayers(significant=False)),
+                    QuantizeAware(preserve="clusters"),
+                ],
+                Packed(prefer="size"),
+            ),
         ),
         (
             "prune80-cluster16-qat-int8",
-            Recipe([Prune(0.8), Cluster(16, keep_zeros=True), QuantizeAware(preserve="both")], Int8()),
+            Recipe(
+                [Prune(0.8), Cluster(16, keep_zeros=True), QuantizeAware(preserve="both")], Int8()
+            ),
         ),
     ],
 )
@@ -60,7 +93,11 @@ def test_ready_recipes_are_data(name):
     assert recipes.recipe(recipe) is recipe
 
 
-@given(sparsity=st.integers(1, 99), clusters=st.integers(3, 64), target=st.sampled_from(["", "-int8", "-float16", "-dynamic"]))
+@given(
+    sparsity=st.integers(1, 99),
+    clusters=st.integers(3, 64),
+    target=st.sampled_from(["", "-int8", "-float16", "-dynamic"]),
+)
 def test_numbers_arrive(sparsity, clusters, target):
     recipe = recipes.recipe(f"prune{sparsity}-cluster{clusters}{target}")
     prune, cluster = recipe.techniques
@@ -70,7 +107,19 @@ def test_numbers_arrive(sparsity, clusters, target):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "prune", "int9", "mixed9", "twonn", "twonn-qat", "cqat", "twonn-mixed2", "prune80-int8-cluster16", "cluster16-prune80"]
+    "name",
+    [
+        "",
+        "prune",
+        "int9",
+        "mixed9",
+        "twonn",
+        "twonn-qat",
+        "cqat",
+        "twonn-mixed2",
+        "prune80-int8-cluster16",
+        "cluster16-prune80",
+    ],
 )
 def test_what_is_no_recipe(name):
     with pytest.raises(RecipeError):

@@ -26,7 +26,18 @@ _HOME = {
     "significance": "analysis",
     "study": "_study",
 }
-_FOLDERS = ("analysis", "core", "profiling", "recipes", "report", "targets", "techniques", "testing", "training", "zoo")
+_FOLDERS = (
+    "analysis",
+    "core",
+    "profiling",
+    "recipes",
+    "report",
+    "targets",
+    "techniques",
+    "testing",
+    "training",
+    "zoo",
+)
 
 __all__ = [*_HOME, *_FOLDERS, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 

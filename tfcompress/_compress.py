@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from tfcompress import recipes
-from tfcompress._backend import keras as _keras
-from tfcompress._backend import parity as _parity
-from tfcompress._backend import precision as _precision
-from tfcompress._backend import samples as _samples
+from tfcompress._backend import bridge as _keras
 from tfcompress._backend import tfmot as _tfmot
-from tfcompress._backend.interpreter import open_interpreter
+from tfcompress._backend.interpreter import _parity as _parity
+from tfcompress._backend.interpreter._interpreter import open_interpreter
+from tfcompress._backend.keras import _samples as _samples
 from tfcompress._backend.progress import reporter
+from tfcompress._backend.tflite import _precision as _precision
 from tfcompress.core import (
     Artifact,
     Check,
@@ -63,13 +63,19 @@ def compress(
     _keras.require_graph(model)
     for technique in recipe.techniques:
         if technique.training is Training.REQUIRED and fit is None:
-            raise TrainingError(f"{technique.label} needs training: pass fit=Fit(x_train, y_train, ...) to compress().")
+            raise TrainingError(
+                f"{technique.label} needs training: pass fit=Fit(x_train, y_train, ...) to compress()."
+            )
     if recipe.target.needs_samples:
         _samples.require(model, samples, recipe.target.label)
     wanted = recipe.wanted_samples
     if wanted and samples is None:
-        raise DataError(f"{recipe} decides by what the model makes of real inputs: pass samples=, {wanted:,} of the training set's.")
-    if samples is not None:  # read once, since a generator can be read only once, and checked before anything is trained
+        raise DataError(
+            f"{recipe} decides by what the model makes of real inputs: pass samples=, {wanted:,} of the training set's."
+        )
+    if (
+        samples is not None
+    ):  # read once, since a generator can be read only once, and checked before anything is trained
         samples = _samples.as_samples(model, samples, max(MOST_SAMPLES, wanted))
         if len(samples[0]) < wanted:
             few = f"{recipe}: decided on {len(samples[0]):,} samples; its rules ask for {wanted:,}, and dimensions grow with their number."
@@ -80,10 +86,15 @@ def compress(
     checks: list[Check] = []
     work, target, decided = model, recipe.target, []
     # Automatic names are in the file: the same work gives the same bytes, whatever the process made before.
-    with _keras.fresh_names(), reporter(progress, total=3 * len(recipe.techniques) + 2, title=recipe.name) as step:
+    with (
+        _keras.fresh_names(),
+        reporter(progress, total=3 * len(recipe.techniques) + 2, title=recipe.name) as step,
+    ):
         clock = _Clock(step)
         for technique in recipe.techniques:
-            if seed is not None:  # anew for each technique: what it does depends on the model it gets, not on who made that one
+            if (
+                seed is not None
+            ):  # anew for each technique: what it does depends on the model it gets, not on who made that one
                 _keras.set_seed(seed)
             if technique.rules():
                 given = samples if len(samples) > 1 else samples[0]  # type: ignore[arg-type]
@@ -101,12 +112,20 @@ def compress(
     seconds = clock.seconds
     if decided != list(recipe.techniques):
         recipe = replace(recipe, techniques=tuple(decided))
-    about = {"seed": seed, "seconds": seconds, "versions": _versions(), "flavour": _keras.flavour(model), "model": model.name}
+    about = {
+        "seed": seed,
+        "seconds": seconds,
+        "versions": _versions(),
+        "flavour": _keras.flavour(model),
+        "model": model.name,
+    }
     final = work if work is not model else _keras.clone(model)
     return Artifact(data, recipe, final, tuple(dict.fromkeys(skipped)), tuple(checks), about)
 
 
-def convert(model: Any, target: Target | str, samples: Any = None, *, strict: bool = False) -> Artifact:
+def convert(
+    model: Any, target: Target | str, samples: Any = None, *, strict: bool = False
+) -> Artifact:
     """Write `model` as it is in the format of `target` (a Target or its name), checked like any recipe's file."""
     return compress(model, target, samples=samples, strict=strict)
 
@@ -118,7 +137,9 @@ def load_model(path: Any) -> Any:
     except ModelError:
         if not Path(path).exists():
             raise
-        with _tfmot.quantize_scope():  # what QuantizeAware wraps can be read only with TFMOT's classes at hand
+        with (
+            _tfmot.quantize_scope()
+        ):  # what QuantizeAware wraps can be read only with TFMOT's classes at hand
             return _keras.load_model(path)
 
 
@@ -149,20 +170,35 @@ def _check_parity(model: Any, data: bytes, target: Target, samples: Any) -> Chec
     reference = _keras.predict(model, inputs)
     outputs = open_interpreter(data).predict(inputs)
     bound = target.max_relative_error
-    if _precision.is_quantization_aware(model):  # a last bit in front of a rounding flips a step behind it, in any format
+    if _precision.is_quantization_aware(
+        model
+    ):  # a last bit in front of a rounding flips a step behind it, in any format
         bound = max(bound, FAKE_QUANT_ERROR)
     error = _parity.relative_error(reference, outputs, bound=bound, what=target.label)
-    return Check(target.label, "relative error of the file's outputs to the Keras model's", error, bound)
+    return Check(
+        target.label, "relative error of the file's outputs to the Keras model's", error, bound
+    )
 
 
 def _refuse_skipped(skipped: list[Skipped], strict: bool) -> None:
     if strict and skipped:
-        raise SkippedError("strict=True and these were left alone:\n" + "\n".join(f"  {item}" for item in dict.fromkeys(skipped)))
+        raise SkippedError(
+            "strict=True and these were left alone:\n"
+            + "\n".join(f"  {item}" for item in dict.fromkeys(skipped))
+        )
 
 
 def _versions() -> dict[str, str]:
     out = {}
-    for name in ("tfcompress", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy"):
+    for name in (
+        "tfcompress",
+        "tensorflow",
+        "keras",
+        "tf_keras",
+        "tensorflow-model-optimization",
+        "ai-edge-litert",
+        "numpy",
+    ):
         try:
             out[name] = version(name)
         except PackageNotFoundError:

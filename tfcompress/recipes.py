@@ -68,7 +68,11 @@ _TARGETS = {
 
 _DIMENSION: dict[str, dict] = {
     "twonn": {"by": analysis.TwoNN()},
-    "pca": {"by": analysis.PCADimension(), "view": "channels", "rule": "rise"},  # Chakraborty et al. 2020
+    "pca": {
+        "by": analysis.PCADimension(),
+        "view": "channels",
+        "rule": "rise",
+    },  # Chakraborty et al. 2020
 }
 
 
@@ -82,8 +86,12 @@ def recipe(name: str | Recipe | Target) -> Recipe:
     if isinstance(name, Target):
         return Recipe([], name)
     if not isinstance(name, str):
-        raise RecipeError(f"Expected a recipe's name, a Recipe or a Target, got {name!r} of type {type(name).__name__}.")
-    words = name.strip().lower().replace("twonn-", "twonn+").replace("pca-", "pca+").split("-")  # the two belong to what follows
+        raise RecipeError(
+            f"Expected a recipe's name, a Recipe or a Target, got {name!r} of type {type(name).__name__}."
+        )
+    words = (
+        name.strip().lower().replace("twonn-", "twonn+").replace("pca-", "pca+").split("-")
+    )  # the two belong to what follows
     packs = any(re.fullmatch(r".*mixed\d+|xnor|cqat", word) for word in words)
     target = (
         _TARGETS[words.pop()]()
@@ -112,23 +120,41 @@ def _technique(word: str, before: list[Technique], name: str) -> Technique:
         return techniques.Slim(**{"target_macs" if match[1] else "ratio": int(match[2]) / 100})
     if match := re.fullmatch(r"lowrank(\d+)([er])?", word):
         number = int(match[1])
-        options = {"r": {"rank": number}, "e": {"energy": number / 100}, None: {"target_params": number / 100}}
+        options = {
+            "r": {"rank": number},
+            "e": {"energy": number / 100},
+            None: {"target_params": number / 100},
+        }
         return techniques.LowRank(**options[match[2]])
     if word == "finetune":
         return techniques.FineTune()
     if match := re.fullmatch(r"(?:(twonn|pca)\+)?cluster(\d*)(pc)?", word):
-        only = analysis.SignificantLayers(**_DIMENSION[match[1]], significant=False) if match[1] else None
-        return techniques.Cluster(int(match[2] or 16), per_channel=bool(match[3]), keep_zeros=pruned, only=only)
+        only = (
+            analysis.SignificantLayers(**_DIMENSION[match[1]], significant=False)
+            if match[1]
+            else None
+        )
+        return techniques.Cluster(
+            int(match[2] or 16), per_channel=bool(match[3]), keep_zeros=pruned, only=only
+        )
     if match := re.fullmatch(r"(twonn|pca)\+mixed([1-8])([1-8])", word):
-        bits = analysis.SignificanceBits(**_DIMENSION[match[1]], significant=int(match[2]), other=int(match[3]))
+        bits = analysis.SignificanceBits(
+            **_DIMENSION[match[1]], significant=int(match[2]), other=int(match[3])
+        )
         return techniques.MixedPrecision(bits)
     if match := re.fullmatch(r"mixed([1-8])|xnor", word):
         return techniques.MixedPrecision(int(match[1] or 1))
     if word == "qat" or (word == "cqat" and clustered):
-        preserve = {(True, True): "both", (True, False): "sparsity", (False, True): "clusters"}.get((pruned, clustered))
+        preserve = {(True, True): "both", (True, False): "sparsity", (False, True): "clusters"}.get(
+            (pruned, clustered)
+        )
         return techniques.QuantizeAware(preserve=preserve)
     if word == "qatplain":
         return techniques.QuantizeAware()
-    near = get_close_matches(name, READY, 3, 0.4) + get_close_matches(word, [*_TARGETS, "qat", "qatplain", "prune80", "cluster16"], 3, 0.6)
+    near = get_close_matches(name, READY, 3, 0.4) + get_close_matches(
+        word, [*_TARGETS, "qat", "qatplain", "prune80", "cluster16"], 3, 0.6
+    )
     hint = f" Near: {', '.join(dict.fromkeys(near))}." if near else ""
-    raise RecipeError(f"Unknown word {word.replace('+', '-')!r} in recipe {name!r}.{hint} `tfcompress compress --help` lists the words.")
+    raise RecipeError(
+        f"Unknown word {word.replace('+', '-')!r} in recipe {name!r}.{hint} `tfcompress compress --help` lists the words."
+    )

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend import keras as _keras
-from tfcompress._backend import parity as _parity
-from tfcompress._backend.interpreter import open_interpreter
+from tfcompress._backend import bridge as _keras
+from tfcompress._backend.interpreter import _parity as _parity
+from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress.core import Recipe, Target, Technique, Training
 from tfcompress.training import Fit
 
@@ -44,13 +44,19 @@ def tiny_model(keras: str = "keras", *, trained: bool = True) -> tuple[Any, np.n
     h = layers.Flatten(name="flatten")(layers.MaxPooling2D(name="pool")(h))
     h = layers.Dense(16, activation="relu", name="dense1")(h)
     model = kit.Model(inputs, layers.Dense(4, activation="softmax", name="dense2")(h), name="tiny")
-    model.compile(kit.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        kit.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     if trained:
         model.fit(x, y, epochs=3, batch_size=32, verbose=0)
     return model, x, y
 
 
-def check_technique(technique: Technique, keras: str = "keras", model_and_data: tuple[Any, np.ndarray, np.ndarray] | None = None) -> Any:
+def check_technique(
+    technique: Technique,
+    keras: str = "keras",
+    model_and_data: tuple[Any, np.ndarray, np.ndarray] | None = None,
+) -> Any:
     """Assert the contract of a technique on a tiny model of the Keras named; returns the stripped model.
 
     It is a hashable value that survives JSON; `apply` leaves the model untouched and gives a compiled, trainable one;
@@ -63,7 +69,9 @@ def check_technique(technique: Technique, keras: str = "keras", model_and_data: 
     assert Recipe.from_json(Recipe([technique], _AnyTarget()).to_json()).techniques == (technique,)
     with untouched(model, x):
         names = {layer.name for layer in _keras.leaf_layers(model)}
-        assert {item.layer for item in technique.skips(model)} <= names, "skips() names a layer that the model does not have"
+        assert {item.layer for item in technique.skips(model)} <= names, (
+            "skips() names a layer that the model does not have"
+        )
         wrapped = technique.apply(model)
         assert wrapped is not model
         if technique.training is not Training.NEVER:
@@ -71,12 +79,18 @@ def check_technique(technique: Technique, keras: str = "keras", model_and_data: 
         stripped = technique.strip(wrapped)
         technique.check(model, stripped)
         outputs = _keras.predict(stripped, [x[:4]])
-        assert [out.shape for out in outputs] == [out.shape for out in _keras.predict(model, [x[:4]])]
+        assert [out.shape for out in outputs] == [
+            out.shape for out in _keras.predict(model, [x[:4]])
+        ]
         assert all(np.isfinite(out).all() for out in outputs)
     return stripped
 
 
-def check_target(target: Target, keras: str = "keras", model_and_data: tuple[Any, np.ndarray, np.ndarray] | None = None) -> bytes:
+def check_target(
+    target: Target,
+    keras: str = "keras",
+    model_and_data: tuple[Any, np.ndarray, np.ndarray] | None = None,
+) -> bytes:
     """Assert the contract of a target on a tiny model of the Keras named; returns the file's bytes.
 
     It is a hashable value that survives JSON; `convert` leaves the model untouched and writes a file that loads, runs,
@@ -89,7 +103,12 @@ def check_target(target: Target, keras: str = "keras", model_and_data: tuple[Any
         target.check(model, data)
         assert all(item.layer and item.reason for item in target.skips(model, data))
         outputs = open_interpreter(data).predict([x[:16]])
-        _parity.relative_error(_keras.predict(model, [x[:16]]), outputs, bound=target.max_relative_error, what=target.label)
+        _parity.relative_error(
+            _keras.predict(model, [x[:16]]),
+            outputs,
+            bound=target.max_relative_error,
+            what=target.label,
+        )
         assert len(target.convert(model, x[:100])) == len(data)
     return data
 
@@ -112,9 +131,16 @@ class untouched:
             return
         after = self.model.get_weights()
         assert len(after) == len(self.weights), "the model given lost or gained weights"
-        assert all(np.array_equal(a, b) for a, b in zip(self.weights, after)), "the weights of the model given changed"
-        assert all(np.array_equal(a, b) for a, b in zip(self.outputs, _keras.predict(self.model, [self.x[:8]]))), "its predictions changed"
-        assert [layer.trainable for layer in self.model.layers] == self.trainable, "its trainable flags changed"
+        assert all(np.array_equal(a, b) for a, b in zip(self.weights, after)), (
+            "the weights of the model given changed"
+        )
+        assert all(
+            np.array_equal(a, b)
+            for a, b in zip(self.outputs, _keras.predict(self.model, [self.x[:8]]))
+        ), "its predictions changed"
+        assert [layer.trainable for layer in self.model.layers] == self.trainable, (
+            "its trainable flags changed"
+        )
         assert self.model.optimizer is self.optimizer, "its optimizer changed"
 
 

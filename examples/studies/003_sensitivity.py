@@ -32,7 +32,13 @@ def told(ratios: dict[str, float]) -> str:
     by_ratio: dict[float, list[str]] = {}
     for name, ratio in ratios.items():
         by_ratio.setdefault(ratio, []).append(name)
-    return "; ".join(f"{100 * ratio:.0f} %: {', '.join(names)}" for ratio, names in sorted(by_ratio.items(), reverse=True)) or "none"
+    return (
+        "; ".join(
+            f"{100 * ratio:.0f} %: {', '.join(names)}"
+            for ratio, names in sorted(by_ratio.items(), reverse=True)
+        )
+        or "none"
+    )
 
 
 def accuracy(model, x, y) -> float:
@@ -41,13 +47,19 @@ def accuracy(model, x, y) -> float:
 
 def by_hand(name: str) -> dict[str, dict[str, float]]:
     """The study file's own L1 ratios of a model, by recipe."""
-    own = tomllib.loads(Path(__file__).with_name("003.toml").read_text())["models"][name]["recipes"]["own"]
+    own = tomllib.loads(Path(__file__).with_name("003.toml").read_text())["models"][name][
+        "recipes"
+    ]["own"]
     steps = {recipe: table["techniques"][0] for recipe, table in own.items()}
-    return {recipe: step["ratio"] for recipe, step in steps.items() if step["class"] == "PruneFilters"}
+    return {
+        recipe: step["ratio"] for recipe, step in steps.items() if step["class"] == "PruneFilters"
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("study", type=Path, help="the study's folder")
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--max-drop", type=float, default=0.02)
@@ -55,8 +67,13 @@ def main() -> None:
     data = zoo.load_data("cifar10")
     x, y = data.x_test[: args.images], data.y_test[: args.images]
     lines = ["# Report 003: which layers and blocks can do without filters", ""]
-    lines += [f"Written by `python examples/studies/003_sensitivity.py`: {len(x):,} test images, filters by L1 norm, no fine-tuning."]
-    lines += [f"Suggested: the largest ratio of each curve that loses no more than {100 * args.max_drop:g} points, alone.", ""]
+    lines += [
+        f"Written by `python examples/studies/003_sensitivity.py`: {len(x):,} test images, filters by L1 norm, no fine-tuning."
+    ]
+    lines += [
+        f"Suggested: the largest ratio of each curve that loses no more than {100 * args.max_drop:g} points, alone.",
+        "",
+    ]
     for name, by in WANTED:
         (base,) = sorted((args.study / name).glob("shared/base-*.keras"))[:1]
         model = tfc.load_model(base)
@@ -67,15 +84,28 @@ def main() -> None:
         narrow = PruneFilters(ratios).apply(model) if ratios else model
         right = accuracy(narrow, x, y)
         left = cost(narrow).macs / cost(model).macs
-        lines += [f"## {name}, by {by}", "", f"![Accuracy against the share of filters removed](../pictures/{picture.name})", ""]
+        lines += [
+            f"## {name}, by {by}",
+            "",
+            f"![Accuracy against the share of filters removed](../pictures/{picture.name})",
+            "",
+        ]
         lines += [f"Whole: {100 * curves.base:.2f} %. Suggested: {told(ratios)}.", ""]
-        lines += [f"All of these at once: {100 * left:.1f} % of the MACs, {100 * right:.2f} % before any fine-tuning.", ""]
+        lines += [
+            f"All of these at once: {100 * left:.1f} % of the MACs, {100 * right:.2f} % before any fine-tuning.",
+            "",
+        ]
         if by == "layer":
-            lines += ["| the report's ratios, before fine-tuning | MACs left | accuracy |", "|---|--:|--:|"]
+            lines += [
+                "| the report's ratios, before fine-tuning | MACs left | accuracy |",
+                "|---|--:|--:|",
+            ]
             for recipe, chosen in by_hand(name).items():
                 narrow = PruneFilters(chosen).apply(model)
                 share = cost(narrow).macs / cost(model).macs
-                lines.append(f"| {recipe.removesuffix('-float32')} | {100 * share:.1f} % | {100 * accuracy(narrow, x, y):.2f} % |")
+                lines.append(
+                    f"| {recipe.removesuffix('-float32')} | {100 * share:.1f} % | {100 * accuracy(narrow, x, y):.2f} % |"
+                )
             lines.append("")
         (ROOT / "docs" / "results" / "003_sensitivity.md").write_text("\n".join(lines))
         print("\n".join(lines[-5:]), flush=True)

@@ -45,8 +45,14 @@ PARTS = {
     "weights kept (L1) instead of new ones": (("l1", "plain"), ("scratch", "plain")),
     "filters by slimming instead of L1": (("slim", "plain"), ("l1", "plain")),
     "filters by Taylor importance instead of L1": (("taylor", "plain"), ("l1", "plain")),
-    "weights kept (Taylor importance) instead of new ones": (("taylor", "plain"), ("scratch taylor", "plain")),
-    "weights kept (Taylor importance) instead of new ones, both distilled": (("taylor", "distil"), ("scratch taylor", "distil")),
+    "weights kept (Taylor importance) instead of new ones": (
+        ("taylor", "plain"),
+        ("scratch taylor", "plain"),
+    ),
+    "weights kept (Taylor importance) instead of new ones, both distilled": (
+        ("taylor", "distil"),
+        ("scratch taylor", "distil"),
+    ),
     "distillation, filters by L1": (("l1", "distil"), ("l1", "plain")),
     "distillation, filters by slimming": (("slim", "distil"), ("slim", "plain")),
     "distillation, filters by Taylor importance": (("taylor", "distil"), ("taylor", "plain")),
@@ -82,7 +88,9 @@ class Seed:
         if method == "l1":
             return PruneFilters(target_macs=budget).apply(self.model)
         if method == "taylor":
-            technique = PruneFilters(target_macs=budget, importance="taylor", scope="global", batches=TAYLOR_BATCHES)
+            technique = PruneFilters(
+                target_macs=budget, importance="taylor", scope="global", batches=TAYLOR_BATCHES
+            )
             net = self.model
             for number, step in enumerate(technique.in_steps(steps)):
                 watched = step.apply(net)
@@ -101,17 +109,25 @@ def views(data, epochs: int, shift: int):
     and moved by up to that many pixels, edges reflected, all of them here at once."""
     x, y = data.x_train, data.y_train
     if not shift:
-        return dataclasses.replace(data, x_train=np.concatenate([x, x[:, :, ::-1]]), y_train=np.concatenate([y, y]))
+        return dataclasses.replace(
+            data, x_train=np.concatenate([x, x[:, :, ::-1]]), y_train=np.concatenate([y, y])
+        )
     rng = np.random.default_rng(0)
-    wide = np.pad(x.astype(np.uint8), ((0, 0), (shift, shift), (shift, shift), (0, 0)), mode="reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(wide, x.shape[1:3], axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
+    wide = np.pad(
+        x.astype(np.uint8), ((0, 0), (shift, shift), (shift, shift), (0, 0)), mode="reflect"
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(wide, x.shape[1:3], axis=(1, 2)).transpose(
+        0, 1, 2, 4, 5, 3
+    )
     made = np.empty((2 * epochs, *x.shape), np.uint8)
     for view in made:
         down, right = rng.integers(0, 2 * shift + 1, (2, len(x)))
         view[:] = windows[np.arange(len(x)), down, right]
         mirrored = rng.random(len(x)) < 0.5
         view[mirrored] = view[mirrored, :, ::-1]
-    return dataclasses.replace(data, x_train=made.reshape(-1, *x.shape[1:]), y_train=np.tile(y, 2 * epochs))
+    return dataclasses.replace(
+        data, x_train=made.reshape(-1, *x.shape[1:]), y_train=np.tile(y, 2 * epochs)
+    )
 
 
 def fresh(model, seed: int):
@@ -123,32 +139,52 @@ def fresh(model, seed: int):
 
 
 def accuracy(model, data) -> float:
-    return float(np.mean(model.predict(data.x_test, batch_size=500, verbose=0).argmax(1) == data.y_test))
+    return float(
+        np.mean(model.predict(data.x_test, batch_size=500, verbose=0).argmax(1) == data.y_test)
+    )
 
 
 def cells(seeds: int):
     """(seed, budget, method, trainer) of every row, all of one seed before the next."""
     for seed in range(seeds):
         for budget in BUDGETS:
-            yield from ((seed, budget, method, trainer) for method in METHODS for trainer in TRAINERS)
-            yield from ((seed, budget, control, trainer) for control in CONTROLS for trainer in TRAINERS)
+            yield from (
+                (seed, budget, method, trainer) for method in METHODS for trainer in TRAINERS
+            )
+            yield from (
+                (seed, budget, control, trainer) for control in CONTROLS for trainer in TRAINERS
+            )
 
 
 def run(model, data, args) -> None:
     lines = read(args.out)
-    size = {"epochs": args.epochs, "images": len(data.x_train), "rate": args.rate, "shift": args.shift, "steps": args.steps}
+    size = {
+        "epochs": args.epochs,
+        "images": len(data.x_train),
+        "rate": args.rate,
+        "shift": args.shift,
+        "steps": args.steps,
+    }
     data = views(data, args.epochs, args.shift)
     fits = trainers(model, data, 1 if args.shift else args.epochs, args.rate)
     wanted = args.only or "l1|slim|taylor|scratch-plain"
-    done = {(line["seed"], line["budget"], line["method"], line["trainer"]) for line in lines if size.items() <= line.items()}
+    done = {
+        (line["seed"], line["budget"], line["method"], line["trainer"])
+        for line in lines
+        if size.items() <= line.items()
+    }
     whole, states, before = cost(model), {}, {}
     for seed, budget, method, trainer in cells(args.seeds):
-        if (seed, budget, method, trainer) in done or not re.match(wanted, f"{method}-{trainer}-{round(100 * budget)}"):
+        if (seed, budget, method, trainer) in done or not re.match(
+            wanted, f"{method}-{trainer}-{round(100 * budget)}"
+        ):
             continue
         start = time.time()
         state = states.setdefault(seed, Seed(model, seed, fits))
         key = seed, budget, method, trainer if args.steps > 1 else ""
-        if key not in before:  # both trainers go on from the same network, unless it was trained between steps
+        if (
+            key not in before
+        ):  # both trainers go on from the same network, unless it was trained between steps
             narrow = state.pruned(CONTROLS.get(method, method), budget, trainer, args.steps)
             narrow = fresh(narrow, seed) if method in CONTROLS else narrow
             before[key] = narrow, accuracy(narrow, data)
@@ -158,7 +194,12 @@ def run(model, data, args) -> None:
         state.train(trainer, net)
         line = {"seed": seed, "budget": budget, "method": method, "trainer": trainer, **size}
         line |= {"accuracy_before": untrained, "accuracy": accuracy(net, data)}
-        line |= {"params": found.params, "macs": found.macs, "macs_share": found.macs / whole.macs, "seconds": round(time.time() - start)}
+        line |= {
+            "params": found.params,
+            "macs": found.macs,
+            "macs_share": found.macs / whole.macs,
+            "seconds": round(time.time() - start),
+        }
         args.models.mkdir(parents=True, exist_ok=True)
         name = [method.replace(" ", "-"), trainer, f"{100 * budget:.0f}", f"seed{seed}"]
         name += [f"{key}{value:g}" for key, value in size.items()]
@@ -177,11 +218,21 @@ def read(path: Path) -> list[dict]:
 def table(lines: list[dict]) -> str:
     """Markdown: mean ± standard deviation over seeds."""
     out = ["# ResNet-8 (MLPerf Tiny, pretrained, 87.19 %) on CIFAR-10 with fewer filters", ""]
-    out += ["Written by `python examples/studies/resnet8_structured.py`. Accuracy in % on the 10,000 test images, mean ± standard"]
-    out += [f"deviation over seeds; Adam with cosine decay from the rate in the table, batch {BATCH}; slimming: λ = {SLIM_L1:g} for as"]
-    out += [f"many epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; scratch and scratch taylor: what L1"]
-    out += ["norm and Taylor importance leave, with new weights. Images × epochs: an epoch has every image twice, as it is and"]
-    out += ["mirrored, or moved: shifted at random by up to so many pixels, mirrored or not, anew every epoch. In steps: pruned"]
+    out += [
+        "Written by `python examples/studies/resnet8_structured.py`. Accuracy in % on the 10,000 test images, mean ± standard"
+    ]
+    out += [
+        f"deviation over seeds; Adam with cosine decay from the rate in the table, batch {BATCH}; slimming: λ = {SLIM_L1:g} for as"
+    ]
+    out += [
+        f"many epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; scratch and scratch taylor: what L1"
+    ]
+    out += [
+        "norm and Taylor importance leave, with new weights. Images × epochs: an epoch has every image twice, as it is and"
+    ]
+    out += [
+        "mirrored, or moved: shifted at random by up to so many pixels, mirrored or not, anew every epoch. In steps: pruned"
+    ]
     out += ["little by little, with an equal part of the epochs after each step.", ""]
     out += [
         "| MACs left | filters by | training | images × epochs | rate | seeds | parameters | MACs | before training | after |",
@@ -189,17 +240,26 @@ def table(lines: list[dict]) -> str:
     ]
     groups: dict[tuple, list[dict]] = {}
     for line in lines:
-        groups.setdefault((*(line[name] for name in SIZE), -line["budget"], line["method"], line["trainer"]), []).append(line)
+        groups.setdefault(
+            (*(line[name] for name in SIZE), -line["budget"], line["method"], line["trainer"]), []
+        ).append(line)
     order = {name: number for number, name in enumerate((*METHODS, *CONTROLS, *TRAINERS))}
     for key in sorted(groups, key=lambda key: (*key[:-2], order[key[-2]], order[key[-1]])):
         (*size, _, method, trainer), rows = key, groups[key]
         who = f"{method} | {trainer} | {training(size)} | {len(rows)}"
-        mean = {name: statistics.mean(row[name] for row in rows) for name in ("params", "macs", "macs_share")}
+        mean = {
+            name: statistics.mean(row[name] for row in rows)
+            for name in ("params", "macs", "macs_share")
+        }
         out.append(
             f"| {100 * mean['macs_share']:.1f} % | {who} | {mean['params']:,.0f} | {mean['macs']:,.0f} "
             f"| {spread(rows, 'accuracy_before')} | {spread(rows, 'accuracy')} |"
         )
-    out += ["", "What each part bought: points of accuracy between two rows of the same seed, mean ± standard deviation over seeds.", ""]
+    out += [
+        "",
+        "What each part bought: points of accuracy between two rows of the same seed, mean ± standard deviation over seeds.",
+        "",
+    ]
     out += ["| at most | images × epochs | rate | part | points |", "|--:|--:|--:|---|--:|"]
     for size in sorted({tuple(line[name] for name in SIZE) for line in lines}):
         for budget in BUDGETS:
@@ -209,7 +269,11 @@ def table(lines: list[dict]) -> str:
                 if tuple(line[name] for name in SIZE) == size and line["budget"] == budget
             }
             for part, (one, other) in PARTS.items():
-                gains = [found[(*one, seed)] - found[(*other, seed)] for *row, seed in found if (*row,) == one and (*other, seed) in found]
+                gains = [
+                    found[(*one, seed)] - found[(*other, seed)]
+                    for *row, seed in found
+                    if (*row,) == one and (*other, seed) in found
+                ]
                 if gains:
                     std = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 else ""
                     where = f"{100 * budget:.0f} % | {training(size)}"
@@ -226,27 +290,64 @@ def training(size) -> str:
 
 def spread(rows: list[dict], name: str) -> str:
     values = [100 * row[name] for row in rows]
-    return f"{statistics.mean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
+    return f"{statistics.mean(values):.2f}" + (
+        f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, nargs="?", help="the trained Keras model (.h5 or .keras), input 0..255; none: the .md only")
-    parser.add_argument("--data", type=Path, help="folder with cifar10.npz (default: TFCOMPRESS_DATA, else Keras downloads it)")
+    parser.add_argument(
+        "model",
+        type=Path,
+        nargs="?",
+        help="the trained Keras model (.h5 or .keras), input 0..255; none: the .md only",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="folder with cifar10.npz (default: TFCOMPRESS_DATA, else Keras downloads it)",
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=1e-3, help="Adam's, at the start of the cosine decay")
-    parser.add_argument("--shift", type=int, default=0, help="also move images, by up to so many pixels")
-    parser.add_argument("--steps", type=int, default=1, help="Taylor importance: prune in so many steps, --epochs of training after each")
-    parser.add_argument("--images", type=int, default=50_000, help="how many of the training images")
-    parser.add_argument("--only", default="", help="how method-trainer-MACs begins, a regular expression: taylor-distil-50")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "resnet8_structured.jsonl")
-    parser.add_argument("--models", type=Path, default=Path("resnet8_structured"), help="folder for the trained networks")
-    parser.add_argument("--markdown", type=Path, default=ROOT / "docs" / "results" / "resnet8_structured.md")
+    parser.add_argument(
+        "--rate", type=float, default=1e-3, help="Adam's, at the start of the cosine decay"
+    )
+    parser.add_argument(
+        "--shift", type=int, default=0, help="also move images, by up to so many pixels"
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=1,
+        help="Taylor importance: prune in so many steps, --epochs of training after each",
+    )
+    parser.add_argument(
+        "--images", type=int, default=50_000, help="how many of the training images"
+    )
+    parser.add_argument(
+        "--only",
+        default="",
+        help="how method-trainer-MACs begins, a regular expression: taylor-distil-50",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "benchmarks" / "results" / "resnet8_structured.jsonl"
+    )
+    parser.add_argument(
+        "--models",
+        type=Path,
+        default=Path("resnet8_structured"),
+        help="folder for the trained networks",
+    )
+    parser.add_argument(
+        "--markdown", type=Path, default=ROOT / "docs" / "results" / "resnet8_structured.md"
+    )
     args = parser.parse_args()
     if args.model:
         data = zoo.load_data("cifar10", args.data, scale=1)
-        data = dataclasses.replace(data, x_train=data.x_train[: args.images], y_train=data.y_train[: args.images])
+        data = dataclasses.replace(
+            data, x_train=data.x_train[: args.images], y_train=data.y_train[: args.images]
+        )
         run(tfc.load_model(args.model), data, args)
     args.markdown.parent.mkdir(parents=True, exist_ok=True)
     args.markdown.write_text(table(read(args.out)))

@@ -5,8 +5,8 @@ import importlib
 import numpy as np
 import pytest
 
-from tfcompress._backend.activations import Runner, model_inputs
-from tfcompress._backend.calls import trace_calls
+from tfcompress._backend.graph._activations import Runner, model_inputs
+from tfcompress._backend.graph._calls import trace_calls
 from tfcompress.core import DataError, ModelError
 
 
@@ -14,15 +14,29 @@ def branched(flavour):
     """Two inputs, a nested model called twice, operations on tensors, two outputs."""
     keras = importlib.import_module(flavour)
     layers = keras.layers
-    inner = keras.Sequential([layers.Input((8, 8, 4)), layers.Conv2D(4, 3, padding="same", name="c"), layers.Dropout(0.3)], name="inner")
-    image, words = layers.Input((8, 8, 1), name="image"), layers.Input((5,), name="words", dtype="int32")
+    inner = keras.Sequential(
+        [
+            layers.Input((8, 8, 4)),
+            layers.Conv2D(4, 3, padding="same", name="c"),
+            layers.Dropout(0.3),
+        ],
+        name="inner",
+    )
+    image, words = (
+        layers.Input((8, 8, 1), name="image"),
+        layers.Input((5,), name="words", dtype="int32"),
+    )
     h = layers.Conv2D(4, 1, name="c")(image)
     a = inner(h)
     b = inner(a)
     h = layers.Add()([a, b])
     h = h * 2.0 + h
-    h = layers.Concatenate()([layers.GlobalAveragePooling2D()(h), layers.Flatten()(layers.Embedding(10, 3)(words))])
-    return keras.Model([image, words], [layers.Dense(2, name="o1")(h), layers.Dense(1, name="o2")(h)])
+    h = layers.Concatenate()(
+        [layers.GlobalAveragePooling2D()(h), layers.Flatten()(layers.Embedding(10, 3)(words))]
+    )
+    return keras.Model(
+        [image, words], [layers.Dense(2, name="o1")(h), layers.Dense(1, name="o2")(h)]
+    )
 
 
 def test_outputs_are_predicts(keras_flavour):
@@ -46,7 +60,10 @@ def test_names_and_kinds(keras_flavour):
     made = [tensor for call in graph.calls for tensor in call.outputs]
     assert len(made) == len(set(made))
     for call in graph.calls:
-        assert all(tensor in graph.inputs or made.index(tensor) < made.index(call.outputs[0]) for tensor in call.inputs)
+        assert all(
+            tensor in graph.inputs or made.index(tensor) < made.index(call.outputs[0])
+            for tensor in call.inputs
+        )
 
 
 def test_only_what_is_needed_runs(keras_flavour, small_cnn):
@@ -57,7 +74,9 @@ def test_only_what_is_needed_runs(keras_flavour, small_cnn):
     (found,) = Runner(graph, conv1.outputs).all([x], 5)
     kernel, bias = model.get_layer("conv1").get_weights()
     np.testing.assert_allclose(
-        found[:, 3, 3], np.maximum(np.einsum("nij,ijo->no", x[:, 2:5, 2:5, 0], kernel[:, :, 0]) + bias, 0), atol=1e-5
+        found[:, 3, 3],
+        np.maximum(np.einsum("nij,ijo->no", x[:, 2:5, 2:5, 0], kernel[:, :, 0]) + bias, 0),
+        atol=1e-5,
     )
 
 

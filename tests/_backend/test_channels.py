@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tfcompress._backend.channels import analyse
-from tfcompress._backend.narrow import cost, narrow
+from tfcompress._backend.channels._labels import analyse
+from tfcompress._backend.channels._narrow import cost, narrow
 
 APPLICATIONS = {
     "VGG16": 32,
@@ -68,7 +68,12 @@ def check_narrowing(model, share, seed, scale=1.0):
 def random_weights(model, seed):
     rng = np.random.default_rng(seed)
     model.set_weights(
-        [(rng.random(w.shape) + 0.3 if w.ndim == 1 else rng.normal(0, 0.3, w.shape)).astype("float32") for w in model.get_weights()]
+        [
+            (rng.random(w.shape) + 0.3 if w.ndim == 1 else rng.normal(0, 0.3, w.shape)).astype(
+                "float32"
+            )
+            for w in model.get_weights()
+        ]
     )
 
 
@@ -112,9 +117,13 @@ def build(flavour, blocks):
         elif block == "residual":
             x = layers.Add()([x, layers.Conv2D(width, 1, use_bias=False)(x)])
         elif block == "branch":
-            x = layers.Concatenate()([layers.Conv2D(3, 1)(x), x, layers.MaxPooling2D(3, 1, "same")(x)])
+            x = layers.Concatenate()(
+                [layers.Conv2D(3, 1)(x), x, layers.MaxPooling2D(3, 1, "same")(x)]
+            )
         elif block == "gate":
-            gate = layers.Dense(width, activation="sigmoid")(layers.Dense(4, activation="relu")(layers.GlobalAveragePooling2D()(x)))
+            gate = layers.Dense(width, activation="sigmoid")(
+                layers.Dense(4, activation="relu")(layers.GlobalAveragePooling2D()(x))
+            )
             x = layers.Multiply()([x, layers.Reshape((1, 1, width))(gate)])
         elif block == "bn":
             x = layers.BatchNormalization()(x)
@@ -137,8 +146,14 @@ def build(flavour, blocks):
     return keras.Model(inputs, [layers.Dense(2)(flat), side])
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(blocks=st.lists(st.sampled_from(BLOCKS), min_size=1, max_size=5), share=st.floats(0, 0.7), seed=st.integers(0, 99))
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    blocks=st.lists(st.sampled_from(BLOCKS), min_size=1, max_size=5),
+    share=st.floats(0, 0.7),
+    seed=st.integers(0, 99),
+)
 def test_random_graphs(keras_flavour, blocks, share, seed):
     model = build(keras_flavour, blocks)
     random_weights(model, seed)
@@ -151,7 +166,9 @@ def test_every_block(block, keras_flavour):
     random_weights(model, 1)
     new = check_narrowing(model, 0.4, 1)
     assert {layer.name for layer in new.layers} >= {
-        layer.name for layer in model.layers if "functional" not in layer.name and "model" not in layer.name
+        layer.name
+        for layer in model.layers
+        if "functional" not in layer.name and "model" not in layer.name
     }
 
 
@@ -163,10 +180,17 @@ def test_what_cannot_be_followed_is_frozen_and_said(keras_flavour):
     x = layers.LayerNormalization(name="norm")(x)
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
     channels = analyse(model)
-    frozen = [channels.frozen.get(root) for root in channels.roots(channels.made[id(model.get_layer("before"))]).tolist()]
+    frozen = [
+        channels.frozen.get(root)
+        for root in channels.roots(channels.made[id(model.get_layer("before"))]).tolist()
+    ]
     assert all("LayerNormalization 'norm'" in reason for reason in frozen)
     with pytest.raises(ValueError, match="LayerNormalization"):
-        narrow(model, channels, set(channels.roots(channels.made[id(model.get_layer("before"))])[:1].tolist()))
+        narrow(
+            model,
+            channels,
+            set(channels.roots(channels.made[id(model.get_layer("before"))])[:1].tolist()),
+        )
 
 
 def test_groups_of_a_convolution_stay_equal(keras_flavour):
@@ -177,13 +201,17 @@ def test_groups_of_a_convolution_stay_equal(keras_flavour):
     x = layers.Conv2D(6, 3, groups=3, name="grouped")(x)
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
     channels = analyse(model)
-    before, grouped = (channels.roots(channels.made[id(model.get_layer(name))]) for name in ("before", "grouped"))
+    before, grouped = (
+        channels.roots(channels.made[id(model.get_layer(name))]) for name in ("before", "grouped")
+    )
     assert [len(set(before.tolist())), len(set(grouped.tolist()))] == [3, 2]
     new = narrow(model, channels, {int(before[1]), int(grouped[0])})
     assert [tuple(w.shape) for w in new.get_layer("grouped").weights] == [(3, 3, 2, 3), (3,)]
     assert new.get_layer("grouped").groups == 3
     kernel, kept = model.get_layer("grouped").get_weights()[0], [1, 3, 5]
-    np.testing.assert_array_equal(new.get_layer("grouped").get_weights()[0], kernel[:, :, [0, 2]][..., kept])
+    np.testing.assert_array_equal(
+        new.get_layer("grouped").get_weights()[0], kernel[:, :, [0, 2]][..., kept]
+    )
 
 
 def test_other_layers_with_groups_stay_as_they_are(keras_flavour):
@@ -198,7 +226,9 @@ def test_other_layers_with_groups_stay_as_they_are(keras_flavour):
     assert new.get_layer("free").filters == 3
 
 
-def test_channels_under_a_layer_normalization_go_where_asked_and_its_statistics_are_of_the_rest(keras_flavour):
+def test_channels_under_a_layer_normalization_go_where_asked_and_its_statistics_are_of_the_rest(
+    keras_flavour,
+):
     keras = importlib.import_module(keras_flavour)
     layers = keras.layers
     inputs = layers.Input((5,))
@@ -211,11 +241,17 @@ def test_channels_under_a_layer_normalization_go_where_asked_and_its_statistics_
     new = narrow(model, channels, {int(made[1]), int(made[4])})
     assert new.count_params() == cost(channels, {int(made[1]), int(made[4])})[0]
     rest = [0, 2, 3, 5]
-    (kernel, bias), (gamma, beta), (last, add) = ([w.astype("float64") for w in layer.get_weights()] for layer in model.layers[1:])
+    (kernel, bias), (gamma, beta), (last, add) = (
+        [w.astype("float64") for w in layer.get_weights()] for layer in model.layers[1:]
+    )
     given = np.random.default_rng(0).random((7, 5))
     h = (given @ kernel + bias)[:, rest]
-    h = (h - h.mean(1, keepdims=True)) / np.sqrt(h.var(1, keepdims=True) + 1e-3) * gamma[rest] + beta[rest]
-    np.testing.assert_allclose(new.predict(given.astype("float32"), verbose=0), h @ last[rest] + add, rtol=1e-4, atol=1e-5)
+    h = (h - h.mean(1, keepdims=True)) / np.sqrt(h.var(1, keepdims=True) + 1e-3) * gamma[
+        rest
+    ] + beta[rest]
+    np.testing.assert_allclose(
+        new.predict(given.astype("float32"), verbose=0), h @ last[rest] + add, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_layer_that_would_lose_everything_is_refused(keras_flavour):
@@ -231,11 +267,20 @@ def test_layer_that_would_lose_everything_is_refused(keras_flavour):
 def test_applications(name, keras_flavour):
     keras = importlib.import_module(keras_flavour)
     size = APPLICATIONS[name]
-    model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=10, classifier_activation=None)
-    check_narrowing(model, 0.3, 0, scale=255.0 if name in ("MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny") else 1.0)
+    model = getattr(keras.applications, name)(
+        weights=None, input_shape=(size, size, 3), classes=10, classifier_activation=None
+    )
+    check_narrowing(
+        model,
+        0.3,
+        0,
+        scale=255.0 if name in ("MobileNetV3Small", "EfficientNetB0", "ConvNeXtTiny") else 1.0,
+    )
 
 
 def test_mobilenet_v3(keras_flavour):
     keras = importlib.import_module(keras_flavour)
-    model = keras.applications.MobileNetV3Small(weights=None, input_shape=(32, 32, 3), classes=10, alpha=0.35, classifier_activation=None)
+    model = keras.applications.MobileNetV3Small(
+        weights=None, input_shape=(32, 32, 3), classes=10, alpha=0.35, classifier_activation=None
+    )
     check_narrowing(model, 0.3, 0, scale=255.0)

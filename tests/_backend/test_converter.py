@@ -5,11 +5,11 @@ import importlib
 import numpy as np
 import pytest
 
-from tfcompress._backend import keras as doors
-from tfcompress._backend.converter import Format, _explain, convert
-from tfcompress._backend.export import export
-from tfcompress._backend.layer_names import LayerNames
-from tfcompress._backend.tflite_facts import read_facts
+from tfcompress._backend import bridge as doors
+from tfcompress._backend.tflite._converter import Format, _explain, convert
+from tfcompress._backend.tflite._export import export
+from tfcompress._backend.tflite._facts import read_facts
+from tfcompress._backend.tflite._layer_names import LayerNames
 from tfcompress.core import ConversionError
 
 
@@ -33,17 +33,19 @@ def test_one_layer_with_two_outputs_gets_two_names(model):
 
 def test_inference_mode(model):
     # Dropout must be off: both outputs are then one and the same.
-    from tfcompress._backend.interpreter import open_interpreter
+    from tfcompress._backend.interpreter._interpreter import open_interpreter
 
-    first, second = open_interpreter(convert(model, Format("float32"))).run([np.ones((1, 6, 6, 3), np.float32)])
+    first, second = open_interpreter(convert(model, Format("float32"))).run(
+        [np.ones((1, 6, 6, 3), np.float32)]
+    )
     np.testing.assert_array_equal(first, second)
 
 
 def test_facts_of_a_file(model):
     facts = read_facts(convert(model, Format("float32")))
-    assert [(tensor.name, tensor.kind, tensor.shape, tensor.constant) for tensor in facts.inputs] == [
-        ("image", "FLOAT32", (1, 6, 6, 3), False)
-    ]
+    assert [
+        (tensor.name, tensor.kind, tensor.shape, tensor.constant) for tensor in facts.inputs
+    ] == [("image", "FLOAT32", (1, 6, 6, 3), False)]
     conv = next(op for op in facts.ops if op.kind == "CONV_2D")
     assert (conv.kernel.shape, conv.kernel.size, conv.kernel.kind) == ((4, 3, 3, 3), 108, "FLOAT32")
     assert len(conv.constants) == 2
@@ -58,7 +60,14 @@ def test_facts_see_through_the_casts_of_float16(model):
 
 
 @pytest.mark.parametrize(
-    "spoil", [lambda d: d[:200], lambda d: d[: len(d) // 2], lambda d: b"", lambda d: b"PK" + d[2:8], lambda d: d[::-1]]
+    "spoil",
+    [
+        lambda d: d[:200],
+        lambda d: d[: len(d) // 2],
+        lambda d: b"",
+        lambda d: b"PK" + d[2:8],
+        lambda d: d[::-1],
+    ],
 )
 def test_broken_bytes_have_no_facts(spoil, model):
     with pytest.raises(ConversionError, match=r"Not a \.tflite|damaged or cut short"):
@@ -82,8 +91,14 @@ def test_layer_of_a_name(path, layer, model):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("loc: error: failed to legalize\nmore", "int8: the converter failed: loc: error: failed to legalize"),
-        ("x\nkernels/conv.cc:345 a != 4 was not true.", "int8: the converter failed: kernels/conv.cc:345 a != 4 was not true."),
+        (
+            "loc: error: failed to legalize\nmore",
+            "int8: the converter failed: loc: error: failed to legalize",
+        ),
+        (
+            "x\nkernels/conv.cc:345 a != 4 was not true.",
+            "int8: the converter failed: kernels/conv.cc:345 a != 4 was not true.",
+        ),
         ("only this", "int8: the converter failed: only this"),
         ("", "int8: the converter failed: it gave no reason"),
     ],
@@ -95,7 +110,9 @@ def test_other_failures_come_in_one_line(text, line, model):
 def test_refusal_during_conversion_names_operator_and_layer(model):
     text = "Quantization to 16x8-bit not yet supported for op: 'CONV_2D'.\n" * 2
     said = _explain(text, export(model, model), Format("int16x8", activations="int16"))
-    assert said.startswith("int16x8 cannot express CONV_2D in layer 'conv' (the converter refuses it). Take Int8")
+    assert said.startswith(
+        "int16x8 cannot express CONV_2D in layer 'conv' (the converter refuses it). Take Int8"
+    )
     assert "fallback=True" in said
 
 

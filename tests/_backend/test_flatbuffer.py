@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfcompress._backend import flatbuffer
-from tfcompress._backend.flatbuffer_builder import Builder
-from tfcompress._backend.interpreter import open_interpreter
+from tfcompress._backend.interpreter._interpreter import open_interpreter
+from tfcompress._backend.tflite import _flatbuffer as flatbuffer
+from tfcompress._backend.tflite._builder import Builder
 from tfcompress.core import ConversionError
 
 X = np.random.RandomState(0).randn(1, 20).astype("float32")
@@ -43,7 +43,9 @@ def test_constants_are_aligned_and_equal_ones_stored_once():
     assert len(again.buffers) == 3 and again.buffers[0].data is None
     assert len(again.subgraphs[0].tensors) == 6, "the unused constant is left out"
     assert len(data) < 20 * 20 * 4 + 1200
-    np.testing.assert_allclose(open_interpreter(data).run([X])[0], X @ weights.T @ weights.T, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        open_interpreter(data).run([X])[0], X @ weights.T @ weights.T, rtol=1e-4, atol=1e-4
+    )
 
 
 def test_writing_leaves_the_tree_usable_and_is_repeatable():
@@ -58,7 +60,9 @@ def test_buffers_outside_the_flatbuffer_are_read_in():
     model, _ = two_dense(same=False)
     plain = flatbuffer.write(model)
     tree = flatbuffer.read(plain)
-    payloads = {i: bytes(buffer.data) for i, buffer in enumerate(tree.buffers) if buffer.data is not None}
+    payloads = {
+        i: bytes(buffer.data) for i, buffer in enumerate(tree.buffers) if buffer.data is not None
+    }
     for i in payloads:
         tree.buffers[i].data, tree.buffers[i].offset, tree.buffers[i].size = None, 1, 1
     builder = flatbuffers.Builder(1024)
@@ -67,7 +71,9 @@ def test_buffers_outside_the_flatbuffer_are_read_in():
     packed = flatbuffer.schema().Model.GetRootAs(data)
     for i, payload in payloads.items():
         data += b"\0" * (-len(data) % 16)
-        flatbuffer_utils.update_packed_buffer(packed.Buffers(i), offset=len(data), size=len(payload))
+        flatbuffer_utils.update_packed_buffer(
+            packed.Buffers(i), offset=len(data), size=len(payload)
+        )
         data += payload
     outside = bytes(data)
     wanted = open_interpreter(plain).run([X])[0]
@@ -119,4 +125,7 @@ def test_signatures_follow_their_tensors():
     ]
     tree = flatbuffer.read(flatbuffer.write(model))
     signature, graph = tree.signatureDefs[0], tree.subgraphs[0]
-    assert signature.inputs[0].tensorIndex == graph.inputs[0] and signature.outputs[0].tensorIndex == graph.outputs[0]
+    assert (
+        signature.inputs[0].tensorIndex == graph.inputs[0]
+        and signature.outputs[0].tensorIndex == graph.outputs[0]
+    )

@@ -5,11 +5,12 @@ import importlib
 import numpy as np
 import pytest
 
-from tfcompress._backend import interpreter, runtimes
-from tfcompress._backend.interpreter import open_interpreter
+from tfcompress._backend.interpreter import _interpreter as interpreter
+from tfcompress._backend.interpreter import _runtimes as runtimes
+from tfcompress._backend.interpreter._interpreter import open_interpreter
+from tfcompress._backend.interpreter._runtimes import RUNTIMES, available, choose
+from tfcompress._backend.interpreter._tensors import TensorInfo
 from tfcompress._backend.quiet import quiet
-from tfcompress._backend.runtimes import RUNTIMES, available, choose
-from tfcompress._backend.tensors import TensorInfo
 from tfcompress.core import DataError, InterpreterError
 
 
@@ -36,7 +37,9 @@ def data(net, x):
     import tensorflow as tf
 
     def convert(kind):
-        inputs = keras.layers.Input(batch_shape=({"dynamic": None, "five": 5}.get(kind, 1), 8, 8, 1), name="image")
+        inputs = keras.layers.Input(
+            batch_shape=({"dynamic": None, "five": 5}.get(kind, 1), 8, 8, 1), name="image"
+        )
         with quiet():
             converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(inputs, net(inputs)))
             if kind in ("int8", "uint8", "int16"):
@@ -44,7 +47,9 @@ def data(net, x):
                 converter.representative_dataset = lambda: ([item[None]] for item in x)
                 sets = tf.lite.OpsSet
                 wide = sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-                converter.target_spec.supported_ops = [wide if kind == "int16" else sets.TFLITE_BUILTINS_INT8]
+                converter.target_spec.supported_ops = [
+                    wide if kind == "int16" else sets.TFLITE_BUILTINS_INT8
+                ]
                 converter.inference_input_type = converter.inference_output_type = getattr(tf, kind)
             return converter.convert()
 
@@ -84,7 +89,9 @@ def test_integer_files_speak_real_numbers(data, net, x, kind, bound):
 
 def test_values_beyond_the_range_are_clipped():
     info = TensorInfo(0, "x", (1,), np.dtype("int8"), np.array([0.5]), np.array([3]))
-    np.testing.assert_array_equal(info.store([-1e9, -64.0, 0.0, 0.2, 0.3, 1e9]), [-128, -125, 3, 3, 4, 127])
+    np.testing.assert_array_equal(
+        info.store([-1e9, -64.0, 0.0, 0.2, 0.3, 1e9]), [-128, -125, 3, 3, 4, 127]
+    )
     np.testing.assert_array_equal(info.real(np.array([-128, 3, 127], np.int8)), [-65.5, 0.0, 62.0])
 
 
@@ -103,7 +110,9 @@ def test_names_put_inputs_and_outputs_in_the_models_order(flavour):
     kit.utils.set_random_seed(0)
     inputs = [kit.layers.Input((4 + i,), name=name) for i, name in enumerate("bca")]
     h = kit.layers.Concatenate()([kit.layers.Dense(5)(item) for item in inputs])
-    model = kit.Model(inputs, [kit.layers.Dense(2 + i, name=name)(h) for i, name in enumerate("yzx")])
+    model = kit.Model(
+        inputs, [kit.layers.Dense(2 + i, name=name)(h) for i, name in enumerate("yzx")]
+    )
     with quiet():
         made = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     x = [np.random.default_rng(i).random((6, 4 + i), dtype=np.float32) for i in range(3)]
@@ -128,14 +137,20 @@ def test_open_height_and_width():
 
     keras.utils.set_random_seed(0)
     net = keras.Sequential(
-        [keras.layers.Input((None, None, 1)), keras.layers.Conv2D(2, 3, padding="same"), keras.layers.GlobalAveragePooling2D()]
+        [
+            keras.layers.Input((None, None, 1)),
+            keras.layers.Conv2D(2, 3, padding="same"),
+            keras.layers.GlobalAveragePooling2D(),
+        ]
     )
     with quiet():
         opened = open_interpreter(tf.lite.TFLiteConverter.from_keras_model(net).convert())
     assert opened.inputs[0].shape == (None, None, None, 1)
     for size in (8, 12):
         x = np.random.default_rng(size).random((3, size, size + 1, 1), dtype=np.float32)
-        np.testing.assert_allclose(opened.predict([x], batch_size=2)[0], np.asarray(net(x)), atol=1e-5)
+        np.testing.assert_allclose(
+            opened.predict([x], batch_size=2)[0], np.asarray(net(x)), atol=1e-5
+        )
 
 
 def test_tensors_operations_and_values(data):
@@ -191,7 +206,10 @@ def test_a_truncated_file_is_told(data, tmp_path, share):
 
 
 def test_a_missing_or_unknown_runtime_says_what_to_do(monkeypatch):
-    with pytest.raises(InterpreterError, match="Unknown runtime 'onnx'; choose from auto, litert, tflite_runtime, tensorflow"):
+    with pytest.raises(
+        InterpreterError,
+        match="Unknown runtime 'onnx'; choose from auto, litert, tflite_runtime, tensorflow",
+    ):
         choose("onnx")
 
     def nothing(distribution):
@@ -208,9 +226,15 @@ def test_a_missing_or_unknown_runtime_says_what_to_do(monkeypatch):
 
 
 def test_tflite_runtime_beside_numpy_2_is_refused(monkeypatch):
-    monkeypatch.setattr(runtimes, "version", lambda distribution: "2.14.0" if distribution == "tflite-runtime" else "9.9")
+    monkeypatch.setattr(
+        runtimes,
+        "version",
+        lambda distribution: "2.14.0" if distribution == "tflite-runtime" else "9.9",
+    )
     monkeypatch.setattr(runtimes.np, "__version__", "2.4.6")
-    with pytest.raises(InterpreterError, match=r"2\.14\.0 does not work with NumPy 2\.4\.6: pip install 'numpy<2'"):
+    with pytest.raises(
+        InterpreterError, match=r"2\.14\.0 does not work with NumPy 2\.4\.6: pip install 'numpy<2'"
+    ):
         choose("tflite_runtime")
     monkeypatch.setattr(runtimes.np, "__version__", "1.26.4")
     assert choose("tflite_runtime") == "tflite_runtime"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tfcompress._backend import litert_c
-from tfcompress._backend.litert_c import library, time_ops
+from tfcompress._backend.interpreter import _litert_c as litert_c
+from tfcompress._backend.interpreter._litert_c import library, time_ops
 from tfcompress.core import InterpreterError
 from tfcompress.profiling._isolate import in_child
 from tfcompress.profiling._memory import SMALLEST
@@ -40,12 +40,17 @@ def test_real_operations_of_a_real_file(tmp_path):
 def test_a_file_that_litert_refuses_is_an_error(tmp_path):
     (tmp_path / "bad.tflite").write_bytes(SMALLEST[:100])
     arguments = {"path": str(tmp_path / "bad.tflite"), "threads": 1, "seconds": 0.1}
-    with pytest.raises(InterpreterError, match=r"LiteRT's LiteRtCreate\w+ failed with status|crashes"):
+    with pytest.raises(
+        InterpreterError, match=r"LiteRT's LiteRtCreate\w+ failed with status|crashes"
+    ):
         in_child("ops", arguments, what="bad", runtime="litert", timeout=60)
 
 
 def test_medians_by_operation(monkeypatch):
-    runs = [[event(8, b"Convolution (NHWC, F32)", 0, taken), event(2, b"SOFTMAX", 7, 2)] for taken in (5, 9, 5, 100, 5) * 2]
+    runs = [
+        [event(8, b"Convolution (NHWC, F32)", 0, taken), event(2, b"SOFTMAX", 7, 2)]
+        for taken in (5, 9, 5, 100, 5) * 2
+    ]
     monkeypatch.setattr(litert_c, "_Profiled", Profiled(runs, wall=20.0))
     first, second = time_ops("net.tflite", seconds=0.0)
     assert (first.kernel, first.op, first.time_us_p50) == ("Convolution (NHWC, F32)", None, 5.0)
@@ -53,7 +58,9 @@ def test_medians_by_operation(monkeypatch):
 
 
 def test_times_that_cannot_be_are_refused(monkeypatch):
-    monkeypatch.setattr(litert_c, "_Profiled", Profiled([[event(2, b"ADD", 0, 10**9)]] * 10, wall=20.0))
+    monkeypatch.setattr(
+        litert_c, "_Profiled", Profiled([[event(2, b"ADD", 0, 10**9)]] * 10, wall=20.0)
+    )
     with pytest.raises(InterpreterError, match="of a run of 20 µs"):
         time_ops("net.tflite", seconds=0.0)
 

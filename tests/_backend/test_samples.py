@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from tfcompress._backend.samples import as_samples, take
+from tfcompress._backend.keras._samples import as_samples, take
 from tfcompress.core import DataError
 
 X = np.arange(30, dtype=np.float32).reshape(10, 3)
@@ -23,7 +23,9 @@ def one(request):
 def two(request):
     k = importlib.import_module(request.param)
     x, ids = k.Input((3,), name="x"), k.Input((2,), dtype="int32", name="ids")
-    return k.Model([x, ids], k.layers.Concatenate()([x, k.layers.Flatten()(k.layers.Embedding(50, 2)(ids))]))
+    return k.Model(
+        [x, ids], k.layers.Concatenate()([x, k.layers.Flatten()(k.layers.Embedding(50, 2)(ids))])
+    )
 
 
 def dataset(*parts):
@@ -106,7 +108,9 @@ def test_endless_stream_stops_at_the_limit(one):
 
 
 def test_streams_of_uneven_examples(one):
-    with pytest.raises(DataError, match=r"element of shape .* does not fit the model's inputs: x \[n, 3\]"):
+    with pytest.raises(
+        DataError, match=r"element of shape .* does not fit the model's inputs: x \[n, 3\]"
+    ):
         as_samples(one, iter([np.zeros((2, 2, 3))]), 5)
     with pytest.raises(DataError, match=r"'x' have different shapes: \(1, 3\), \(1, 4\)"):
         as_samples(one, iter([np.ones(3), np.ones(4)]), 5)

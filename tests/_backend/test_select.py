@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tfcompress._backend.select import check_selector, select
 from tfcompress.core import RecipeError
+from tfcompress.core._select import check_selector, select
 
 LAYERS = [SimpleNamespace(name=name) for name in ("conv1", "conv2", "dense")]
 

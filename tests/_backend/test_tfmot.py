@@ -11,12 +11,20 @@ from tfcompress._backend import tfmot
 
 def run_alone(code, **environment):
     clean = {key: value for key, value in os.environ.items() if key != "TF_USE_LEGACY_KERAS"}
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env={**clean, **environment}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
 
-@pytest.mark.parametrize(("setting", "expected"), [(None, "keras"), pytest.param("1", "tf_keras", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [(None, "keras"), pytest.param("1", "tf_keras", marks=pytest.mark.slow)],
+)
 def test_loading_tfmot_flips_neither_the_environment_nor_tf_keras(setting, expected):
     out = run_alone(
         f"""
@@ -39,8 +47,12 @@ def test_our_tables_agree_with_tfmots_registries():
     import tf_keras
 
     tfmot.load()
-    from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import ClusteringRegistry
-    from tensorflow_model_optimization.python.core.sparsity.keras.prune_registry import PruneRegistry
+    from tensorflow_model_optimization.python.core.clustering.keras.clustering_registry import (
+        ClusteringRegistry,
+    )
+    from tensorflow_model_optimization.python.core.sparsity.keras.prune_registry import (
+        PruneRegistry,
+    )
 
     layers = tf_keras.layers
     for layer, shape in [
@@ -58,12 +70,22 @@ def test_our_tables_agree_with_tfmots_registries():
         (layers.PReLU(), (None, 6)),
     ]:
         layer.build(shape)
-        theirs = PruneRegistry.make_prunable(layer).get_prunable_weights() if PruneRegistry.supports(layer) else []
+        theirs = (
+            PruneRegistry.make_prunable(layer).get_prunable_weights()
+            if PruneRegistry.supports(layer)
+            else []
+        )
         if hasattr(layer, "get_prunable_weights"):
             del layer.get_prunable_weights
         assert [w.ref() for w in tfmot.prunable(layer)] == [w.ref() for w in theirs], type(layer)
-        theirs = ClusteringRegistry.make_clusterable(layer).get_clusterable_weights() if ClusteringRegistry.supports(layer) else []
-        assert [w.ref() for w in tfmot.clusterable(layer)] == [w.ref() for _, w in theirs], type(layer)
+        theirs = (
+            ClusteringRegistry.make_clusterable(layer).get_clusterable_weights()
+            if ClusteringRegistry.supports(layer)
+            else []
+        )
+        assert [w.ref() for w in tfmot.clusterable(layer)] == [w.ref() for _, w in theirs], type(
+            layer
+        )
 
 
 def test_assignment_tells_clusters_of_the_kernel_from_clusters_of_channels():

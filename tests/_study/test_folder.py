@@ -26,7 +26,9 @@ X, Y = np.zeros((6, 2), "float32"), np.zeros(6, int)
 
 @pytest.fixture
 def holder(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()
@@ -35,7 +37,10 @@ def holder(tmp_path):
 
 
 def test_a_second_process_is_told_who_is_there_and_takes_over_from_a_dead_one(holder, tmp_path):
-    with pytest.raises(ArtifactError, match=f"in use by process {holder.pid} on .* since"), locked(tmp_path):
+    with (
+        pytest.raises(ArtifactError, match=f"in use by process {holder.pid} on .* since"),
+        locked(tmp_path),
+    ):
         pass
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
@@ -48,11 +53,19 @@ def test_a_second_process_is_told_who_is_there_and_takes_over_from_a_dead_one(ho
 
 def test_what_a_killed_process_left_half_written_goes(tmp_path):
     (tmp_path / "shared").mkdir()
-    left = [tmp_path / ".tfc-abc.json", tmp_path / "shared" / ".tfc-abc.keras", tmp_path / "shared" / ".12-.tfc-abc.keras"]
+    left = [
+        tmp_path / ".tfc-abc.json",
+        tmp_path / "shared" / ".tfc-abc.keras",
+        tmp_path / "shared" / ".12-.tfc-abc.keras",
+    ]
     for file in (*left, tmp_path / "int8-seed0.tflite"):
         file.write_text("x")
     with locked(tmp_path):
-        assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == [HOLDER, LOCK, "int8-seed0.tflite"]
+        assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == [
+            HOLDER,
+            LOCK,
+            "int8-seed0.tflite",
+        ]
 
 
 def test_one_process_cannot_hold_a_folder_twice(tmp_path):
@@ -62,7 +75,10 @@ def test_one_process_cannot_hold_a_folder_twice(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ArtifactError, match="file/study cannot be written to"), locked(tmp_path / "file" / "study"):
+    with (
+        pytest.raises(ArtifactError, match="file/study cannot be written to"),
+        locked(tmp_path / "file" / "study"),
+    ):
         pass
 
 
@@ -71,9 +87,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     [
         ({"fit": Fit(X + 1, Y)}, DataError, "The training data changed between runs"),
         ({"fit": Fit(X, Y, validation_data=(X, Y))}, DataError, "The training data changed"),
-        ({"samples": X + 1, "evaluate": (X, Y + 1)}, DataError, "The samples and the test data changed"),
+        (
+            {"samples": X + 1, "evaluate": (X, Y + 1)},
+            DataError,
+            "The samples and the test data changed",
+        ),
         ({"fit": Fit(X, Y, epochs=2)}, ArtifactError, "'first'.: its trainer differs"),
-        ({"fit": Fit(X + 1, Y, epochs=2), "model_key": "b"}, ArtifactError, "its model and trainer and training data differ from"),
+        (
+            {"fit": Fit(X + 1, Y, epochs=2), "model_key": "b"},
+            ArtifactError,
+            "its model and trainer and training data differ from",
+        ),
     ],
 )
 def test_what_differs_is_named(tmp_path, change, error, says):

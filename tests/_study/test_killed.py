@@ -15,7 +15,16 @@ import work
 from tfcompress import study
 
 TWELVE = [
-    *("float32", "dynamic", "float16", "int8", "int16x8", "prune50-int8", "prune80-int8", "prune80-float32"),
+    *(
+        "float32",
+        "dynamic",
+        "float16",
+        "int8",
+        "int16x8",
+        "prune50-int8",
+        "prune80-int8",
+        "prune80-float32",
+    ),
     *("cluster16-int8", "prune50-cluster16-int8", "qat-int8", "prune80-qat-int8", "prune2of4-int8"),
 ]
 
@@ -25,7 +34,13 @@ def kill_at_random(out, recipes, seeds, kills, spread):
     rng, reached = random.Random(0), []
     command = [sys.executable, str(Path(work.__file__)), str(out), str(seeds), ",".join(recipes)]
     for _ in range(kills):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
         steps, moment = [process.stdout.readline()], rng.uniform(0, spread)
         reader = threading.Thread(target=lambda p=process, s=steps: s.extend(p.stdout), daemon=True)
         reader.start()
@@ -35,7 +50,9 @@ def kill_at_random(out, recipes, seeds, kills, spread):
         reader.join(10)
         process.stdout.close()
         reached.append(int((steps[-1] or "0/").split("/")[0]))
-        assert process.poll() != 0, "the study was over before it was killed: choose a smaller spread"
+        assert process.poll() != 0, (
+            "the study was over before it was killed: choose a smaller spread"
+        )
     return reached
 
 
@@ -50,7 +67,9 @@ def test_killed_twice_it_ends_with_the_same_report(one_process, tmp_path):
     reached = kill_at_random(tmp_path, work.RECIPES, 1, 2, 6.0)
     cells = whole(tmp_path)
     report = study(work.build, work.RECIPES, **work.options(seeds=1, out=tmp_path))
-    assert work.facts(report) == work.facts(one_process[1]), f"killed at steps {reached} with {cells} cells done"
+    assert work.facts(report) == work.facts(one_process[1]), (
+        f"killed at steps {reached} with {cells} cells done"
+    )
     assert not list(tmp_path.rglob(".*tfc-*"))
 
 

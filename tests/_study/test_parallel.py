@@ -24,7 +24,9 @@ def test_two_processes_give_the_numbers_of_one(one_process, tmp_path):
 
 def test_two_dask_workers_give_the_numbers_of_one_process(one_process, tmp_path):
     distributed = pytest.importorskip("distributed")
-    local = distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
+    local = distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    )
     with local, distributed.Client(local), joblib.parallel_config(backend="dask"):
         assert workers(1) == 2
         report = study(work.build, work.RECIPES, **work.options(seeds=1, out=tmp_path))
@@ -33,16 +35,30 @@ def test_two_dask_workers_give_the_numbers_of_one_process(one_process, tmp_path)
 
 def test_a_shared_prefix_is_trained_once_and_changes_no_number(one_process):
     out, report = one_process
-    assert [file.name.split("-seed")[0] for file in sorted(out.glob("shared/*.keras"))] == ["base", "prune50"]
+    assert [file.name.split("-seed")[0] for file in sorted(out.glob("shared/*.keras"))] == [
+        "base",
+        "prune50",
+    ]
     started = {row["recipe"]: row["made"].get("started_from", "")[:7] for row in report.rows}
     assert started == {name: "prune50" * name.startswith("prune50") for name in work.RECIPES}
     options = work.options()
     base = tfc.load_model(next(out.glob("shared/base-*.keras")))
     for row in report.rows[2:]:
-        alone = tfc.compress(base, row["recipe"], fit=options["fit"], samples=options["samples"], seed=0, progress=False)
+        alone = tfc.compress(
+            base,
+            row["recipe"],
+            fit=options["fit"],
+            samples=options["samples"],
+            seed=0,
+            progress=False,
+        )
         assert hashlib.sha256(alone.data).hexdigest() == row["made"]["sha256"]
         kept = tfc.Artifact.load(out / row["made"]["file"])
-        assert (kept.recipe, kept.checks, kept.skipped) == (alone.recipe, alone.checks, alone.skipped)
+        assert (kept.recipe, kept.checks, kept.skipped) == (
+            alone.recipe,
+            alone.checks,
+            alone.skipped,
+        )
 
 
 def _job(what, number):
@@ -60,7 +76,10 @@ def test_a_worker_that_dies_costs_its_job_alone(backend, tmp_path):
         found = dict(run_all(_job, packed, range(6), 2))
     assert sorted(found) == list(range(6))
     assert [found[n][0] for n in (0, 1, 3, 5)] == [0, 10, 30, 50]
-    assert isinstance(found[2], Exception) and "ZeroDivisionError" in f"{type(found[4]).__name__}{found[4]}"
+    assert (
+        isinstance(found[2], Exception)
+        and "ZeroDivisionError" in f"{type(found[4]).__name__}{found[4]}"
+    )
     assert os.getpid() not in [found[n][1] for n in (0, 1, 3, 5)]
 
 
@@ -80,5 +99,9 @@ def test_a_child_serves_many_jobs_and_is_replaced_when_it_dies(tmp_path):
 def test_what_cannot_be_pickled_is_refused_before_anything_runs(tmp_path):
     lock = threading.Lock()
     with pytest.raises(DataError, match="as pickles, which fails here"):
-        study(work.build, ["float32"], **work.options(out=tmp_path, n_jobs=2, fit=lambda model, callbacks: lock.acquire()))
+        study(
+            work.build,
+            ["float32"],
+            **work.options(out=tmp_path, n_jobs=2, fit=lambda model, callbacks: lock.acquire()),
+        )
     assert not list(tmp_path.glob("*.tflite"))

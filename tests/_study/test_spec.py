@@ -66,7 +66,15 @@ def test_the_files_of_the_examples_are_well_written(path):
 def test_a_grid_is_every_combination_and_shares_are_percent(write):
     made = recipes_of(read_spec(write(GOOD)), "net")
     assert [one.name for one in made] == [
-        *("float32", "int8", "prune20-cluster4-int8", "prune20-cluster16-int8", "prune75-cluster4-int8", "prune75-cluster16-int8", "mine")
+        *(
+            "float32",
+            "int8",
+            "prune20-cluster4-int8",
+            "prune20-cluster16-int8",
+            "prune75-cluster4-int8",
+            "prune75-cluster16-int8",
+            "mine",
+        )
     ]
     assert made[2] == recipe("prune20-cluster4-int8")
     assert made[-1].techniques == (PruneFilters({"conv1": 0.5}),)
@@ -84,7 +92,11 @@ def test_full_lies_over_the_rest(write):
     ("old", "new", "says"),
     [
         ('"float32", "int8"', '"float32", "intt8"', "Unknown word 'intt8'"),
-        ("sparsity = [0.2, 0.75]", "", r"grid 'prune\{sparsity\}.* needs a list for each .*\(sparsity\); there are: clusters"),
+        (
+            "sparsity = [0.2, 0.75]",
+            "",
+            r"grid 'prune\{sparsity\}.* needs a list for each .*\(sparsity\); there are: clusters",
+        ),
         ("[fit]\nepochs", "[fit]\nepoch", r"\[fit\] has no option 'epoch'; did you mean epochs"),
         ("[fit]", '[fit]\ndecay = "linear"', r"\[fit\] decay = 'linear': expected \"cosine\""),
         ("seeds = 2", 'significance = "mle"', 'expected "twonn" or "pca"'),
@@ -109,13 +121,30 @@ def test_what_is_wrong_in_a_file_is_named(write, old, new, says):
 @pytest.mark.parametrize(
     ("old", "new", "error", "says"),
     [
-        ("quantnet", "quantnett", RecipeError, "No network 'quantnett' in the zoo; there are: .*quantnet"),
+        (
+            "quantnet",
+            "quantnett",
+            RecipeError,
+            "No network 'quantnett' in the zoo; there are: .*quantnet",
+        ),
         ('"digits"', '"no.npz"', DataError, "no.npz"),
-        ("[data]", 'columns = ["colour"]\n[data]', RecipeError, "columns = .'colour'.*expected some of weights"),
-        ("options = {", 'train = { distill = { teacher = "big" } }\noptions = {', RecipeError, "no zoo model 'big' stands before it"),
+        (
+            "[data]",
+            'columns = ["colour"]\n[data]',
+            RecipeError,
+            "columns = .'colour'.*expected some of weights",
+        ),
+        (
+            "options = {",
+            'train = { distill = { teacher = "big" } }\noptions = {',
+            RecipeError,
+            "no zoo model 'big' stands before it",
+        ),
     ],
 )
-def test_what_is_wrong_in_models_and_data_is_said_before_anything_runs(write, tmp_path, old, new, error, says):
+def test_what_is_wrong_in_models_and_data_is_said_before_anything_runs(
+    write, tmp_path, old, new, error, says
+):
     with pytest.raises(error, match=says):
         study_file(write(GOOD.replace(old, new, 1)), out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -128,18 +157,33 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_data_beside_the_file_cut_to_size(tmp_path):
     x = np.random.default_rng(0).random((400, 4, 4, 1)).astype("float32")
-    np.savez(tmp_path / "own.npz", x_train=x[:300], y_train=np.arange(300) % 3, x_test=x[300:], y_test=np.arange(100) % 3)
+    np.savez(
+        tmp_path / "own.npz",
+        x_train=x[:300],
+        y_train=np.arange(300) % 3,
+        x_test=x[300:],
+        y_test=np.arange(100) % 3,
+    )
     data = load({"name": "own.npz"}, tmp_path, 100, 50)
-    assert [len(part) for part in (data.x_train, data.y_train, data.x_val, data.x_test, data.y_test)] == [100, 100, 10, 50, 50]
+    assert [
+        len(part) for part in (data.x_train, data.y_train, data.x_val, data.x_test, data.y_test)
+    ] == [100, 100, 10, 50, 50]
     assert np.array_equal(data.x_test, x[300:350])
 
 
 def test_a_builder_that_was_written_down_again_is_the_same(tmp_path):
     from tfcompress._study._fingerprint import fingerprint
 
-    one, two = (Trained("quantnet", {"dropout": 0.2}, load({"name": "digits"}, tmp_path, 50, 50), {"epochs": 2}) for _ in range(2))
+    one, two = (
+        Trained(
+            "quantnet", {"dropout": 0.2}, load({"name": "digits"}, tmp_path, 50, 50), {"epochs": 2}
+        )
+        for _ in range(2)
+    )
     assert fingerprint(one) == fingerprint(two)
-    assert fingerprint(one) != fingerprint(Trained("quantnet", {"dropout": 0.3}, one.data, {"epochs": 2}))
+    assert fingerprint(one) != fingerprint(
+        Trained("quantnet", {"dropout": 0.3}, one.data, {"epochs": 2})
+    )
 
 
 def test_a_teacher_is_trained_once_for_all_its_students():
@@ -154,15 +198,21 @@ def test_a_teacher_is_trained_once_for_all_its_students():
     made: list[tuple[float, int]] = []
     first = _taught_once(Teacher(0.31), 0)
     assert _taught_once(Teacher(0.31), 0) is first and made == [(0.31, 0)]
-    assert _taught_once(Teacher(0.31), 1) is not first and _taught_once(Teacher(0.32), 0) is not first
+    assert (
+        _taught_once(Teacher(0.31), 1) is not first and _taught_once(Teacher(0.32), 0) is not first
+    )
     assert made == [(0.31, 0), (0.31, 1), (0.32, 0)]
 
 
 def test_a_rate_that_falls(tmp_path):
     data = load({"name": "digits"}, tmp_path, 100, 50)
-    rate = trainer(data, {"epochs": 3, "batch_size": 32, "decay": "cosine"}, {"learning_rate": 0.01}, None).optimizer._learning_rate
+    rate = trainer(
+        data, {"epochs": 3, "batch_size": 32, "decay": "cosine"}, {"learning_rate": 0.01}, None
+    ).optimizer._learning_rate
     assert [float(rate(step)) for step in (0, 6, 12)] == pytest.approx([0.01, 0.005, 0.0])
-    assert float(trainer(data, {"epochs": 3}, {"learning_rate": 0.01}, None).optimizer.learning_rate) == pytest.approx(0.01)
+    assert float(
+        trainer(data, {"epochs": 3}, {"learning_rate": 0.01}, None).optimizer.learning_rate
+    ) == pytest.approx(0.01)
 
 
 def test_results_hold_what_was_printed_beside_what_was_measured():
@@ -170,18 +220,44 @@ def test_results_hold_what_was_printed_beside_what_was_measured():
         latency = [{"threads": n, "latency_ms_p50": 1.0 / n} for n in (1, 2)]
         share = correct.count("1") / len(correct)
         return {
-            **{"recipe": name, "seed": seed, "accuracy": share, "correct": correct, "size_bytes": size, "gzip_bytes": size // 2},
+            **{
+                "recipe": name,
+                "seed": seed,
+                "accuracy": share,
+                "correct": correct,
+                "size_bytes": size,
+                "gzip_bytes": size // 2,
+            },
             **{"profile": {"latency": latency}, "made": {"seconds": 2.0}},
         }
 
-    rows = [row("float32", 0, "1110", 4000), row("float32", 1, "1111", 4000), row("int8", 0, "1100", 1000), row("int8", 1, "1110", 1000)]
+    rows = [
+        row("float32", 0, "1110", 4000),
+        row("float32", 1, "1111", 4000),
+        row("int8", 0, "1100", 1000),
+        row("int8", 1, "1110", 1000),
+    ]
     rows.append({"recipe": "xnor", "seed": 0, "error": "TrainingError: no"})
-    report = Report(rows, "t", {"metric": "accuracy", "base": "float32", "created": "2026-11-21 12:00", "test_examples": 4})
+    report = Report(
+        rows,
+        "t",
+        {
+            "metric": "accuracy",
+            "base": "float32",
+            "created": "2026-11-21 12:00",
+            "test_examples": 4,
+        },
+    )
     spec = {
         "title": "Report 9",
         "notes": "It differs.",
         "data": {"name": "digits", "train": 1200},
-        "models": {"net": {"zoo": "quantnet", "printed": {"float32": {"accuracy": 90.0, "size_bytes": 4400, "latency_ms": [7.5]}}}},
+        "models": {
+            "net": {
+                "zoo": "quantnet",
+                "printed": {"float32": {"accuracy": 90.0, "size_bytes": 4400, "latency_ms": [7.5]}},
+            }
+        },
     }
     spec["models"]["net"]["printed"]["int8"] = {"accuracy": 88.5, "size_bytes": 1100}
     text = results(spec, {"net": report}, "tfcompress study x.toml")
@@ -195,11 +271,24 @@ def test_results_hold_what_was_printed_beside_what_was_measured():
         ),
         "| float32 | 87.50 ± 17.68 |  | 4,000 | 2,000 | 90.00 |  | 4,400 |",
         "1,000, 4.00× | 500, 4.00× | 88.50 | −1.50 | 1,100, 4.00× |",
-        *("| int8 | 62.50 ± 17.68 | −25.00 [", "| xnor | failed |", "| float32 | 1.000 (7.5) | 0.500 |", "xnor, seed 0: TrainingError: no"),
+        *(
+            "| int8 | 62.50 ± 17.68 | −25.00 [",
+            "| xnor | failed |",
+            "| float32 | 1.000 (7.5) | 0.500 |",
+            "xnor, seed 0: TrainingError: no",
+        ),
     ):
         assert words in text, words
-    rows = [{**row, "weights": 100 * (1 + (row["recipe"] == "float32")), "latency_ms_p50": 0.5} for row in rows if "error" not in row]
-    text = results({**spec, "columns": ["weights", "latency_ms_p50", "images_per_second"]}, {"net": Report(rows, "t", report.about)}, "x")
+    rows = [
+        {**row, "weights": 100 * (1 + (row["recipe"] == "float32")), "latency_ms_p50": 0.5}
+        for row in rows
+        if "error" not in row
+    ]
+    text = results(
+        {**spec, "columns": ["weights", "latency_ms_p50", "images_per_second"]},
+        {"net": Report(rows, "t", report.about)},
+        "x",
+    )
     assert "| weights | latency ms | images/s |" in text and "| 200 | 0.500 | 2,000 |" in text
     assert "| 100, 50% | 0.500, 100% | 2,000, 100% |" in text
     spec["models"]["net"]["printed"]["int4"] = {"accuracy": 1.0}

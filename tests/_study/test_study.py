@@ -11,7 +11,16 @@ import pytest
 
 from tfcompress import _study, compare, profiling, study
 from tfcompress._study._fingerprint import fingerprint
-from tfcompress.core import Artifact, ArtifactError, DataError, InterpreterError, Latency, ModelError, Profile, RecipeError
+from tfcompress.core import (
+    Artifact,
+    ArtifactError,
+    DataError,
+    InterpreterError,
+    Latency,
+    ModelError,
+    Profile,
+    RecipeError,
+)
 from tfcompress.recipes import recipe
 from tfcompress.targets import DynamicRange, Float32
 from tfcompress.training import Fit
@@ -30,7 +39,7 @@ class Model:
 def engine(monkeypatch):
     """The engine, the bridge and the meters replaced by stand-ins that count: what is tested is the study's own doing."""
     import tfcompress._compress
-    from tfcompress._backend import keras
+    from tfcompress._backend import bridge as keras
 
     made = []
 
@@ -54,7 +63,14 @@ def engine(monkeypatch):
     def profile_many(files, *, threads, names, **rest):
         clock = Latency(1, 9, 3, 0.5, 0.6, 0.7, 0.5, 0.01, 0.4, 0.9, 0.0, 0.0)
         return [
-            Profile(name, 1, 1, "", "stub", latency=tuple(replace(clock, threads=n, latency_ms_p50=0.5 / n) for n in threads))
+            Profile(
+                name,
+                1,
+                1,
+                "",
+                "stub",
+                latency=tuple(replace(clock, threads=n, latency_ms_p50=0.5 / n) for n in threads),
+            )
             for name in names
         ]
 
@@ -71,7 +87,13 @@ def engine(monkeypatch):
 
 
 def run(out=None, model=None, recipes=("float32", "int8"), **more):
-    options: dict[str, Any] = {"samples": X, "evaluate": (X, Y), "seeds": 2, "progress": False, **more}
+    options: dict[str, Any] = {
+        "samples": X,
+        "evaluate": (X, Y),
+        "seeds": 2,
+        "progress": False,
+        **more,
+    }
     return study(model or Model(), list(recipes), out=out, **options)
 
 
@@ -152,7 +174,11 @@ def test_a_cell_that_was_cut_short_runs_again(engine, tmp_path, damage):
 def test_a_failing_cell_is_a_row_with_its_error_and_is_tried_again(engine, tmp_path):
     for _ in range(2):
         report = run(tmp_path, recipes=("float32", "float16", "int8"), seeds=1)
-        assert [row.get("error") for row in report.rows] == [None, "ZeroDivisionError: the trainer divides by zero", None]
+        assert [row.get("error") for row in report.rows] == [
+            None,
+            "ZeroDivisionError: the trainer divides by zero",
+            None,
+        ]
         assert "failed: ZeroDivisionError" in report.to_markdown()
     assert [name for name, _ in engine] == ["float32", "float16", "int8", "float16"]
 
@@ -160,7 +186,11 @@ def test_a_failing_cell_is_a_row_with_its_error_and_is_tried_again(engine, tmp_p
 def test_a_recipe_that_fails_for_every_seed_is_told_and_never_recommended(engine, tmp_path):
     report = run(tmp_path, recipes=("float32", "float16", "int8"), seeds=3)
     line = report.line("float16")
-    assert (line["seeds"], line["failed"], line["error"]) == (0, 3, "ZeroDivisionError: the trainer divides by zero")
+    assert (line["seeds"], line["failed"], line["error"]) == (
+        0,
+        3,
+        "ZeroDivisionError: the trainer divides by zero",
+    )
     assert report.recommend(min_accuracy=0.0).recipe in ("float32", "int8")
     assert "float16" not in report.pareto("size_bytes").recipes()
     assert "ZeroDivisionError" in (tmp_path / "report.html").read_text()
@@ -179,7 +209,13 @@ def test_the_page_can_be_opened_meanwhile_and_says_how_far_it_is(engine, tmp_pat
 
     run(tmp_path, progress=look)
     assert [what.split(" (")[0] for what, _ in seen[:-1]] == [
-        *("float32, seed 0", "int8, seed 0", "float32, seed 1", "int8, seed 1", "latency of 4 files")
+        *(
+            "float32, seed 0",
+            "int8, seed 0",
+            "float32, seed 1",
+            "int8, seed 1",
+            "latency of 4 files",
+        )
     ]
     assert all("s left)" in what for what, _ in seen[1:4])
     assert "This study is running:</b> 0 of 4 cells" in seen[0][1] and "2 of 4 cells" in seen[2][1]
@@ -201,7 +237,9 @@ def test_a_stopped_study_goes_on_where_it_was(engine, tmp_path):
     assert not [file for file in tmp_path.iterdir() if file.name.startswith(".tfc-")]
 
 
-def test_a_full_disk_costs_the_cell_alone_and_leaves_nothing_half_written(engine, tmp_path, monkeypatch):
+def test_a_full_disk_costs_the_cell_alone_and_leaves_nothing_half_written(
+    engine, tmp_path, monkeypatch
+):
     save = Artifact.save
 
     def full(self, path, **more):
@@ -253,7 +291,11 @@ def _build(seed):
         ({"seeds": []}, RecipeError, "seeds"),
         ({"seeds": 0}, RecipeError, "seeds"),
         ({"seeds": [1, 1]}, RecipeError, "different ones"),
-        ({"fit": Fit(X, Y, seed=3)}, RecipeError, r"seed of its own \(3\): all 2 seeds would train alike"),
+        (
+            {"fit": Fit(X, Y, seed=3)},
+            RecipeError,
+            r"seed of its own \(3\): all 2 seeds would train alike",
+        ),
         ({"n_jobs": 0}, RecipeError, "n_jobs=0"),
         ({"evaluate": (X, Y[:3])}, DataError, "20 examples and 3 labels"),
         ({"evaluate": (X[:0], Y[:0])}, DataError, "at least one"),
@@ -291,7 +333,9 @@ print(fingerprint(Trainer(X), {"b": {1, "x"}, "a": None}, recipe("prune80-int8")
 
 def test_fingerprints_are_the_same_in_every_process(request):
     command = [sys.executable, "-c", FINGERPRINTS, str(request.path.parent)]
-    said = {subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    said = {
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)
+    }
     assert len(said) == 1 and len(said.pop().strip()) == 64
 
 
@@ -335,7 +379,13 @@ def digits_study(tmp_path_factory, digits, small_cnn):
     model = small_cnn("keras")
     model.fit(x, y, epochs=4, verbose=0)
     out = tmp_path_factory.mktemp("study")
-    options = {"fit": Fit(x[:400], y[:400], epochs=1), "samples": x[:100], "evaluate": (x_test, y_test), "out": out, "progress": False}
+    options = {
+        "fit": Fit(x[:400], y[:400], epochs=1),
+        "samples": x[:100],
+        "evaluate": (x_test, y_test),
+        "out": out,
+        "progress": False,
+    }
     return model, options, study(model, [Float32(), "int8", "cluster16-int8"], **options)
 
 
@@ -363,10 +413,16 @@ def test_real_study_resumes_to_the_same_report_and_its_files_compare(digits_stud
     files = [options["out"] / row["made"]["file"] for row in report.rows]
     broken = options["out"] / "broken.tflite"
     broken.write_bytes(files[0].read_bytes()[:2000])
-    side = compare([*files, broken, options["out"] / "missing.tflite"], evaluate=options["evaluate"], base="int8")
+    side = compare(
+        [*files, broken, options["out"] / "missing.tflite"],
+        evaluate=options["evaluate"],
+        base="int8",
+    )
     assert side.recipes() == ["float32", "int8", "cluster16-int8", "broken", "missing"]
     assert side.to_markdown(stable).splitlines()[2:5] == report.to_markdown(stable).splitlines()[2:]
-    assert [row["error"].split(":")[0] for row in side.rows if "error" in row] == ["InterpreterError"] * 2
+    assert [row["error"].split(":")[0] for row in side.rows if "error" in row] == [
+        "InterpreterError"
+    ] * 2
     assert side.base == "int8" and side.line("float32")["latency_ms_p50"] > 0
 
 
@@ -388,7 +444,10 @@ def test_compare_needs_no_tensorflow(digits_study, digits, tmp_path):
     command = [sys.executable, "-c", WITHOUT_TENSORFLOW, str(file), str(tmp_path / "test.npz")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[2] == report.to_markdown(["accuracy", "size_bytes"]).splitlines()[3]
+    assert (
+        done.stdout.splitlines()[2]
+        == report.to_markdown(["accuracy", "size_bytes"]).splitlines()[3]
+    )
 
 
 def test_compare_refuses_names_that_do_not_fit(tmp_path):

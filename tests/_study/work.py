@@ -8,7 +8,14 @@ from functools import cache
 
 import numpy as np
 
-RECIPES = ["float32", "int8", "prune50-int8", "prune50-cluster8-int8", "qat-int8", "prune50-qat-int8"]
+RECIPES = [
+    "float32",
+    "int8",
+    "prune50-int8",
+    "prune50-cluster8-int8",
+    "qat-int8",
+    "prune50-qat-int8",
+]
 STABLE = ["accuracy", "size_bytes", "gzip_bytes"]
 
 
@@ -18,7 +25,9 @@ def digits():
 
     data = load_digits()
     order = np.random.RandomState(0).permutation(len(data.target))
-    return (data.images[order, ..., None] / 16.0).astype("float32"), data.target[order].astype("int64")
+    return (data.images[order, ..., None] / 16.0).astype("float32"), data.target[order].astype(
+        "int64"
+    )
 
 
 def build(seed):
@@ -48,14 +57,25 @@ def options(**more):
 
     x, y = digits()
     fit = Fit(x[:400], y[:400], epochs=1)
-    return {"fit": fit, "samples": x[:50], "evaluate": (x[1200:], y[1200:]), "profile": False, "progress": False, **more}
+    return {
+        "fit": fit,
+        "samples": x[:50],
+        "evaluate": (x[1200:], y[1200:]),
+        "profile": False,
+        "progress": False,
+        **more,
+    }
 
 
 def facts(report):
     """What must be the same however the study was carried out: everything of the rows but the seconds."""
     rows = []
     for row in report.rows:
-        made = {key: value for key, value in row.get("made", {}).items() if key in ("call", "sha256", "file", "started_from")}
+        made = {
+            key: value
+            for key, value in row.get("made", {}).items()
+            if key in ("call", "sha256", "file", "started_from")
+        }
         rows.append({**row, "made": made})
     return rows
 

@@ -10,13 +10,25 @@ from hypothesis import strategies as st
 from tfcompress.analysis import allocate_bits, weight_bits
 from tfcompress.core import RecipeError, Significance
 
-THESIS = {"conv1": 7.58, "conv2": 16.29, "linear1": 25.72, "linear2": 22.78, "output": 0.5}  # table 4.6, TwoNN, source
+THESIS = {
+    "conv1": 7.58,
+    "conv2": 16.29,
+    "linear1": 25.72,
+    "linear2": 22.78,
+    "output": 0.5,
+}  # table 4.6, TwoNN, source
 
 
 def test_the_thesis_rule():
     expected = {"conv1": 32, "conv2": 1, "linear1": 2, "linear2": 2, "output": 32}
-    assert allocate_bits(THESIS) == allocate_bits(Significance(THESIS, "TwoNN"), threshold=20, significant=2, other=1) == expected
-    assert allocate_bits(THESIS, threshold=23, significant=8, other=4, ends=None) == dict(zip(THESIS, (4, 4, 8, 4, 4)))
+    assert (
+        allocate_bits(THESIS)
+        == allocate_bits(Significance(THESIS, "TwoNN"), threshold=20, significant=2, other=1)
+        == expected
+    )
+    assert allocate_bits(THESIS, threshold=23, significant=8, other=4, ends=None) == dict(
+        zip(THESIS, (4, 4, 8, 4, 4))
+    )
     assert list(allocate_bits(THESIS)) == list(THESIS)
 
 
@@ -40,7 +52,12 @@ def test_the_thesis_sizes(quantnet, keras_flavour, bits, reduction):
 
 def test_mixed_model_is_the_computed_137_584_bytes(quantnet):
     scored = allocate_bits(THESIS)
-    assert weight_bits(quantnet("keras"), {k: v for k, v in scored.items() if k != "output"}).total_bytes == 137_584
+    assert (
+        weight_bits(
+            quantnet("keras"), {k: v for k, v in scored.items() if k != "output"}
+        ).total_bytes
+        == 137_584
+    )
 
 
 def test_normalisation_stays_float(small_cnn):
@@ -94,11 +111,15 @@ def test_budget_of_a_model_counts_everything(small_cnn):
         assert weight_bits(model, bits).total_bytes <= part * whole
     assert set(bits.values()) == {32}
     few = allocate_bits(scores, mean_bits=8)
-    assert sum(scores.details["params"][k] * b for k, b in few.items()) <= 8 * sum(scores.details["params"].values())
+    assert sum(scores.details["params"][k] * b for k, b in few.items()) <= 8 * sum(
+        scores.details["params"].values()
+    )
 
 
 def test_fewest_bits_where_nothing_is_lost():
-    assert allocate_bits({"a": 0.0, "b": -3.0}, mean_bits=32, sizes={"a": 5, "b": 5}, ends=None) == {"a": 1, "b": 1}
+    assert allocate_bits(
+        {"a": 0.0, "b": -3.0}, mean_bits=32, sizes={"a": 5, "b": 5}, ends=None
+    ) == {"a": 1, "b": 1}
 
 
 @pytest.mark.parametrize(
@@ -108,11 +129,19 @@ def test_fewest_bits_where_nothing_is_lost():
         ({"a": 1}, {"significant": 0}, "0 bits"),
         ({"a": 1}, {"other": 64}, "64 bits"),
         ({"a": 1}, {"budget_bytes": 10}, "No size for the layer 'a'"),
-        ({"a": 1, "b": 1}, {"budget_bytes": 1, "sizes": {"a": 100, "b": 100}}, "fewest bits take 800 bytes, the budget is 1"),
+        (
+            {"a": 1, "b": 1},
+            {"budget_bytes": 1, "sizes": {"a": 100, "b": 100}},
+            "fewest bits take 800 bytes, the budget is 1",
+        ),
         ({"a": 1}, {"budget_bytes": 10, "mean_bits": 2, "sizes": {"a": 1}}, "Give one of"),
         ({"a": 1}, {"threshold": 10, "mean_bits": 2, "sizes": {"a": 1}}, "Give one of"),
         ({"a": {2: 0.1}}, {}, "one score a layer"),
-        ({"a": {3: 0.1}}, {"mean_bits": 4, "sizes": {"a": 1}, "choices": (1, 2), "ends": None}, "at any of"),
+        (
+            {"a": {3: 0.1}},
+            {"mean_bits": 4, "sizes": {"a": 1}, "choices": (1, 2), "ends": None},
+            "at any of",
+        ),
         ({"a": float("nan")}, {"mean_bits": 4, "sizes": {"a": 1}, "ends": None}, "finite"),
     ],
 )

@@ -2,7 +2,6 @@
 
 import importlib
 
-import numpy as np
 import pytest
 
 from tfcompress.analysis import cost
@@ -40,10 +39,16 @@ def test_more_published_counts(keras_flavour, name):
 
 def test_quantnet_by_hand(quantnet, keras_flavour):
     found = cost(quantnet(keras_flavour))
-    assert (found["conv1"].macs, found["conv2"].macs, found["linear1"].macs) == (32 * 32 * 27 * 32, 16 * 16 * 9 * 32 * 64, 4096 * 128)
+    assert (found["conv1"].macs, found["conv2"].macs, found["linear1"].macs) == (
+        32 * 32 * 27 * 32,
+        16 * 16 * 9 * 32 * 64,
+        4096 * 128,
+    )
     assert found["conv1"].activation_bytes == 4 * 32_768
     assert found.params == 545_889
-    assert found.peak_activation_bytes == 4 * (32_768 + 8_192), "conv1's output beside its pooled one"
+    assert found.peak_activation_bytes == 4 * (32_768 + 8_192), (
+        "conv1's output beside its pooled one"
+    )
     assert "545,889" in str(found)
 
 
@@ -52,7 +57,9 @@ def test_every_kind_of_layer(keras_flavour):
     layers = keras.layers
     image = layers.Input((8, 8, 4))
     h = layers.Conv2D(8, 3, groups=2, padding="same", name="grouped")(image)
-    h = layers.DepthwiseConv2D(3, strides=2, padding="same", depth_multiplier=2, name="depthwise")(h)
+    h = layers.DepthwiseConv2D(3, strides=2, padding="same", depth_multiplier=2, name="depthwise")(
+        h
+    )
     h = layers.SeparableConv2D(6, 3, padding="same", name="separable")(h)
     h = layers.Conv2DTranspose(5, 2, strides=2, name="transposed")(h)
     h = layers.PReLU(name="prelu")(layers.BatchNormalization(name="bn")(h))
@@ -89,7 +96,11 @@ def test_shared_layers_count_macs_twice_and_params_once(keras_flavour):
     x = keras.layers.Input((10,))
     dense = keras.layers.Dense(10, name="shared")
     found = cost(keras.Model(x, dense(dense(x))))
-    assert (found["shared"].macs, found["shared"].params, found["shared"].activation_bytes) == (200, 110, 80)
+    assert (found["shared"].macs, found["shared"].params, found["shared"].activation_bytes) == (
+        200,
+        110,
+        80,
+    )
 
 
 def test_unknown_kernels_are_named():

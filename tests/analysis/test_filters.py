@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from tfcompress._backend.calls import trace_calls
+from tfcompress._backend.graph._calls import trace_calls
 from tfcompress.analysis import FilterCurves, filter_sensitivity, suggest_ratios
 from tfcompress.analysis._blocks import blocks_of
 from tfcompress.core import DataError, RecipeError
@@ -18,12 +18,17 @@ def test_each_point_is_the_accuracy_of_the_pruned_model(trained, digits):
     x, y = digits[2], digits[3]
     with untouched(trained, x):
         found = filter_sensitivity(trained, (x, y), (0.25, 0.75))
-    assert found.base == pytest.approx(np.mean(trained.predict(x, verbose=0).argmax(1) == y)) and found.base > 0.8
+    assert (
+        found.base == pytest.approx(np.mean(trained.predict(x, verbose=0).argmax(1) == y))
+        and found.base > 0.8
+    )
     assert list(found.curves) == ["conv1", "conv2", "dense1"]
     for name in found.curves:
         for ratio in (0.25, 0.75):
             pruned = PruneFilters({name: ratio}).apply(trained)
-            assert found[name][ratio] == pytest.approx(np.mean(pruned.predict(x, verbose=0).argmax(1) == y), abs=2 / len(y))
+            assert found[name][ratio] == pytest.approx(
+                np.mean(pruned.predict(x, verbose=0).argmax(1) == y), abs=2 / len(y)
+            )
 
 
 def test_a_gate_that_is_not_zero_at_zero(keras_flavour):
@@ -34,9 +39,13 @@ def test_a_gate_that_is_not_zero_at_zero(keras_flavour):
     hidden = layers.Dense(8, activation="sigmoid", name="hidden")(inputs)
     model = keras.Model(inputs, layers.Dense(1, name="out")(hidden))
     x = np.random.default_rng(0).normal(size=(20, 6)).astype("float32")
-    total = filter_sensitivity(model, (x, np.zeros(20)), (0.5,), metric=lambda y, outputs: float(outputs.sum()))
+    total = filter_sensitivity(
+        model, (x, np.zeros(20)), (0.5,), metric=lambda y, outputs: float(outputs.sum())
+    )
     pruned = PruneFilters(0.5).apply(model)
-    assert total["hidden"][0.5] == pytest.approx(float(pruned.predict(x, verbose=0).sum()), rel=1e-4)
+    assert total["hidden"][0.5] == pytest.approx(
+        float(pruned.predict(x, verbose=0).sum()), rel=1e-4
+    )
 
 
 def test_residual_blocks(keras_flavour):
@@ -47,7 +56,9 @@ def test_residual_blocks(keras_flavour):
     rng = np.random.default_rng(0)
     data = rng.random((6, 32, 32, 3), dtype=np.float32), rng.integers(0, 10, 6)
     found = filter_sensitivity(model, data, (0.5,), by="block")
-    assert found.layers["stage2_block2_add"] == ("stage2_block2_conv1",)  # its second convolution is joined to the other blocks'
+    assert found.layers["stage2_block2_add"] == (
+        "stage2_block2_conv1",
+    )  # its second convolution is joined to the other blocks'
     assert len(found.curves) == 9
     one = filter_sensitivity(model, data, (0.5,), layers=["stage3_block2_conv1"])
     assert list(one.curves) == ["stage3_block2_conv1"]
@@ -56,11 +67,19 @@ def test_residual_blocks(keras_flavour):
 
 
 def curves(values, base=0.9):
-    return FilterCurves(values, {name: tuple(name.split(" + ")) for name in values}, base, "accuracy", 100)
+    return FilterCurves(
+        values, {name: tuple(name.split(" + ")) for name in values}, base, "accuracy", 100
+    )
 
 
 def test_suggested_ratios():
-    found = curves({"a": {0.2: 0.9, 0.4: 0.88, 0.6: 0.5}, "b + c": {0.2: 0.5, 0.4: 0.9}, "d": {0.2: 0.91, 0.4: 0.89, 0.6: 0.885}})
+    found = curves(
+        {
+            "a": {0.2: 0.9, 0.4: 0.88, 0.6: 0.5},
+            "b + c": {0.2: 0.5, 0.4: 0.9},
+            "d": {0.2: 0.91, 0.4: 0.89, 0.6: 0.885},
+        }
+    )
     assert suggest_ratios(found, 0.02) == {"a": 0.4, "d": 0.6}
     assert suggest_ratios(found, 0.02, largest=0.4) == {"a": 0.4, "d": 0.4}
     assert suggest_ratios(found, 0.5) == {"a": 0.6, "b": 0.4, "c": 0.4, "d": 0.6}
@@ -80,7 +99,9 @@ def test_suggested_ratios_keep_the_accuracy(trained, digits):
 
 
 def test_plot(tmp_path):
-    figure = curves({"a": {0.2: 0.9, 0.4: 0.8}, "b": {0.2: 0.7, 0.4: 0.6}}).plot(0.1, path=tmp_path / "curves.png")
+    figure = curves({"a": {0.2: 0.9, 0.4: 0.8}, "b": {0.2: 0.7, 0.4: 0.6}}).plot(
+        0.1, path=tmp_path / "curves.png"
+    )
     axis = figure.axes[0]
     assert [line.get_label() for line in axis.lines] == ["a", "b", "0.1 lost"]
     np.testing.assert_allclose(axis.lines[0].get_xydata(), [[0, 0.9], [0.2, 0.9], [0.4, 0.8]])

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from tfcompress._backend import products
-from tfcompress.analysis import _neighbours
-from tfcompress.analysis._duplicates import compact, unique_rows
-from tfcompress.analysis._neighbours import two_nearest
+from tfcompress.analysis.dimension import _neighbours
+from tfcompress.analysis.dimension import _products as products
+from tfcompress.analysis.dimension._duplicates import compact, unique_rows
+from tfcompress.analysis.dimension._neighbours import two_nearest
 
 
 def truth(points):
@@ -64,7 +64,9 @@ def test_far_clusters_are_proved_by_float64():
 def test_near_copies_beyond_float32_are_told_apart(copies, rechecked, recomputed):
     """With k near copies every product looks the same; past the candidates kept, only differences can tell."""
     rng = np.random.default_rng(0)
-    points = np.repeat(rng.normal(size=(900 // copies, 50)), copies, axis=0) + 1e-10 * rng.normal(size=(900, 50))
+    points = np.repeat(rng.normal(size=(900 // copies, 50)), copies, axis=0) + 1e-10 * rng.normal(
+        size=(900, 50)
+    )
     found = assert_exact(points, rtol=1e-6)
     assert (found.rechecked, found.recomputed) == (rechecked, recomputed)
 
@@ -102,7 +104,13 @@ def test_given_points_stay_as_they_were_unless_allowed():
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.lists(st.sampled_from([0.0, -0.0, 1.0, 2.5]), min_size=2, max_size=2), min_size=1, max_size=60))
+@given(
+    st.lists(
+        st.lists(st.sampled_from([0.0, -0.0, 1.0, 2.5]), min_size=2, max_size=2),
+        min_size=1,
+        max_size=60,
+    )
+)
 def test_unique_rows_are_numpys(rows):
     points = np.array(rows, "float32")
     keep = unique_rows(points)
@@ -117,7 +125,11 @@ def test_products_on_a_tensorflow_device_find_the_same(monkeypatch):
     points = np.random.default_rng(2).normal(size=(300, 40)).astype("float32") + 5
     tf.config.experimental.enable_tensor_float_32_execution(True)
     seen = []
-    monkeypatch.setattr(_neighbours, "_keep_best", lambda *given, keep=_neighbours._keep_best: (seen.append(_tf32(tf)), keep(*given)))
+    monkeypatch.setattr(
+        _neighbours,
+        "_keep_best",
+        lambda *given, keep=_neighbours._keep_best: (seen.append(_tf32(tf)), keep(*given)),
+    )
     found = two_nearest(points, device="/CPU:0")
     assert seen and not any(seen)
     assert _tf32(tf)

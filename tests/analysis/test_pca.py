@@ -10,8 +10,12 @@ from tfcompress.core import RecipeError
 
 
 def svd_count(points, variance):
-    values = np.linalg.svd(points.astype(float) - points.astype(float).mean(0), compute_uv=False) ** 2
-    return int(np.searchsorted(np.cumsum(values) / values.sum(), variance * (1 - 1e-12))) + 1, values
+    values = (
+        np.linalg.svd(points.astype(float) - points.astype(float).mean(0), compute_uv=False) ** 2
+    )
+    return int(
+        np.searchsorted(np.cumsum(values) / values.sum(), variance * (1 - 1e-12))
+    ) + 1, values
 
 
 @settings(max_examples=60, deadline=None)
@@ -26,7 +30,9 @@ def svd_count(points, variance):
 )
 def test_counts_as_a_float64_svd(n, d, rank, offset, variance, dtype, seed):
     rng = np.random.default_rng(seed)
-    points = (rng.normal(size=(n, rank)) * rng.geometric(0.2, rank) @ rng.normal(size=(rank, d)) + offset).astype(dtype)
+    points = (
+        rng.normal(size=(n, rank)) * rng.geometric(0.2, rank) @ rng.normal(size=(rank, d)) + offset
+    ).astype(dtype)
     count, values = svd_count(points, variance)
     share = np.cumsum(values) / values.sum()
     found = PCADimension(variance).measure(points)
@@ -38,7 +44,11 @@ def test_counts_as_a_float64_svd(n, d, rank, offset, variance, dtype, seed):
 @pytest.mark.parametrize("shape", [(200, 1500), (1500, 200)])
 def test_both_sides_and_the_curve(shape):
     rng = np.random.default_rng(0)
-    points = (rng.normal(size=(shape[0], 60)) @ rng.normal(size=(60, shape[1])) + 0.05 * rng.normal(size=shape) + 5).astype("float32")
+    points = (
+        rng.normal(size=(shape[0], 60)) @ rng.normal(size=(60, shape[1]))
+        + 0.05 * rng.normal(size=shape)
+        + 5
+    ).astype("float32")
     count, values = svd_count(points, 0.99)
     found = PCADimension().measure(points)
     assert found.id == count

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.analysis import PCADimension, SignificanceBits, SignificantLayers, TwoNN, allocate_bits, significance
+from tfcompress.analysis import (
+    PCADimension,
+    SignificanceBits,
+    SignificantLayers,
+    TwoNN,
+    allocate_bits,
+    significance,
+)
 from tfcompress.core import DataError, Recipe, RecipeError
 from tfcompress.targets import Float32, Packed
 from tfcompress.techniques import Cluster, MixedPrecision, Prune
@@ -36,7 +43,9 @@ def test_bits_are_those_of_significance_and_allocation(keras_flavour, scored, di
     rule = SignificanceBits(threshold=limit, significant=4, other=1)
     assert rule.decide(model, digits[0][:300]) == allocate_bits(scores, limit, 4, 1)
     rule = SignificanceBits(mean_bits=8, choices=(1, 2, 8))
-    assert rule.decide(model, digits[0][:300]) == allocate_bits(scores, mean_bits=8, choices=(1, 2, 8))
+    assert rule.decide(model, digits[0][:300]) == allocate_bits(
+        scores, mean_bits=8, choices=(1, 2, 8)
+    )
 
 
 def test_layers_on_either_side_of_the_threshold(keras_flavour, scored, digits):
@@ -48,11 +57,16 @@ def test_layers_on_either_side_of_the_threshold(keras_flavour, scored, digits):
     if len(inner) > len(low):
         high = SignificantLayers(threshold=limit).decide(model, digits[0][:300])
         assert set(low) | set(high) == set(inner)
-    with pytest.raises(RecipeError, match=rf"No layer has a significance above 1e\+06 .*{inner[0]}.*move the threshold"):
+    with pytest.raises(
+        RecipeError,
+        match=rf"No layer has a significance above 1e\+06 .*{inner[0]}.*move the threshold",
+    ):
         SignificantLayers(threshold=1e6).decide(model, digits[0][:300])
 
 
-def test_a_recipe_with_rules_is_carried_out_and_tells_what_was_decided(keras_flavour, scored, digits):
+def test_a_recipe_with_rules_is_carried_out_and_tells_what_was_decided(
+    keras_flavour, scored, digits
+):
     model, scores = scored(keras_flavour)
     rule = SignificanceBits(inputs=300, threshold=1.0)
     recipe = Recipe([MixedPrecision(rule)], Packed(), name="mine")
@@ -79,13 +93,23 @@ def test_only_takes_a_rule(scored, digits):
 
 
 @pytest.mark.parametrize(
-    "technique", [MixedPrecision(SignificanceBits()), Cluster(only=SignificantLayers()), Prune(0.5, skip=SignificantLayers())]
+    "technique",
+    [
+        MixedPrecision(SignificanceBits()),
+        Cluster(only=SignificantLayers()),
+        Prune(0.5, skip=SignificantLayers()),
+    ],
 )
 def test_undecided_and_without_samples(technique, scored):
     model = scored("keras")[0]
-    with pytest.raises(RecipeError, match=r"not decided yet: compress\(\) does it, or technique.decided\(model, x\)"):
+    with pytest.raises(
+        RecipeError,
+        match=r"not decided yet: compress\(\) does it, or technique.decided\(model, x\)",
+    ):
         technique.apply(model)
-    with pytest.raises(DataError, match="decides by what the model makes of real inputs: pass samples="):
+    with pytest.raises(
+        DataError, match="decides by what the model makes of real inputs: pass samples="
+    ):
         tfc.compress(model, Recipe([technique], Float32()), fit=lambda *_: None)
 
 
@@ -104,7 +128,10 @@ def test_too_few_samples_are_told(scored, digits):
         (lambda: SignificanceBits(by="twonn"), "a rule is data, so it takes TwoNN"),
         (lambda: SignificanceBits(view="pixels"), "view is 'flatten' or 'channels'"),
         (lambda: SignificanceBits(inputs=5), "at least 100 inputs"),
-        (lambda: SignificanceBits(threshold=20, mean_bits=2), "give one of threshold, budget_bytes and mean_bits"),
+        (
+            lambda: SignificanceBits(threshold=20, mean_bits=2),
+            "give one of threshold, budget_bytes and mean_bits",
+        ),
         (lambda: SignificantLayers(rule="fall"), "rule is 'change' or 'rise'"),
     ],
 )
@@ -115,5 +142,10 @@ def test_bad_options(make, message):
 
 def test_labels():
     assert MixedPrecision(SignificanceBits()).label == "twonn-mixed21"
-    assert MixedPrecision(SignificanceBits(PCADimension(), significant=4, other=2), activations="same").label == "pca-mixed42a"
+    assert (
+        MixedPrecision(
+            SignificanceBits(PCADimension(), significant=4, other=2), activations="same"
+        ).label
+        == "pca-mixed42a"
+    )
     assert MixedPrecision(SignificanceBits(TwoNN(), mean_bits=3)).label == "twonn-mixed"

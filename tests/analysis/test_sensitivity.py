@@ -28,7 +28,12 @@ def test_loss_is_the_accuracy_of_a_changed_copy(trained, digits):
 
 
 @pytest.mark.parametrize(
-    "how,harsher", [(("quantize", 8), ("quantize", 1)), (("prune", 0.1), ("prune", 0.95)), (("cluster", 64), ("cluster", 2))]
+    "how,harsher",
+    [
+        (("quantize", 8), ("quantize", 1)),
+        (("prune", 0.1), ("prune", 0.95)),
+        (("cluster", 64), ("cluster", 2)),
+    ],
 )
 def test_more_change_loses_more(trained, digits, how, harsher):
     data = digits[2][:300], digits[3][:300]
@@ -38,9 +43,14 @@ def test_more_change_loses_more(trained, digits, how, harsher):
 
 def test_losses_by_bits_make_an_allocation(trained, digits):
     data = digits[2][:200], digits[3][:200]
-    measured = {b: sensitivity(trained, data, ("quantize", b), layers=["conv2", "dense1"]) for b in (1, 2, 4)}
+    measured = {
+        b: sensitivity(trained, data, ("quantize", b), layers=["conv2", "dense1"])
+        for b in (1, 2, 4)
+    }
     table = {layer: {b: found[layer] for b, found in measured.items()} for layer in measured[1]}
-    bits = allocate_bits(table, mean_bits=2, sizes=measured[1].details["params"], choices=(1, 2, 4), ends=None)
+    bits = allocate_bits(
+        table, mean_bits=2, sizes=measured[1].details["params"], choices=(1, 2, 4), ends=None
+    )
     assert set(bits) == {"conv2", "dense1"} and set(bits.values()) <= {1, 2, 4}
 
 
@@ -54,7 +64,14 @@ def test_metrics_and_labels(trained, digits):
         return outputs[np.arange(len(y)), y].mean()
 
     said = []
-    found = sensitivity(trained, (x, y), ("prune", 0.5), ["conv1"], metric=certainty, progress=lambda *step: said.append(step[0]))
+    found = sensitivity(
+        trained,
+        (x, y),
+        ("prune", 0.5),
+        ["conv1"],
+        metric=certainty,
+        progress=lambda *step: said.append(step[0]),
+    )
     assert found.unit == "certainty lost" and said == ["whole model", "conv1", "done"]
 
 

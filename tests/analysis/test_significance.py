@@ -6,14 +6,26 @@ import json
 import numpy as np
 import pytest
 
-from tfcompress.analysis import LayerScores, PCADimension, TwoNN, _activations, activations, allocate_bits, significance
+from tfcompress.analysis import (
+    LayerScores,
+    PCADimension,
+    TwoNN,
+    _activations,
+    activations,
+    allocate_bits,
+    significance,
+)
 from tfcompress.core import DataError, RecipeError, Significance
 
 
 @pytest.fixture(scope="module")
 def images():
     rng = np.random.default_rng(0)
-    return (rng.normal(size=(300, 6)) @ rng.normal(size=(6, 64))).reshape(300, 8, 8, 1).astype("float32")
+    return (
+        (rng.normal(size=(300, 6)) @ rng.normal(size=(6, 64)))
+        .reshape(300, 8, 8, 1)
+        .astype("float32")
+    )
 
 
 def residual(flavour):
@@ -35,12 +47,25 @@ def test_graph_is_compared_with_what_it_consumes(keras_flavour, images):
     found = significance(model, images, TwoNN("linear"))
     assert list(found) == ["stem", "side", "after", "head"]
     details = found.details
-    assert details["inputs"] == {"stem": ["image"], "side": ["stem"], "after": ["joined"], "head": ["after"]}
+    assert details["inputs"] == {
+        "stem": ["image"],
+        "side": ["stem"],
+        "after": ["joined"],
+        "head": ["after"],
+    }
     assert details["ends"] == ["stem", "head"]
     keras = importlib.import_module(keras_flavour)
-    for name, layer in {"stem": "stem_relu", "side": "side", "joined": "joined_relu", "after": "after", "head": "head"}.items():
+    for name, layer in {
+        "stem": "stem_relu",
+        "side": "side",
+        "joined": "joined_relu",
+        "after": "after",
+        "head": "head",
+    }.items():
         values = keras.Model(model.inputs, model.get_layer(layer).output).predict(images, verbose=0)
-        assert details["dimension"][name] == pytest.approx(TwoNN("linear")(values.reshape(300, -1)), rel=1e-4)
+        assert details["dimension"][name] == pytest.approx(
+            TwoNN("linear")(values.reshape(300, -1)), rel=1e-4
+        )
     dims = details["dimension"]
     assert found["after"] == pytest.approx(abs(dims["after"] - dims["joined"]))
     assert found["side"] == pytest.approx(abs(dims["side"] - dims["stem"]))
@@ -76,7 +101,10 @@ def test_shared_layer_takes_its_largest_change(keras_flavour, images):
     model = keras.Model(image, layers.Dense(1, name="head")(shared(shared(flat))))
     found = significance(model, images)
     dims = found.details["dimension"]
-    steps = [abs(dims["shared"] - next(iter(dims.values()))), abs(dims["shared (call 2)"] - dims["shared"])]
+    steps = [
+        abs(dims["shared"] - next(iter(dims.values()))),
+        abs(dims["shared (call 2)"] - dims["shared"]),
+    ]
     assert found["shared"] == pytest.approx(max(steps))
 
 
@@ -91,7 +119,9 @@ def test_one_forward_pass_and_disk_change_nothing(monkeypatch, small_cnn, images
     assert len(passes) == 2
     for name, value in in_memory.details["dimension"].items():
         assert on_disk.details["dimension"][name] == pytest.approx(value, rel=1e-5)
-    monkeypatch.setattr(_activations.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 400_000})())
+    monkeypatch.setattr(
+        _activations.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 400_000})()
+    )
     in_parts = significance(model, images, budget_bytes=300_000)
     assert len(passes) > 4
     assert in_parts.scores == pytest.approx(in_memory.scores, rel=1e-4)
@@ -104,7 +134,9 @@ def test_layers_progress_and_model_untouched(small_cnn, images):
     found = significance(model, images, layers=["conv2"], progress=lambda *step: said.append(step))
     assert list(found) == ["conv2"] and set(found.details["dimension"]) == {"conv1", "conv2"}
     assert [what for what, *_ in said] == ["forward pass", "conv1", "conv2", "done"]
-    assert allocate_bits(found, threshold=0) == {"conv2": 2}, "the only layer asked for is neither the first nor the last of the model"
+    assert allocate_bits(found, threshold=0) == {"conv2": 2}, (
+        "the only layer asked for is neither the first nor the last of the model"
+    )
     for old, new in zip(before, model.get_weights()):
         np.testing.assert_array_equal(old, new)
     assert model.optimizer is not None
@@ -131,7 +163,9 @@ def test_scikit_dimension_on_one_number_and_on_dead_layers(quantnet):
     model = quantnet("keras")
     x = np.random.default_rng(0).random((100, 32, 32, 3), "float32")
     found = significance(model, x, TheirTwoNN(), layers=["linear2", "output"])
-    assert found.details["dimension"]["output"] == pytest.approx(TwoNN("linear")(activations(model, x)["output"]), rel=1e-4)
+    assert found.details["dimension"]["output"] == pytest.approx(
+        TwoNN("linear")(activations(model, x)["output"]), rel=1e-4
+    )
     model.get_layer("linear1").set_weights([np.zeros((4096, 128)), np.full(128, -1.0)])
     dead = significance(model, x, TheirTwoNN(), layers=["linear2"])
     assert dead.details["dimension"]["linear1"] == 0.0

@@ -12,7 +12,18 @@ FITS = ("mle", "linear")
 
 
 @pytest.mark.parametrize("fit", FITS)
-@pytest.mark.parametrize("kind,d", [("gauss", 1), ("gauss", 2), ("gauss", 5), ("gauss", 10), ("sphere", 1), ("sphere", 3), ("sphere", 10)])
+@pytest.mark.parametrize(
+    "kind,d",
+    [
+        ("gauss", 1),
+        ("gauss", 2),
+        ("gauss", 5),
+        ("gauss", 10),
+        ("sphere", 1),
+        ("sphere", 3),
+        ("sphere", 10),
+    ],
+)
 def test_manifolds_within_ten_percent(manifold, kind, d, fit):
     points = manifold(kind, d, 4000)
     assert TwoNN(fit)(points) == pytest.approx(d, rel=0.1)
@@ -55,7 +66,9 @@ def test_likelihood_equals_scikit_dimension(manifold, discard):
     from skdim.id import TwoNN as Oracle
 
     points = manifold("gauss", 6, 1500)
-    expected = Oracle(method="mle", discard_fraction=discard).fit(points.astype("float64")).dimension_
+    expected = (
+        Oracle(method="mle", discard_fraction=discard).fit(points.astype("float64")).dimension_
+    )
     assert TwoNN("mle", discard)(points) == pytest.approx(expected, rel=1e-6)
 
 
@@ -65,7 +78,10 @@ def test_duplicates_do_not_move_the_dimension(share):
     rng = np.random.default_rng(0)
     points = (rng.normal(size=(2000, 8)) @ rng.normal(size=(8, 3072))).astype("float32")
     copies = points[rng.choice(2000, int(2000 * share), replace=False)]
-    alone, found = TwoNN()(points), TwoNN().measure(np.concatenate([points, copies]), overwrite=True)
+    alone, found = (
+        TwoNN()(points),
+        TwoNN().measure(np.concatenate([points, copies]), overwrite=True),
+    )
     assert found.id == pytest.approx(alone, rel=0.01)
     assert (found.n_rows, found.n_unique) == (2000 + len(copies), 2000)
     assert f"{len(copies):,} of" in found.warnings[0]
@@ -88,7 +104,11 @@ def test_near_copies_are_warned_of():
 @pytest.mark.parametrize("estimator", [TwoNN(), TwoNN("linear"), PCADimension()])
 def test_degenerate_points(estimator):
     constant = estimator.measure(np.ones((50, 7), "float32"))
-    assert constant.id == 0.0 and "all rows are the same" in constant.warnings[0] and constant.n_unique == 1
+    assert (
+        constant.id == 0.0
+        and "all rows are the same" in constant.warnings[0]
+        and constant.n_unique == 1
+    )
     assert estimator(np.repeat(np.eye(2, 30), 10, axis=0)) == 0.0
     for bad, words in [
         (np.zeros((5, 3, 2)), "reshape"),
@@ -140,7 +160,10 @@ def test_is_a_value():
     assert Value.from_dict(json.loads(TwoNN("linear", 0.2).to_json())) == TwoNN("linear", 0.2)
 
 
-@pytest.mark.parametrize("options", [{"fit": "median"}, {"discard": 1.0}, {"discard": -0.1}, {"fit": "linear", "discard": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"fit": "median"}, {"discard": 1.0}, {"discard": -0.1}, {"fit": "linear", "discard": 0}],
+)
 def test_refuses_options(options):
     with pytest.raises(RecipeError, match=r"TwoNN\("):
         TwoNN(**options)

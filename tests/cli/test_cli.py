@@ -45,17 +45,38 @@ def test_doctor_prints_this_machines_row(run):
 def test_doctor_names_what_does_not_fit(run, monkeypatch):
     from tfcompress.cli import _doctor
 
-    versions = {"tensorflow": "2.15.0", "keras": "3.0.0", "tf_keras": "2.17.0", "numpy": "2.1.0", "tflite-runtime": "2.14.0"}
+    versions = {
+        "tensorflow": "2.15.0",
+        "keras": "3.0.0",
+        "tf_keras": "2.17.0",
+        "numpy": "2.1.0",
+        "tflite-runtime": "2.14.0",
+    }
     monkeypatch.setattr(_doctor, "_version", versions.get)
     code, out, _ = run("doctor")
     assert code == 1
-    for words in ("use 2.17 to 2.21", "tf-keras~=2.15.0", "numpy<2", "tensorflow-model-optimization is not installed"):
+    for words in (
+        "use 2.17 to 2.21",
+        "tf-keras~=2.15.0",
+        "numpy<2",
+        "tensorflow-model-optimization is not installed",
+    ):
         assert words in out
 
 
 def test_convert_profile_compare(run, saved, tmp_path):
     for target in ("float32", "int8"):
-        code, out, err = run("convert", saved, "--target", target, "--data", "digits", "--out", tmp_path / target, "--json")
+        code, out, err = run(
+            "convert",
+            saved,
+            "--target",
+            target,
+            "--data",
+            "digits",
+            "--out",
+            tmp_path / target,
+            "--json",
+        )
         assert code == 0, err
         said = json.loads(out)
         assert said["accuracy"] > 0.8
@@ -63,8 +84,12 @@ def test_convert_profile_compare(run, saved, tmp_path):
     files = [tmp_path / "float32.tflite", tmp_path / "int8.tflite"]
     code, out, err = run("profile", *files, "--json")
     assert code == 0, err
-    assert [item["size_bytes"] for item in json.loads(out)] == [file.stat().st_size for file in files]
-    code, out, err = run("compare", *files, "--data", "digits", "--html", tmp_path / "page.html", "--json")
+    assert [item["size_bytes"] for item in json.loads(out)] == [
+        file.stat().st_size for file in files
+    ]
+    code, out, err = run(
+        "compare", *files, "--data", "digits", "--html", tmp_path / "page.html", "--json"
+    )
     assert code == 0, err
     assert all(row["accuracy"] > 0.8 for row in json.loads(out))
     assert "<html" in (tmp_path / "page.html").read_text()
@@ -77,25 +102,45 @@ def own_data(digits, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("data")
     x, y, x_test, y_test = digits
-    np.savez(folder / "mine.npz", x_train=x[:300], y_train=y[:300], x_test=x_test[:60], y_test=y_test[:60])
+    np.savez(
+        folder / "mine.npz",
+        x_train=x[:300],
+        y_train=y[:300],
+        x_test=x_test[:60],
+        y_test=y_test[:60],
+    )
     for number, (image, label) in enumerate(zip(x[:300], y[:300])):
         (folder / "images" / f"digit{label}").mkdir(parents=True, exist_ok=True)
-        Image.fromarray((image[..., 0] * 255).astype("uint8")).save(folder / "images" / f"digit{label}" / f"{number}.png")
+        Image.fromarray((image[..., 0] * 255).astype("uint8")).save(
+            folder / "images" / f"digit{label}" / f"{number}.png"
+        )
     return folder
 
 
-@pytest.mark.parametrize(("form", "data"), [("h5", "mine.npz"), ("saved", "mine.npz"), ("keras", "images")])
+@pytest.mark.parametrize(
+    ("form", "data"), [("h5", "mine.npz"), ("saved", "mine.npz"), ("keras", "images")]
+)
 def test_models_and_data_in_every_form(run, saved, own_data, tmp_path, form, data):
     import tf_keras
 
     from tfcompress import load_model
-    from tfcompress._backend.keras import to_tf_keras
+    from tfcompress._backend.bridge import to_tf_keras
 
     path = saved
     if form != "keras":
         path = tmp_path / {"h5": "net.h5", "saved": "net"}[form]
         tf_keras.models.save_model(to_tf_keras(load_model(saved)), path)
-    code, out, err = run("convert", path, "--target", "int8", "--data", own_data / data, "--out", tmp_path / "small", "--json")
+    code, out, err = run(
+        "convert",
+        path,
+        "--target",
+        "int8",
+        "--data",
+        own_data / data,
+        "--out",
+        tmp_path / "small",
+        "--json",
+    )
     assert code == 0, err
     said = json.loads(out)
     assert said["accuracy"] > 0.75
@@ -119,7 +164,18 @@ def test_significance_ranks_layers_and_draws_them(run, saved, tmp_path):
 
 
 def test_compress_trains_and_saves(run, saved, tmp_path, monkeypatch):
-    words = ("compress", saved, "--recipe", "prune50-int8", "--data", "digits", "--epochs", "1", "--out", tmp_path / "net")
+    words = (
+        "compress",
+        saved,
+        "--recipe",
+        "prune50-int8",
+        "--data",
+        "digits",
+        "--epochs",
+        "1",
+        "--out",
+        tmp_path / "net",
+    )
     code, out, err = run(*words)
     assert code == 0, err
     assert "accuracy" in out
@@ -142,28 +198,56 @@ def test_cost_is_the_models(run, saved):
     assert f"{found.macs:,}" in run("cost", saved)[1]
 
 
-def test_sensitivity_suggests_a_recipe_that_compress_carries_out_with_a_teacher(run, saved, tmp_path, monkeypatch):
+def test_sensitivity_suggests_a_recipe_that_compress_carries_out_with_a_teacher(
+    run, saved, tmp_path, monkeypatch
+):
     from tfcompress.training import Distill
 
     taught = []
 
     class Seen(Distill):
         def __call__(self, model, callbacks=()):
-            taught.append((self.teacher.count_params() > model.count_params(), self.temperature, self.alpha, self.attention))
+            taught.append(
+                (
+                    self.teacher.count_params() > model.count_params(),
+                    self.temperature,
+                    self.alpha,
+                    self.attention,
+                )
+            )
             super().__call__(model, callbacks)
 
     monkeypatch.setattr("tfcompress.training.Distill", Seen)
     words = ("sensitivity", saved, "--data", "digits", "--images", "100", "--max-drop", "0.05")
-    code, out, err = run(*words, "--plot", tmp_path / "curves.png", "--recipe", tmp_path / "thin.json", "--json")
+    code, out, err = run(
+        *words, "--plot", tmp_path / "curves.png", "--recipe", tmp_path / "thin.json", "--json"
+    )
     assert code == 0, err
     said = json.loads(out)
-    assert set(said["curves"]) == {"conv1", "conv2", "dense1"} >= set(said["suggested"]) and said["suggested"] and said["n"] == 100
+    assert (
+        set(said["curves"]) == {"conv1", "conv2", "dense1"} >= set(said["suggested"])
+        and said["suggested"]
+        and said["n"] == 100
+    )
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
     code, out, err = run(*words, "--recipe", tmp_path / "thin.json")
     assert (code, "already there" in err) == (1, True)
     assert "conv2" in out  # the table is there all the same
-    net = ("compress", saved, "--recipe", tmp_path / "thin.json", "--data", "digits", "--epochs", "4", "--out", tmp_path / "net")
-    code, out, err = run(*net, "--teacher", "self", "--temperature", "3", "--alpha", "0.8", "--attention", "--json")
+    net = (
+        "compress",
+        saved,
+        "--recipe",
+        tmp_path / "thin.json",
+        "--data",
+        "digits",
+        "--epochs",
+        "4",
+        "--out",
+        tmp_path / "net",
+    )
+    code, out, err = run(
+        *net, "--teacher", "self", "--temperature", "3", "--alpha", "0.8", "--attention", "--json"
+    )
     assert code == 0, err
     assert taught == [(True, 3.0, 0.8, "auto")]
     made = json.loads(out)
@@ -173,7 +257,18 @@ def test_sensitivity_suggests_a_recipe_that_compress_carries_out_with_a_teacher(
 
 
 def test_a_sensitivity_without_anything_to_spare_says_so(run, saved, tmp_path):
-    words = ("sensitivity", saved, "--data", "digits", "--images", "50", "--max-drop", "-0.5", "--recipe", tmp_path / "thin.json")
+    words = (
+        "sensitivity",
+        saved,
+        "--data",
+        "digits",
+        "--images",
+        "50",
+        "--max-drop",
+        "-0.5",
+        "--recipe",
+        tmp_path / "thin.json",
+    )
     code, _, err = run(*words)
     assert code == 1 and "max_drop" in err
     assert not (tmp_path / "thin.json").exists()
@@ -181,7 +276,16 @@ def test_a_sensitivity_without_anything_to_spare_says_so(run, saved, tmp_path):
 
 def test_no_recipe_is_written_where_nothing_is_suggested(run, saved, tmp_path, monkeypatch):
     monkeypatch.setattr("tfcompress.analysis.suggest_ratios", lambda curves, max_drop: {})
-    code, out, err = run("sensitivity", saved, "--data", "digits", "--images", "50", "--recipe", tmp_path / "thin.json")
+    code, out, err = run(
+        "sensitivity",
+        saved,
+        "--data",
+        "digits",
+        "--images",
+        "50",
+        "--recipe",
+        tmp_path / "thin.json",
+    )
     assert code == 1 and "--max-drop" in err and "conv2" in out
     assert not (tmp_path / "thin.json").exists()
 
@@ -191,7 +295,19 @@ def test_no_recipe_is_written_where_nothing_is_suggested(run, saved, tmp_path, m
     [
         (("compress", "SAVED", "--recipe", "nothing.json"), "nothing.json"),
         (("compress", "SAVED", "--recipe", "macs50-int8", "--teacher", "self"), "--data"),
-        (("compress", "SAVED", "--recipe", "macs50-int8", "--data", "digits", "--teacher", "no.keras"), "no.keras"),
+        (
+            (
+                "compress",
+                "SAVED",
+                "--recipe",
+                "macs50-int8",
+                "--data",
+                "digits",
+                "--teacher",
+                "no.keras",
+            ),
+            "no.keras",
+        ),
         (("sensitivity", "SAVED"), "--data"),
         (("sensitivity", "SAVED", "--data", "digits", "--by", "stage"), "block"),
         (("cost", "nothing.keras"), "nothing.keras"),
@@ -228,7 +344,18 @@ def test_doctor_loads_no_tensorflow():
 
 def test_a_model_that_is_not_compiled_is_trained_all_the_same(run, small_cnn, tmp_path):
     small_cnn("keras", compiled=False).save(tmp_path / "net.keras")
-    words = ("compress", tmp_path / "net.keras", "--recipe", "prune50", "--data", "digits", "--epochs", "1", "--out", tmp_path / "small")
+    words = (
+        "compress",
+        tmp_path / "net.keras",
+        "--recipe",
+        "prune50",
+        "--data",
+        "digits",
+        "--epochs",
+        "1",
+        "--out",
+        tmp_path / "small",
+    )
     code, out, err = run(*words)
     assert code == 0, err
     assert "accuracy" in out

@@ -55,7 +55,12 @@ def test_a_study_file_is_carried_out_and_its_results_written(run, tmp_path):
     assert code == 0, err
     assert "| int8 | " in out and "left)" in err and "wrote" in err
     text = (tmp_path / "docs" / "small.md").read_text()
-    assert "# Small" in text and "| float32 | " in text and "97.50" in text and f"tfcompress study {tmp_path}" in text
+    assert (
+        "# Small" in text
+        and "| float32 | " in text
+        and "97.50" in text
+        and f"tfcompress study {tmp_path}" in text
+    )
     assert {"report.html", "report.md", "report.csv", "study.json", "shared"} <= {
         file.name for file in (tmp_path / "out" / "net").iterdir()
     }
@@ -63,10 +68,14 @@ def test_a_study_file_is_carried_out_and_its_results_written(run, tmp_path):
     assert "tfcompress study" in page and "Intrinsic dimension by layer" in page
     code, out, _ = run(*words, "--json")
     rows = json.loads(out)["net"]
-    assert code == 0 and [(row["recipe"], row["seed"]) for row in rows] == [(name, seed) for seed in (0, 1) for name in ("float32", "int8")]
+    assert code == 0 and [(row["recipe"], row["seed"]) for row in rows] == [
+        (name, seed) for seed in (0, 1) for name in ("float32", "int8")
+    ]
     (tmp_path / "small.toml").write_text(FILE.replace("train = 200", "train = 210"))
     code, _, err = run(*words)
-    assert code == 1 and "belongs to another study" in err and len(err.strip().splitlines()[-1]) < 400
+    assert (
+        code == 1 and "belongs to another study" in err and len(err.strip().splitlines()[-1]) < 400
+    )
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,22 @@ ROWS = [
         "profile": {"ops": [1]},
         "correct": "110",
     },
-    {"recipe": "float32", "seed": 1, "accuracy": 0.95, "size_bytes": 2197660, "latency_ms_p50": 0.1659, "correct": "101"},
-    {"recipe": "int8", "seed": 0, "accuracy": 0.94, "size_bytes": 559184, "latency_ms_p50": 0.076, "skipped": [{"layer": "a"}]},
+    {
+        "recipe": "float32",
+        "seed": 1,
+        "accuracy": 0.95,
+        "size_bytes": 2197660,
+        "latency_ms_p50": 0.1659,
+        "correct": "101",
+    },
+    {
+        "recipe": "int8",
+        "seed": 0,
+        "accuracy": 0.94,
+        "size_bytes": 559184,
+        "latency_ms_p50": 0.076,
+        "skipped": [{"layer": "a"}],
+    },
     {"recipe": "int8", "seed": 1, "error": "TrainingError: the loss became nan"},
     {"recipe": "int16x8", "seed": 0, "error": "ConversionError: HARD_SWISH | no\nkernel"},
 ]
@@ -76,7 +90,13 @@ def test_columns_are_the_numbers_alone():
 @given(values)
 def test_summary_is_mean_and_sample_deviation(numbers):
     rows = [{"recipe": "a", "seed": i, "accuracy": value} for i, value in enumerate(numbers)]
-    (line,) = Rows([*rows, {"recipe": "a", "seed": 99, "accuracy": math.nan}, {"recipe": "a", "seed": 100, "error": "x"}]).summary()
+    (line,) = Rows(
+        [
+            *rows,
+            {"recipe": "a", "seed": 99, "accuracy": math.nan},
+            {"recipe": "a", "seed": 100, "error": "x"},
+        ]
+    ).summary()
     assert line["accuracy"] == fmean(numbers)
     assert line.get("accuracy_std") == (stdev(numbers) if len(numbers) > 1 else None)
     assert (line["seeds"], line["failed"]) == (len(numbers) + 1, 1)
@@ -90,7 +110,12 @@ def test_summary_keeps_the_error_of_a_recipe_that_always_failed():
 @settings(deadline=None)
 @given(points)
 def test_pareto_front_is_exactly_the_unbeaten(pairs):
-    rows = Rows([{"recipe": str(i), "seed": 0, "size_bytes": size, "accuracy": good} for i, (size, good) in enumerate(pairs)])
+    rows = Rows(
+        [
+            {"recipe": str(i), "seed": 0, "size_bytes": size, "accuracy": good}
+            for i, (size, good) in enumerate(pairs)
+        ]
+    )
     front = {row["recipe"] for row in rows.pareto("size_bytes", "accuracy").rows}
     for i, (size, good) in enumerate(pairs):
         beaten = any((s <= size and g >= good) and (s, g) != (size, good) for s, g in pairs)
@@ -101,14 +126,21 @@ def test_pareto_front_is_exactly_the_unbeaten(pairs):
 @settings(deadline=None)
 @given(points)
 def test_pareto_of_one_column_is_its_best(pairs):
-    rows = Rows([{"recipe": str(i), "seed": 0, "latency_ms_p50": x} for i, (x, _) in enumerate(pairs)])
-    assert {row["latency_ms_p50"] for row in rows.pareto("latency_ms_p50").rows} == {min(x for x, _ in pairs)}
+    rows = Rows(
+        [{"recipe": str(i), "seed": 0, "latency_ms_p50": x} for i, (x, _) in enumerate(pairs)]
+    )
+    assert {row["latency_ms_p50"] for row in rows.pareto("latency_ms_p50").rows} == {
+        min(x for x, _ in pairs)
+    }
 
 
 @settings(deadline=None)
 @given(points, st.randoms())
 def test_pareto_does_not_depend_on_the_order_of_rows(pairs, random):
-    rows = [{"recipe": str(i), "seed": 0, "size_bytes": size, "accuracy": good} for i, (size, good) in enumerate(pairs)]
+    rows = [
+        {"recipe": str(i), "seed": 0, "size_bytes": size, "accuracy": good}
+        for i, (size, good) in enumerate(pairs)
+    ]
     mixed = random.sample(rows, len(rows))
     assert {r["recipe"] for r in Rows(rows).pareto("size_bytes", "accuracy").rows} == {
         r["recipe"] for r in Rows(mixed).pareto("size_bytes", "accuracy").rows
@@ -118,7 +150,10 @@ def test_pareto_does_not_depend_on_the_order_of_rows(pairs, random):
 def test_pareto_takes_means_equal_to_the_last_bit_for_equal():
     thirds = [0.1, 0.2, 0.3]
     assert sum(thirds) != sum(reversed(thirds))
-    rows = [{"recipe": "a", "seed": 0, "accuracy": sum(thirds)}, {"recipe": "b", "seed": 0, "accuracy": sum(reversed(thirds))}]
+    rows = [
+        {"recipe": "a", "seed": 0, "accuracy": sum(thirds)},
+        {"recipe": "b", "seed": 0, "accuracy": sum(reversed(thirds))},
+    ]
     assert len(Rows(rows).pareto("accuracy")) == 2
 
 
@@ -139,6 +174,11 @@ def test_csv_and_markdown_hold_any_name(names):
 
 
 def test_small_latencies_keep_three_digits_and_deviations_follow_their_mean():
-    rows = [{"recipe": "a", "seed": i, "latency_ms_p50": ms} for i, ms in enumerate([0.00152, 0.00158])]
+    rows = [
+        {"recipe": "a", "seed": i, "latency_ms_p50": ms} for i, ms in enumerate([0.00152, 0.00158])
+    ]
     assert "| a | 0.00155 ± 0.00004 |" in Rows(rows).to_markdown()
-    assert "| a | 12.345 |" in Rows([{"recipe": "a", "seed": 0, "latency_ms_p50": 12.3451}]).to_markdown()
+    assert (
+        "| a | 12.345 |"
+        in Rows([{"recipe": "a", "seed": 0, "latency_ms_p50": 12.3451}]).to_markdown()
+    )

@@ -56,8 +56,15 @@ class Raw(Target):
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4).filter(lambda key: key != "class"), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=4).filter(lambda key: key != "class"), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -88,13 +95,19 @@ def test_recipe_in_the_wrong_order_names_the_right_one():
         Recipe([Share(), Halve()], Raw())
 
 
-@pytest.mark.parametrize(("techniques", "target"), [([Halve], Raw()), ([Halve()], Raw), ([Halve()], "int8"), (["prune"], Raw())])
+@pytest.mark.parametrize(
+    ("techniques", "target"),
+    [([Halve], Raw()), ([Halve()], Raw), ([Halve()], "int8"), (["prune"], Raw())],
+)
 def test_recipe_refuses_what_is_no_member(techniques, target):
     with pytest.raises(RecipeError):
         Recipe(techniques, target)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"techniques": []}', '{"class": "os:system"}', '{"class": "no.such:Thing"}'])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"techniques": []}', '{"class": "os:system"}', '{"class": "no.such:Thing"}'],
+)
 def test_what_is_not_a_recipe_is_refused(text):
     with pytest.raises(RecipeError):
         Recipe.from_json(text)

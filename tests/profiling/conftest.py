@@ -7,7 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-MACS = {"CONV_2D": 14 * 14 * 8 * 27, "DEPTHWISE_CONV_2D": 12 * 12 * 8 * 9, "TRANSPOSE_CONV": 12 * 12 * 8 * 16, "FULLY_CONNECTED": 2304 * 10}
+MACS = {
+    "CONV_2D": 14 * 14 * 8 * 27,
+    "DEPTHWISE_CONV_2D": 12 * 12 * 8 * 9,
+    "TRANSPOSE_CONV": 12 * 12 * 8 * 16,
+    "FULLY_CONNECTED": 2304 * 10,
+}
 PARAMETERS = (27 * 8 + 8) + (9 * 8 + 8) + (8 * 4 * 4 + 4) + (2304 * 10 + 10)
 
 
@@ -44,7 +49,12 @@ def python():
     def run(code, *arguments, status=0):
         blocked = "('tensorflow', 'keras', 'tf_keras', 'rich', 'typer', 'scipy', 'sklearn', 'matplotlib', 'tensorflow_model_optimization')"
         preamble = f"import sys\nfor name in {blocked}: sys.modules[name] = None\n"
-        done = subprocess.run([sys.executable, "-c", preamble + code, *map(str, arguments)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", preamble + code, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == status, done.stderr
         return done
 
@@ -53,20 +63,28 @@ def python():
 
 def crashing_file():
     """(x + int32 min) mod −1: the processor itself refuses that (SIGFPE), in every interpreter, on x86."""
-    from tfcompress._backend.flatbuffer import schema, write
+    from tfcompress._backend.tflite._flatbuffer import schema, write
 
     s = schema()
     model = s.ModelT(version=3, operatorCodes=[], buffers=[s.BufferT()], description="")
     graph = s.SubGraphT(tensors=[], inputs=[0], outputs=[4], operators=[], name="main")
     for number, value in enumerate((None, -(2**31), None, -1, None)):
-        tensor = s.TensorT(shape=np.array([1], np.int32), type=s.TensorType.INT32, name=f"t{number}", buffer=0)
+        tensor = s.TensorT(
+            shape=np.array([1], np.int32), type=s.TensorType.INT32, name=f"t{number}", buffer=0
+        )
         if value is not None:
-            model.buffers.append(s.BufferT(data=np.frombuffer(np.int32([value]).tobytes(), np.uint8)))
+            model.buffers.append(
+                s.BufferT(data=np.frombuffer(np.int32([value]).tobytes(), np.uint8))
+            )
             tensor.buffer = len(model.buffers) - 1
         graph.tensors.append(tensor)
-    for number, (kind, inputs, outputs) in enumerate((("ADD", [0, 1], [2]), ("FLOOR_MOD", [2, 3], [4]))):
+    for number, (kind, inputs, outputs) in enumerate(
+        (("ADD", [0, 1], [2]), ("FLOOR_MOD", [2, 3], [4]))
+    ):
         code = getattr(s.BuiltinOperator, kind)
-        model.operatorCodes.append(s.OperatorCodeT(deprecatedBuiltinCode=code, builtinCode=code, version=1))
+        model.operatorCodes.append(
+            s.OperatorCodeT(deprecatedBuiltinCode=code, builtinCode=code, version=1)
+        )
         options = {"ADD": "Add", "FLOOR_MOD": "FloorMod"}[kind] + "Options"
         graph.operators.append(
             s.OperatorT(
@@ -88,7 +106,9 @@ def _net(keras):
     h = layers.Conv2D(8, 3, activation="relu", bias_initializer="uniform", name="conv")(inputs)
     h = layers.DepthwiseConv2D(3, bias_initializer="uniform", name="depthwise")(h)
     h = layers.Conv2DTranspose(4, 2, strides=2, bias_initializer="uniform", name="transposed")(h)
-    h = layers.Dense(10, activation="softmax", bias_initializer="uniform", name="dense")(layers.Flatten()(h))
+    h = layers.Dense(10, activation="softmax", bias_initializer="uniform", name="dense")(
+        layers.Flatten()(h)
+    )
     return keras.Model(inputs, h)
 
 

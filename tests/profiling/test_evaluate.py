@@ -33,12 +33,19 @@ def test_several_metrics_and_a_function(files, labels):
     def largest(y, outputs):
         return outputs.max()
 
-    found = evaluate(files.fixed, files.x, labels, ["accuracy", "top5", "sparse_categorical_crossentropy", largest])
+    found = evaluate(
+        files.fixed,
+        files.x,
+        labels,
+        ["accuracy", "top5", "sparse_categorical_crossentropy", largest],
+    )
     assert list(found) == ["accuracy", "top5", "sparse_categorical_crossentropy", "largest"]
     assert found["accuracy"] == 0.75
     outputs = np.asarray(files.net(files.x))
     picked = outputs[np.arange(len(labels)), labels]
-    assert found["sparse_categorical_crossentropy"] == pytest.approx(-np.log(picked).mean(), rel=1e-4)
+    assert found["sparse_categorical_crossentropy"] == pytest.approx(
+        -np.log(picked).mean(), rel=1e-4
+    )
     assert found["largest"] == pytest.approx(outputs.max(), rel=1e-4)
 
 
@@ -50,7 +57,10 @@ def test_a_keras_metric_by_name_object_and_flavour(files, labels):
     assert by_name == 0.75
     expected = pytest.approx(evaluate(files.fixed, files.x, labels, "top5"))
     for kit in (keras, tf_keras):
-        assert evaluate(files.fixed, files.x, labels, kit.metrics.SparseTopKCategoricalAccuracy(5)) == expected
+        assert (
+            evaluate(files.fixed, files.x, labels, kit.metrics.SparseTopKCategoricalAccuracy(5))
+            == expected
+        )
 
 
 def test_one_unit_and_auc(files):
@@ -59,7 +69,10 @@ def test_one_unit_and_auc(files):
     _, outputs = evaluate(files.sigmoid, x, np.zeros(100), predictions=True)
     y = (outputs[:, 0] > 0.5).astype(int)
     assert evaluate(files.sigmoid, x, y, ["accuracy", "auc"]) == {"accuracy": 1.0, "auc": 1.0}
-    assert evaluate(files.sigmoid, x, 1 - y[:, None], ["accuracy", "auc"]) == {"accuracy": 0.0, "auc": 0.0}
+    assert evaluate(files.sigmoid, x, 1 - y[:, None], ["accuracy", "auc"]) == {
+        "accuracy": 0.0,
+        "auc": 0.0,
+    }
 
 
 def test_data_sets(files, labels):
@@ -92,9 +105,13 @@ def test_several_inputs_and_outputs_by_name(tmp_path, flavour):
     kit.utils.set_random_seed(0)
     inputs = [kit.layers.Input((4 + i,), name=name) for i, name in enumerate("bca")]
     h = kit.layers.Concatenate()([kit.layers.Dense(5)(item) for item in inputs])
-    model = kit.Model(inputs, [kit.layers.Dense(2 + i, name=name)(h) for i, name in enumerate("yzx")])
+    model = kit.Model(
+        inputs, [kit.layers.Dense(2 + i, name=name)(h) for i, name in enumerate("yzx")]
+    )
     with quiet():
-        (tmp_path / "m.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+        (tmp_path / "m.tflite").write_bytes(
+            tf.lite.TFLiteConverter.from_keras_model(model).convert()
+        )
     x = [np.random.default_rng(i).random((6, 4 + i), dtype=np.float32) for i in range(3)]
     expected = [np.asarray(out) for out in model(x)]
     named = dict(zip("bca", x))
@@ -123,7 +140,10 @@ def test_many_samples_go_in_chunks(files, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"x": np.zeros((3, 8, 8, 3)), "y": [0, 1, 2]}, r"'image' takes \[1, 16, 16, 3\]; \[1, 8, 8, 3\] came"),
+        (
+            {"x": np.zeros((3, 8, 8, 3)), "y": [0, 1, 2]},
+            r"'image' takes \[1, 16, 16, 3\]; \[1, 8, 8, 3\] came",
+        ),
         ({"x": np.zeros((0, 16, 16, 3)), "y": []}, "the same number of samples"),
         ({"y": [0, 1]}, "2 labels came for 40 samples"),
         ({"y": [50] * 40}, "10 classes"),
@@ -141,9 +161,15 @@ def test_bad_data_is_named(files, labels, change, says):
         evaluate(files.fixed, **arguments)
 
 
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the division that crashes does so on x86 only")
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"),
+    reason="the division that crashes does so on x86 only",
+)
 def test_a_crashing_file_is_an_error(files):
-    with pytest.raises(InterpreterError, match=r"crashing\.tflite crashes litert .*SIGFPE \(signal 8\) while running it"):
+    with pytest.raises(
+        InterpreterError,
+        match=r"crashing\.tflite crashes litert .*SIGFPE \(signal 8\) while running it",
+    ):
         evaluate(files.crashing, np.zeros(4, np.int32), np.zeros(4), "mse")
 
 

@@ -19,7 +19,10 @@ def ask():
 
 
 def test_the_result_comes_back(monkeypatch):
-    child(monkeypatch, 'import sys; open(sys.argv[1], \'w\').write(\'{"doing": "a"}\\n{"result": [1, 2]}\\n\')')
+    child(
+        monkeypatch,
+        'import sys; open(sys.argv[1], \'w\').write(\'{"doing": "a"}\\n{"result": [1, 2]}\\n\')',
+    )
     assert ask() == [1, 2]
 
 
@@ -27,13 +30,21 @@ def test_the_result_comes_back(monkeypatch):
 def test_every_signal_has_its_name(monkeypatch, number):
     code = f"import sys, os; open(sys.argv[1], 'w').write('{{\"doing\": \"loading\"}}\\n'); os.kill(os.getpid(), {int(number)})"
     child(monkeypatch, code)
-    with pytest.raises(InterpreterError, match=rf"^net.tflite crashes litert 2.3: {number.name} \(signal {int(number)}\) while loading"):
+    with pytest.raises(
+        InterpreterError,
+        match=rf"^net.tflite crashes litert 2.3: {number.name} \(signal {int(number)}\) while loading",
+    ):
         ask()
 
 
 def test_what_it_printed_last_is_passed_on(monkeypatch):
-    child(monkeypatch, "import sys, os; print('INFO: hello'); os.write(2, b'malloc(): invalid next size\\n'); os.abort()")
-    with pytest.raises(InterpreterError, match=r"while starting. It said: malloc\(\): invalid next size"):
+    child(
+        monkeypatch,
+        "import sys, os; print('INFO: hello'); os.write(2, b'malloc(): invalid next size\\n'); os.abort()",
+    )
+    with pytest.raises(
+        InterpreterError, match=r"while starting. It said: malloc\(\): invalid next size"
+    ):
         ask()
 
 
@@ -44,7 +55,9 @@ def test_half_a_line_is_no_result(monkeypatch):
 
 
 def test_an_error_gets_the_files_name(monkeypatch):
-    child(monkeypatch, "import sys; open(sys.argv[1], 'w').write('{\"error\": \"/tmp/x is bad\"}\\n')")
+    child(
+        monkeypatch, "import sys; open(sys.argv[1], 'w').write('{\"error\": \"/tmp/x is bad\"}\\n')"
+    )
     with pytest.raises(InterpreterError, match=r"^net.tflite is bad$"):
         ask()
 

@@ -64,10 +64,18 @@ def test_uncertainty_is_the_notch_of_a_box_plot():
 
 def test_summary_of_known_times():
     times = [float(n) for n in range(1, 101)]
-    item = Series(2, wait(0), warmup_runs=3, blocks=[times[:50], times[50:]], preempted=[True] * 25 + [False] * 75)
+    item = Series(
+        2,
+        wait(0),
+        warmup_runs=3,
+        blocks=[times[:50], times[50:]],
+        preempted=[True] * 25 + [False] * 75,
+    )
     row = summary(item)
     assert (row.threads, row.runs, row.warmup_runs) == (2, 100, 3)
-    assert (row.latency_ms_p50, row.latency_ms_p90, row.latency_ms_p99) == pytest.approx((50.5, 90.1, 99.01))
+    assert (row.latency_ms_p50, row.latency_ms_p90, row.latency_ms_p99) == pytest.approx(
+        (50.5, 90.1, 99.01)
+    )
     assert (row.latency_ms_mean, row.latency_ms_std) == pytest.approx((50.5, np.std(times, ddof=1)))
     assert (row.latency_ms_min, row.latency_ms_max, row.preempted_fraction) == (1.0, 100.0, 0.25)
     # eight windows: the first has the median 7, the last 94.5

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tfcompress._backend.interpreter import open_interpreter
-from tfcompress._backend.tensors import OpInfo, TensorInfo
+from tfcompress._backend.interpreter._interpreter import open_interpreter
+from tfcompress._backend.interpreter._tensors import OpInfo, TensorInfo
 from tfcompress.core import OpTime
 from tfcompress.profiling._macs import count_ops, count_weights, matched, op_macs
 
@@ -12,7 +12,9 @@ from tfcompress.profiling._macs import count_ops, count_weights, matched, op_mac
 def op(kind, *shapes):
     """MACs of an operation whose last shape is its output's; None is an input left out."""
     tensors = {
-        i: TensorInfo(i, "", shape, np.dtype("f4"), np.array([]), np.array([])) for i, shape in enumerate(shapes) if shape is not None
+        i: TensorInfo(i, "", shape, np.dtype("f4"), np.array([]), np.array([]))
+        for i, shape in enumerate(shapes)
+        if shape is not None
     }
     inputs = tuple(i if shape is not None else -1 for i, shape in enumerate(shapes[:-1]))
     return op_macs(OpInfo(0, kind, inputs, (len(shapes) - 1,)), tensors)
@@ -22,7 +24,11 @@ def op(kind, *shapes):
     ("kind", "shapes", "macs"),
     [
         ("CONV_2D", [(1, 32, 32, 3), (16, 3, 3, 3), (16,), (1, 16, 16, 16)], 16 * 16 * 16 * 27),
-        ("CONV_2D", [(1, 8, 8, 32), (64, 3, 3, 8), None, (1, 8, 8, 64)], 64 * 64 * 72),  # four groups
+        (
+            "CONV_2D",
+            [(1, 8, 8, 32), (64, 3, 3, 8), None, (1, 8, 8, 64)],
+            64 * 64 * 72,
+        ),  # four groups
         ("CONV_2D", [(None, 8, 8, 2), (4, 1, 1, 2), (4,), (None, 8, 8, 4)], 64 * 4 * 2),
         ("CONV_3D", [(1, 4, 8, 8, 2), (3, 3, 3, 2, 5), (1, 4, 8, 8, 5)], 4 * 64 * 5 * 27 * 2),
         ("DEPTHWISE_CONV_2D", [(1, 8, 8, 4), (1, 3, 3, 8), (8,), (1, 8, 8, 8)], 64 * 8 * 9),
@@ -31,7 +37,11 @@ def op(kind, *shapes):
         ("TRANSPOSE_CONV", [(4,), (5, 2, 2, 3), (1, 6, 6, 3), (1, 12, 12, 5)], 36 * 3 * 5 * 4),
         ("BATCH_MATMUL", [(2, 3, 4), (2, 4, 5), (2, 3, 5)], 2 * 3 * 4 * 5),
         ("BATCH_MATMUL", [(2, 4, 3), (2, 4, 5), (2, 3, 5)], 2 * 3 * 4 * 5),  # x transposed
-        ("UNIDIRECTIONAL_SEQUENCE_LSTM", [(1, 9, 4), *[(6, 4)] * 4, *[(6, 6)] * 4, (1, 9, 6)], 9 * 4 * (24 + 36)),
+        (
+            "UNIDIRECTIONAL_SEQUENCE_LSTM",
+            [(1, 9, 4), *[(6, 4)] * 4, *[(6, 6)] * 4, (1, 9, 6)],
+            9 * 4 * (24 + 36),
+        ),
         ("ADD", [(1, 8), (1, 8), (1, 8)], 0),
     ],
 )
@@ -49,12 +59,23 @@ def test_a_real_file_counts_the_same_in_every_format(files, name):
 def test_delegates_do_not_change_the_count(files):
     with_, without = (open_interpreter(files.fixed, delegates=on) for on in (True, False))
     assert [item.kind for item in with_.ops()][-1] == "DELEGATE"
-    assert [(a.kind, a.macs) for a in count_ops(with_)] == [(b.kind, b.macs) for b in count_ops(without)]
+    assert [(a.kind, a.macs) for a in count_ops(with_)] == [
+        (b.kind, b.macs) for b in count_ops(without)
+    ]
 
 
 def test_kernels_are_put_to_operations_in_order():
-    ops = [OpTime(0, "CONV_2D", "a", 10), OpTime(1, "RELU", "b", 0), OpTime(2, "DEPTHWISE_CONV_2D", "c", 20), OpTime(3, "SOFTMAX", "d", 0)]
-    kernels = [("Convolution (NHWC, F32) IGEMM", None, 5.0), ("Clamp (NC)", None, 1.0), ("Convolution (NHWC, F32) DWConv", None, 7.0)]
+    ops = [
+        OpTime(0, "CONV_2D", "a", 10),
+        OpTime(1, "RELU", "b", 0),
+        OpTime(2, "DEPTHWISE_CONV_2D", "c", 20),
+        OpTime(3, "SOFTMAX", "d", 0),
+    ]
+    kernels = [
+        ("Convolution (NHWC, F32) IGEMM", None, 5.0),
+        ("Clamp (NC)", None, 1.0),
+        ("Convolution (NHWC, F32) DWConv", None, 7.0),
+    ]
     found, complete = matched([*kernels, ("SOFTMAX", 3, 2.0)], ops)
     assert complete
     assert [(item.index, item.kind, item.macs, item.time_us_p50) for item in found] == [
@@ -68,7 +89,11 @@ def test_kernels_are_put_to_operations_in_order():
 def test_a_pointwise_convolution_may_run_as_a_matrix_product():
     kinds = ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "FULLY_CONNECTED"]
     ops = [OpTime(number, kind, "", 10 * number) for number, kind in enumerate(kinds)]
-    names = ["Convolution (NHWC, F32) IGEMM", "Convolution (NHWC, F32) DWConv", *["Fully Connected (NC, F32) GEMM"] * 2]
+    names = [
+        "Convolution (NHWC, F32) IGEMM",
+        "Convolution (NHWC, F32) DWConv",
+        *["Fully Connected (NC, F32) GEMM"] * 2,
+    ]
     found, complete = matched([(name, None, 1.0) for name in names], ops)
     assert complete
     assert [(item.index, item.kind) for item in found] == list(enumerate(kinds))
@@ -86,7 +111,13 @@ def test_another_number_of_kernels_is_not_guessed_at():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "millions"),
-    [("MobileNet", 568.7), ("MobileNetV2", 300.8), ("EfficientNetB0", 385.8), ("ResNet50", 3858.0), ("DenseNet121", 2834.0)],
+    [
+        ("MobileNet", 568.7),
+        ("MobileNetV2", 300.8),
+        ("EfficientNetB0", 385.8),
+        ("ResNet50", 3858.0),
+        ("DenseNet121", 2834.0),
+    ],
 )
 def test_published_networks(name, millions, tmp_path):
     import keras
@@ -96,6 +127,10 @@ def test_published_networks(name, millions, tmp_path):
 
     model = getattr(keras.applications, name)(weights=None)
     with quiet():
-        (tmp_path / "net.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
-    counted = sum(item.macs for item in count_ops(open_interpreter(tmp_path / "net.tflite", delegates=False)))
+        (tmp_path / "net.tflite").write_bytes(
+            tf.lite.TFLiteConverter.from_keras_model(model).convert()
+        )
+    counted = sum(
+        item.macs for item in count_ops(open_interpreter(tmp_path / "net.tflite", delegates=False))
+    )
     assert counted / 1e6 == pytest.approx(millions, rel=5e-4)

@@ -19,7 +19,12 @@ def test_accuracy_of_class_numbers_columns_and_one_hot_is_one(scores):
 
     y, outputs = scores
     expected = accuracy_score(y, outputs.argmax(1))
-    assert accuracy(y, outputs) == accuracy(y[:, None], outputs) == accuracy(np.eye(10)[y], outputs) == expected
+    assert (
+        accuracy(y, outputs)
+        == accuracy(y[:, None], outputs)
+        == accuracy(np.eye(10)[y], outputs)
+        == expected
+    )
     assert top5(y, outputs) == pytest.approx(top_k_accuracy_score(y, outputs, k=5))
     assert correct(y, outputs).shape == (200,) and correct(y, outputs).mean() == expected
 

@@ -12,7 +12,10 @@ from tfcompress.core import Artifact, InterpreterError, Profile, Recipe
 from tfcompress.profiling import _isolate, _memory, _profile, profile, profile_many
 from tfcompress.profiling.__main__ import main
 
-x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the division that crashes does so on x86 only")
+x86 = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64"),
+    reason="the division that crashes does so on x86 only",
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,14 @@ def test_sizes_counts_and_times(files, measured):
     assert [row.threads for row in measured.latency] == [1, 2]
     for row in measured.latency:
         assert row.warmup_runs >= 3 and row.runs >= 5
-        assert 0 < row.latency_ms_min <= row.latency_ms_p50 <= row.latency_ms_p90 <= row.latency_ms_p99 <= row.latency_ms_max
+        assert (
+            0
+            < row.latency_ms_min
+            <= row.latency_ms_p50
+            <= row.latency_ms_p90
+            <= row.latency_ms_p99
+            <= row.latency_ms_max
+        )
     assert measured.inputs == ({"name": "image", "shape": [1, 16, 16, 3], "dtype": "float32"},)
     assert measured.environment["usable_cores"] >= 1 and measured.environment["cpu"]
 
@@ -55,9 +65,13 @@ def test_memory_grows_with_the_weights(tmp_path):
 
     from tfcompress._backend.quiet import quiet
 
-    model = keras.Sequential([keras.layers.Input((1024,)), keras.layers.Dense(2048), keras.layers.Dense(16)])
+    model = keras.Sequential(
+        [keras.layers.Input((1024,)), keras.layers.Dense(2048), keras.layers.Dense(16)]
+    )
     with quiet():
-        (tmp_path / "wide.tflite").write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+        (tmp_path / "wide.tflite").write_bytes(
+            tf.lite.TFLiteConverter.from_keras_model(model).convert()
+        )
     found = profile(tmp_path / "wide.tflite", runs=3, ops=False)
     weights = found.weights * 4
     assert weights * 0.95 < found.peak_memory_bytes < weights * 3
@@ -70,7 +84,11 @@ def test_no_proc_no_memory(files, monkeypatch, tmp_path):
     asked = _profile._Asker.__call__
 
     def without_proc(self, job, what, **arguments):
-        return {"peak": None, "anon": None, "exact": False} if job == "memory" else asked(self, job, what, **arguments)
+        return (
+            {"peak": None, "anon": None, "exact": False}
+            if job == "memory"
+            else asked(self, job, what, **arguments)
+        )
 
     monkeypatch.setattr(_profile._Asker, "__call__", without_proc)
     found = profile(files.fixed, runs=3, ops=False)
@@ -79,9 +97,17 @@ def test_no_proc_no_memory(files, monkeypatch, tmp_path):
 
 def test_several_files_bytes_and_artifacts(files):
     artifact = Artifact(files.int8.read_bytes(), Recipe([], _target()))
-    found = profile_many([files.dynamic, files.hybrid.read_bytes(), artifact], names=["a", "b", "c"], runs=20, ops=False)
+    found = profile_many(
+        [files.dynamic, files.hybrid.read_bytes(), artifact],
+        names=["a", "b", "c"],
+        runs=20,
+        ops=False,
+    )
     assert [item.name for item in found] == ["a", "b", "c"]
-    assert all(isinstance(item, Profile) and item.latency[0].runs == 20 and item.ops_source == "macs" for item in found)
+    assert all(
+        isinstance(item, Profile) and item.latency[0].runs == 20 and item.ops_source == "macs"
+        for item in found
+    )
     assert {item.macs for item in found} == {sum(files.macs.values())}
     assert found[2].inputs[0]["dtype"] == "int8" and found[2].inputs[0]["scale"] > 0
     assert profile(artifact, runs=3, ops=False).name == artifact.name
@@ -98,22 +124,33 @@ def test_without_delegates_operations_have_no_times(files):
 @x86
 def test_a_crash_is_an_error_with_file_runtime_and_signal(files):
     with pytest.raises(
-        InterpreterError, match=r"crashing\.tflite crashes litert \S+: SIGFPE \(signal 8\) while running for the first time"
+        InterpreterError,
+        match=r"crashing\.tflite crashes litert \S+: SIGFPE \(signal 8\) while running for the first time",
     ):
         profile(files.crashing)
 
 
 @x86
 def test_the_others_are_measured_when_one_crashes(files):
-    bad, cut, good = profile_many([files.crashing, files.truncated, files.fixed], on_error="note", runs=3, ops=False)
-    assert bad.latency == () and "SIGFPE" in bad.notes[0] and bad.size_bytes == files.crashing.stat().st_size
+    bad, cut, good = profile_many(
+        [files.crashing, files.truncated, files.fixed], on_error="note", runs=3, ops=False
+    )
+    assert (
+        bad.latency == ()
+        and "SIGFPE" in bad.notes[0]
+        and bad.size_bytes == files.crashing.stat().st_size
+    )
     assert cut.latency == () and "truncated.tflite does not load" in cut.notes[0]
     assert good.latency[0].runs == 3
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("truncated", "truncated.tflite does not load in litert"), ("text", "text.tflite is not a .tflite file"), ("missing", "Cannot read")],
+    [
+        ("truncated", "truncated.tflite does not load in litert"),
+        ("text", "text.tflite is not a .tflite file"),
+        ("missing", "Cannot read"),
+    ],
 )
 def test_bad_files_are_named(files, name, says):
     with pytest.raises(InterpreterError, match=says):
@@ -130,7 +167,9 @@ def test_a_file_that_takes_too_long_is_an_error(files):
         profile(files.fixed, runs=3, timeout=0.01)
 
 
-@pytest.mark.parametrize("options", [{"threads": ()}, {"threads": (0,)}, {"runs": 0}, {"on_error": "ignore"}])
+@pytest.mark.parametrize(
+    "options", [{"threads": ()}, {"threads": (0,)}, {"runs": 0}, {"on_error": "ignore"}]
+)
 def test_bad_options(files, options):
     with pytest.raises(ValueError, match="counts start at 1"):
         profile_many([files.fixed], **options)
@@ -180,7 +219,18 @@ print(found.ops_source, found.latency[0].runs, [name for name in heavy if sys.mo
 def test_module_form(files, python, tmp_path):
     np.savez(tmp_path / "d.npz", x_test=files.x, y_test=np.zeros(40, int))
     code = "from tfcompress.profiling.__main__ import main\nsys.exit(main(sys.argv[1:]))"
-    done = python(code, files.fixed, "--threads", "1,2", "--runs", 5, "--no-ops", "--data", tmp_path / "d.npz", "--json")
+    done = python(
+        code,
+        files.fixed,
+        "--threads",
+        "1,2",
+        "--runs",
+        5,
+        "--no-ops",
+        "--data",
+        tmp_path / "d.npz",
+        "--json",
+    )
     (row,) = json.loads(done.stdout)
     assert [item["threads"] for item in row["profile"]["latency"]] == [1, 2]
     assert row["metric"] == "accuracy" and 0 <= row["score"] <= 1
@@ -188,16 +238,34 @@ def test_module_form(files, python, tmp_path):
 
 
 def test_module_form_in_words(files, capsys, tmp_path):
-    assert main([str(files.fixed), str(files.truncated), "--runs", "3", "--no-ops", "--keep-going"]) == 0
+    assert (
+        main([str(files.fixed), str(files.truncated), "--runs", "3", "--no-ops", "--keep-going"])
+        == 0
+    )
     said = capsys.readouterr().out
     assert "MACs 94,176" in said and "note: " in said
     (tmp_path / "d.npz").write_bytes(b"nothing")
     assert main([str(files.fixed), "--data", str(tmp_path / "d.npz")]) == 1
     np.savez(tmp_path / "e.npz", images=files.x)
     np.savez(tmp_path / "f.npz", x=files.x[:, :8], y=np.zeros(40, int))
-    assert main([str(files.fixed), "--runs", "3", "--no-ops", "--keep-going", "--data", str(tmp_path / "f.npz")]) == 0
+    assert (
+        main(
+            [
+                str(files.fixed),
+                "--runs",
+                "3",
+                "--no-ops",
+                "--keep-going",
+                "--data",
+                str(tmp_path / "f.npz"),
+            ]
+        )
+        == 0
+    )
     assert "[1, 16, 16, 3]" in capsys.readouterr().out
-    assert main([str(files.fixed), "--runs", "3", "--no-ops", "--data", str(tmp_path / "e.npz")]) == 1
+    assert (
+        main([str(files.fixed), "--runs", "3", "--no-ops", "--data", str(tmp_path / "e.npz")]) == 1
+    )
     assert "['images']" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([str(files.fixed), "--threads", "one"])

@@ -24,7 +24,10 @@ EXAMPLES = 400
 def row(recipe, seed, accuracy, size, packed, ms, **more):
     rng = random.Random(f"{recipe}{seed}")
     correct = "".join("01"[rng.random() < accuracy] for _ in range(EXAMPLES))
-    ops = [{"index": i, "kind": kind, "name": "", "macs": 100 * i, "time_us_p50": 9.0 - i} for i, kind in enumerate(["CONV_2D", "SOFTMAX"])]
+    ops = [
+        {"index": i, "kind": kind, "name": "", "macs": 100 * i, "time_us_p50": 9.0 - i}
+        for i, kind in enumerate(["CONV_2D", "SOFTMAX"])
+    ]
     latency = [{"threads": n, "latency_ms_p50": ms / n} for n in (1, 2)]
     return {
         "recipe": recipe,
@@ -41,11 +44,30 @@ def row(recipe, seed, accuracy, size, packed, ms, **more):
             "notes": ["2 threads on 1 usable cores"],
             "sha256": "ab" * 32,
         },
-        "checks": [{"stage": "int8", "what": "relative error", "value": 0.0123, "bound": 0.1, "layer": "conv<1>"}],
-        "skipped": [{"layer": "rescale", "kind": "Rescaling", "by": "QuantizeAware", "reason": "stays float & is fused"}]
+        "checks": [
+            {
+                "stage": "int8",
+                "what": "relative error",
+                "value": 0.0123,
+                "bound": 0.1,
+                "layer": "conv<1>",
+            }
+        ],
+        "skipped": [
+            {
+                "layer": "rescale",
+                "kind": "Rescaling",
+                "by": "QuantizeAware",
+                "reason": "stays float & is fused",
+            }
+        ]
         if "qat" in recipe
         else [],
-        "made": {"call": f"tfc.compress(model, '{recipe}', seed={seed})", "file": f"{recipe}.tflite", "seconds": 3.2},
+        "made": {
+            "call": f"tfc.compress(model, '{recipe}', seed={seed})",
+            "file": f"{recipe}.tflite",
+            "seconds": 3.2,
+        },
         **more,
     }
 
@@ -54,7 +76,14 @@ def row(recipe, seed, accuracy, size, packed, ms, **more):
 def report():
     """Five recipes × two seeds and one that failed for both."""
     rows = [row(name, seed, *spec) for name, spec in SPEC.items() for seed in (0, 1)]
-    rows += [{"recipe": "int16x8", "seed": seed, "error": "ConversionError: <HARD_SWISH> has no 16-bit kernel"} for seed in (0, 1)]
+    rows += [
+        {
+            "recipe": "int16x8",
+            "seed": seed,
+            "error": "ConversionError: <HARD_SWISH> has no 16-bit kernel",
+        }
+        for seed in (0, 1)
+    ]
     about = {
         "metric": "accuracy",
         "base": "float32",

@@ -5,7 +5,9 @@ import shutil
 import pytest
 
 sync = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +16,9 @@ def browser():
         try:
             found = kit.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         except sync.Error as error:
-            pytest.skip(f"needs a Chromium (apt install chromium, or playwright install chromium): {str(error).splitlines()[0]}")
+            pytest.skip(
+                f"needs a Chromium (apt install chromium, or playwright install chromium): {str(error).splitlines()[0]}"
+            )
         yield found
         found.close()
 
@@ -40,7 +44,10 @@ def opened(browser, report, tmp_path):
 
 
 def column(page, number):
-    return page.eval_on_selector_all("#recipes tbody tr", f"rows => rows.map(row => (row.cells[{number}] || {{}}).dataset?.sort ?? null)")
+    return page.eval_on_selector_all(
+        "#recipes tbody tr",
+        f"rows => rows.map(row => (row.cells[{number}] || {{}}).dataset?.sort ?? null)",
+    )
 
 
 def test_nothing_is_fetched_and_nothing_goes_wrong(opened, tmp_path):
@@ -61,7 +68,10 @@ def test_a_click_on_a_head_sorts_by_it_and_the_next_one_the_other_way(opened, re
         heads[place].click()
         values = [float(value) for value in column(page, place) if value is not None]
         assert values == sorted(values, reverse=word == "accuracy") and len(values) == 5, word
-        assert page.eval_on_selector("#recipes tbody tr:last-child", "row => row.dataset.recipe") == "int16x8", "failed recipes stay last"
+        assert (
+            page.eval_on_selector("#recipes tbody tr:last-child", "row => row.dataset.recipe")
+            == "int16x8"
+        ), "failed recipes stay last"
         heads[place].click()
         assert [float(value) for value in column(page, place) if value is not None] == values[::-1]
         assert page.eval_on_selector("[aria-sort]", "head => head.innerText").startswith(word)
@@ -96,6 +106,10 @@ def test_the_page_is_no_wider_than_the_screen(opened, width):
 def test_dark_is_dark(opened):
     def paper(scheme):
         page, _, _ = opened(color_scheme=scheme)
-        return sum(map(int, page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g)")))
+        return sum(
+            map(
+                int, page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g)")
+            )
+        )
 
     assert paper("dark") < 150 < 600 < paper("light")

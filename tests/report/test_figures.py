@@ -39,7 +39,10 @@ def test_logarithmic_ticks_are_1_2_5():
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=2, max_size=9))
 def test_front_is_a_staircase_of_what_a_bound_allows(pairs):
-    rows = [{"recipe": str(i), "seed": 0, "size_bytes": a, "accuracy": b / 10} for i, (a, b) in enumerate(pairs)]
+    rows = [
+        {"recipe": str(i), "seed": 0, "size_bytes": a, "accuracy": b / 10}
+        for i, (a, b) in enumerate(pairs)
+    ]
     figure = scatter(Report(rows), "size_bytes", "accuracy", tick, {})
     on = sorted((p["x"], p["y"]) for p in figure["points"] if p["front"])
     if len(set(on)) == 1:
@@ -67,14 +70,27 @@ def test_points_have_their_error_bars_and_stay_inside(report):
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=2, max_size=15))
 def test_labels_cover_no_point_and_no_other_label(pairs):
-    rows = [{"recipe": f"recipe-{i}", "seed": 0, "size_bytes": a, "accuracy": b / 40} for i, (a, b) in enumerate(pairs)]
+    rows = [
+        {"recipe": f"recipe-{i}", "seed": 0, "size_bytes": a, "accuracy": b / 40}
+        for i, (a, b) in enumerate(pairs)
+    ]
     figure = scatter(Report(rows), "size_bytes", "accuracy", tick, {"recipe-0": "base"})
     boxes = []
     for point in figure["points"]:
         if point["label"]:
             width = _figures.CHARACTER * len(point["recipe"])
-            left = point["label"]["x"] - {"start": 0, "middle": width / 2, "end": width}[point["label"]["anchor"]]
-            boxes.append((left + 0.2, point["label"]["y"] - 10.8, left + width - 0.2, point["label"]["y"] + 3.8))
+            left = (
+                point["label"]["x"]
+                - {"start": 0, "middle": width / 2, "end": width}[point["label"]["anchor"]]
+            )
+            boxes.append(
+                (
+                    left + 0.2,
+                    point["label"]["y"] - 10.8,
+                    left + width - 0.2,
+                    point["label"]["y"] + 3.8,
+                )
+            )
     for i, box in enumerate(boxes):
         assert box[0] >= 0 and box[2] <= WIDTH
         assert not any(_figures._overlap(box, other) for other in boxes[:i])
@@ -98,13 +114,23 @@ def test_thread_dots_put_every_recipe_on_its_own_line(report):
 
 
 def test_words():
-    assert [short(v, "size_bytes") for v in (87, 98_496, 2_197_660)] == ["87 bytes", "98.5 kB", "2.198 MB"]
+    assert [short(v, "size_bytes") for v in (87, 98_496, 2_197_660)] == [
+        "87 bytes",
+        "98.5 kB",
+        "2.198 MB",
+    ]
     assert short(0.97123, "accuracy") == "97.12 %"
     assert short(4.5 * 2**20, "peak_memory_bytes") == "4.5 MiB"
     assert tick(0.95, "accuracy") == "95 %" and tick(0.0005, "latency_ms_p50") == "0.0005"
-    base, line = {"recipe": "a", "latency_ms_p50": 1.0, "size_bytes": 100}, {"recipe": "b", "latency_ms_p50": 0.98, "size_bytes": 400}
+    base, line = (
+        {"recipe": "a", "latency_ms_p50": 1.0, "size_bytes": 100},
+        {"recipe": "b", "latency_ms_p50": 0.98, "size_bytes": 400},
+    )
     assert against_base(Report([]), line, base, "latency_ms_p50") == "equally fast"
     assert against_base(Report([]), line, base, "size_bytes") == "4× larger"
-    assert against_base(Report([]), {**line, "latency_ms_p50": 0.4}, base, "latency_ms_p50") == "2.5× faster"
+    assert (
+        against_base(Report([]), {**line, "latency_ms_p50": 0.4}, base, "latency_ms_p50")
+        == "2.5× faster"
+    )
     assert against_base(Report([]), base, base, "size_bytes") == ""
     assert math.isclose(float(tick(1234.5678, "loss")), 1235)

@@ -53,7 +53,9 @@ def test_nothing_is_fetched(page):
     for tag, attributes in parsed.elements:
         assert tag not in ("link", "img", "iframe", "object", "embed", "base")
         assert "src" not in attributes and not attributes.get("href", "#").strip("#")
-    policy = next(a["content"] for t, a in parsed.elements if a.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        a["content"] for t, a in parsed.elements if a.get("http-equiv") == "Content-Security-Policy"
+    )
     assert policy.startswith("default-src 'none'")
 
 
@@ -119,14 +121,25 @@ def test_existing_page_is_kept_unless_asked(report, tmp_path):
         [],
         [{"recipe": "a", "seed": 0, "error": "x"}],
         [{"recipe": "a", "seed": None, "size_bytes": 10}],
-        [{"recipe": "a", "seed": 0, "accuracy": float("nan"), "size_bytes": 10}, {"recipe": "b", "seed": 0, "size_bytes": 1}],
-        [{"recipe": n, "seed": 0, "loss": v, "size_bytes": 10, "latency_ms_p50": 0.1} for n, v in (("a", 1.0), ("b", 2.0))],
+        [
+            {"recipe": "a", "seed": 0, "accuracy": float("nan"), "size_bytes": 10},
+            {"recipe": "b", "seed": 0, "size_bytes": 1},
+        ],
+        [
+            {"recipe": n, "seed": 0, "loss": v, "size_bytes": 10, "latency_ms_p50": 0.1}
+            for n, v in (("a", 1.0), ("b", 2.0))
+        ],
     ],
 )
 def test_poor_reports_still_make_a_page(rows, tmp_path):
-    assert Page(Report(rows, about={"metric": "loss"}).to_html(tmp_path / "r.html").read_text()).elements
+    assert Page(
+        Report(rows, about={"metric": "loss"}).to_html(tmp_path / "r.html").read_text()
+    ).elements
 
 
 def test_rows_survive_json(report, tmp_path):
     back = Report(json.loads(json.dumps(list(report.rows))), report.title, report.about)
-    assert back.to_html(tmp_path / "b.html").read_text() == report.to_html(tmp_path / "a.html").read_text()
+    assert (
+        back.to_html(tmp_path / "b.html").read_text()
+        == report.to_html(tmp_path / "a.html").read_text()
+    )

@@ -23,7 +23,13 @@ def test_mean_is_the_difference_of_accuracies_and_lies_in_the_interval(pairs):
 @given(answers)
 def test_the_same_answers_are_not_distinguishable(text):
     found = paired_difference([text], [text])
-    assert (found.mean, found.low, found.high, found.p_value, found.distinguishable) == (0, 0, 0, 1, False)
+    assert (found.mean, found.low, found.high, found.p_value, found.distinguishable) == (
+        0,
+        0,
+        0,
+        1,
+        False,
+    )
     assert str(found) == f"no difference on any of the {len(text)} examples"
 
 
@@ -55,13 +61,19 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
     hits = 0
     for _ in range(200):
         base = rng.random(250) < 0.9
-        mine = np.where(rng.random(250) < 0.1, rng.random(250) < 0.5, base)  # a tenth guessed anew: −4 points in truth
-        found = paired_difference(["".join("01"[int(v)] for v in mine)], ["".join("01"[int(v)] for v in base)])
+        mine = np.where(
+            rng.random(250) < 0.1, rng.random(250) < 0.5, base
+        )  # a tenth guessed anew: −4 points in truth
+        found = paired_difference(
+            ["".join("01"[int(v)] for v in mine)], ["".join("01"[int(v)] for v in base)]
+        )
         hits += found.low <= -0.04 <= found.high
     assert 178 <= hits <= 199
 
 
-@pytest.mark.parametrize(("mine", "base"), [(["11"], ["111"]), (["11", "10"], ["11"]), ([], []), ([""], [""])])
+@pytest.mark.parametrize(
+    ("mine", "base"), [(["11"], ["111"]), (["11", "10"], ["11"]), ([], []), ([""], [""])]
+)
 def test_unpaired_answers_are_refused(mine, base):
     with pytest.raises(DataError, match="same seeds and the same test examples"):
         paired_difference(mine, base)

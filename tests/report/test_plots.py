@@ -22,7 +22,10 @@ def test_scatter_has_every_recipe_at_its_mean_and_the_front(report):
     named = {c.get_label(): c for c in ax.containers}
     for line in report.summary()[:-1]:
         point = named[line["recipe"]].lines[0]
-        assert (point.get_xdata()[0], point.get_ydata()[0]) == (line["size_bytes"], line["accuracy"])
+        assert (point.get_xdata()[0], point.get_ydata()[0]) == (
+            line["size_bytes"],
+            line["accuracy"],
+        )
     front = next(line for line in ax.lines if line.get_label() == "Pareto front")
     assert len(front.get_xdata()) == len(report.pareto("size_bytes", "accuracy").recipes())
 

@@ -17,7 +17,11 @@ ROWS = {
 
 def make(spec=ROWS, about=None):
     keys = ("accuracy", "size_bytes", "latency_ms_p50")
-    return Report([{"recipe": name, "seed": 0, **dict(zip(keys, values))} for name, values in spec.items()], "t", about or {})
+    return Report(
+        [{"recipe": name, "seed": 0, **dict(zip(keys, values))} for name, values in spec.items()],
+        "t",
+        about or {},
+    )
 
 
 def test_without_bounds_the_smallest_that_keeps_99_percent_then_the_fastest_then_the_most_accurate():
@@ -28,7 +32,10 @@ def test_without_bounds_the_smallest_that_keeps_99_percent_then_the_fastest_then
         "smallest of the 4 files with accuracy at least 0.9405 (99 % of what float32 has), with 2 others as small but no faster"
         in found.reason
     )
-    assert "501 bytes, 3.99× smaller; accuracy 0.9460, -0.0040; 0.305 ms, 3.28× faster." in found.reason
+    assert (
+        "501 bytes, 3.99× smaller; accuracy 0.9460, -0.0040; 0.305 ms, 3.28× faster."
+        in found.reason
+    )
 
 
 def test_a_bound_on_size_alone_gives_the_most_accurate_that_fits():
@@ -48,7 +55,10 @@ def test_what_nothing_fits_names_the_nearest():
 
 
 def test_accuracies_within_one_standard_error_are_equal():
-    rows = [{"recipe": "big", "seed": i, "accuracy": a, "size_bytes": 900} for i, a in enumerate([0.90, 0.92, 0.94, 0.96])]
+    rows = [
+        {"recipe": "big", "seed": i, "accuracy": a, "size_bytes": 900}
+        for i, a in enumerate([0.90, 0.92, 0.94, 0.96])
+    ]
     rows += [{"recipe": "small", "seed": i, "accuracy": 0.92, "size_bytes": 300} for i in range(4)]
     assert Report(rows).recommend(max_bytes=1000).recipe == "small"  # 0.93 ± 0.026/√4
     rows[4:] = [{**row, "accuracy": 0.91} for row in rows[4:]]
@@ -69,9 +79,15 @@ def test_failed_recipes_and_empty_reports_are_never_recommended():
 
 
 def test_without_a_metric_the_smallest():
-    rows = [{"recipe": "a", "seed": None, "size_bytes": 900}, {"recipe": "b", "seed": None, "size_bytes": 100}]
+    rows = [
+        {"recipe": "a", "seed": None, "size_bytes": 900},
+        {"recipe": "b", "seed": None, "size_bytes": 100},
+    ]
     found = Report(rows).recommend()
-    assert (found.recipe, found.reason) == ("b", "b is the smallest of the 2 files: 100 bytes, 9× smaller.")
+    assert (found.recipe, found.reason) == (
+        "b",
+        "b is the smallest of the 2 files: 100 bytes, 9× smaller.",
+    )
     assert Report(rows).recommend(min_accuracy=0.9).recipe is None
 
 
@@ -86,11 +102,15 @@ def test_without_a_metric_the_smallest():
     st.one_of(st.none(), st.floats(0.001, 100)),
     st.one_of(st.none(), st.floats(0.1, 1)),
 )
-def test_a_recommendation_always_meets_its_bounds_and_is_missed_only_when_nothing_does(spec, size, ms, accuracy):
+def test_a_recommendation_always_meets_its_bounds_and_is_missed_only_when_nothing_does(
+    spec, size, ms, accuracy
+):
     fits = {
         n
         for n, (a, b, t) in spec.items()
-        if (size is None or b <= size) and (ms is None or t <= ms) and (accuracy is None or a >= accuracy)
+        if (size is None or b <= size)
+        and (ms is None or t <= ms)
+        and (accuracy is None or a >= accuracy)
     }
     found = make(spec).recommend(max_bytes=size, max_latency_ms=ms, min_accuracy=accuracy)
     if size is ms is accuracy is None:

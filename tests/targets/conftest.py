@@ -26,30 +26,51 @@ def _cnn(k):
 def _two_in_two_out(k):
     # Neither the inputs nor the outputs are in alphabetical order, in which a converter likes to put them.
     numbers, image = k.Input((6,), name="zeta"), k.Input((8, 8, 1), name="alpha")
-    seen = k.layers.Flatten(name="flat")(k.layers.Conv2D(4, 3, activation="relu", name="conv")(image))
+    seen = k.layers.Flatten(name="flat")(
+        k.layers.Conv2D(4, 3, activation="relu", name="conv")(image)
+    )
     read = k.layers.Dense(8, activation="relu", name="read")(numbers)
     both = k.layers.Concatenate(name="both")([seen, read])
-    return k.Model([numbers, image], [k.layers.Dense(3, name="second")(both), k.layers.Dense(2, activation="softmax", name="first")(read)])
+    return k.Model(
+        [numbers, image],
+        [
+            k.layers.Dense(3, name="second")(both),
+            k.layers.Dense(2, activation="softmax", name="first")(read),
+        ],
+    )
 
 
 def _named_inputs(k):
     a, b = k.Input((6,), name="zeta"), k.Input((8,), name="alpha")
-    both = k.layers.Concatenate(name="both")([a, k.layers.Dense(4, activation="relu", name="dense")(b)])
+    both = k.layers.Concatenate(name="both")(
+        [a, k.layers.Dense(4, activation="relu", name="dense")(b)]
+    )
     return k.Model({"zeta": a, "alpha": b}, k.layers.Dense(3, name="out")(both))
 
 
 def _lstm(k):
     return k.Sequential(
-        [k.layers.Input((6, 5), name="steps"), k.layers.LSTM(24, name="memory"), k.layers.Dense(3, activation="softmax", name="out")]
+        [
+            k.layers.Input((6, 5), name="steps"),
+            k.layers.LSTM(24, name="memory"),
+            k.layers.Dense(3, activation="softmax", name="out"),
+        ]
     )
 
 
 def _nested(k):
     inner = k.Input((8, 8, 3))
-    pooled = k.layers.GlobalAveragePooling2D(name="pool")(k.layers.Conv2D(40, 3, activation="relu", name="inside")(inner))
+    pooled = k.layers.GlobalAveragePooling2D(name="pool")(
+        k.layers.Conv2D(40, 3, activation="relu", name="inside")(inner)
+    )
     backbone = k.Model(inner, pooled, name="backbone")
     image = k.Input((8, 8, 3), name="image")
-    return k.Model(image, k.layers.Dense(3, name="head")(backbone(k.layers.Rescaling(2.0, -1.0, name="scale")(image))))
+    return k.Model(
+        image,
+        k.layers.Dense(3, name="head")(
+            backbone(k.layers.Rescaling(2.0, -1.0, name="scale")(image))
+        ),
+    )
 
 
 def _embedding(k):
@@ -66,8 +87,12 @@ def _embedding(k):
 
 def _half_precision(k):
     image = k.Input((8, 8, 3), name="image")
-    hidden = k.layers.Flatten(name="flat")(k.layers.Conv2D(8, 3, activation="relu", dtype="mixed_float16", name="conv")(image))
-    return k.Model(image, k.layers.Dense(5, activation="softmax", dtype="float32", name="out")(hidden))
+    hidden = k.layers.Flatten(name="flat")(
+        k.layers.Conv2D(8, 3, activation="relu", dtype="mixed_float16", name="conv")(image)
+    )
+    return k.Model(
+        image, k.layers.Dense(5, activation="softmax", dtype="float32", name="out")(hidden)
+    )
 
 
 BUILDERS = {
@@ -84,7 +109,7 @@ BUILDERS = {
 @pytest.fixture(scope="session")
 def made():
     """`made(flavour, name)` → (model, inputs): a model of BUILDERS and 120 random examples for each of its inputs; made once."""
-    from tfcompress._backend import keras as doors
+    from tfcompress._backend import bridge as doors
 
     cache = {}
 
@@ -93,7 +118,12 @@ def made():
             doors.set_seed(1)
             model = BUILDERS[name](importlib.import_module(flavour))
             rng = np.random.default_rng(0)  # biases that are zero would be left out of the file
-            model.set_weights([w + rng.uniform(0.01, 0.1, w.shape) if w.ndim == 1 else w for w in model.get_weights()])
+            model.set_weights(
+                [
+                    w + rng.uniform(0.01, 0.1, w.shape) if w.ndim == 1 else w
+                    for w in model.get_weights()
+                ]
+            )
             cache[flavour, name] = model, doors.random_inputs(model, n=120)
         return cache[flavour, name]
 
@@ -109,12 +139,17 @@ def built():
 @pytest.fixture(scope="session")
 def differs():
     """`differs(model, data, inputs)` → relative L2 error of the file's outputs to the model's, both in the model's order."""
-    from tfcompress._backend import keras as doors
-    from tfcompress._backend.interpreter import open_interpreter
-    from tfcompress._backend.parity import relative_error
+    from tfcompress._backend import bridge as doors
+    from tfcompress._backend.interpreter._interpreter import open_interpreter
+    from tfcompress._backend.interpreter._parity import relative_error
 
     def measure(model, data, inputs):
         some = [np.asarray(array[:16]) for array in inputs]
-        return relative_error(doors.predict(model, some), open_interpreter(data).predict(some), bound=np.inf, what="file")
+        return relative_error(
+            doors.predict(model, some),
+            open_interpreter(data).predict(some),
+            bound=np.inf,
+            what="file",
+        )
 
     return measure

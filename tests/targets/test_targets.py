@@ -3,11 +3,20 @@
 import numpy as np
 import pytest
 
-from tfcompress._backend import tflite_facts
+from tfcompress._backend.tflite import _facts as tflite_facts
 from tfcompress.core import InvariantError, Recipe, RecipeError
 from tfcompress.targets import DynamicRange, Float16, Float32, Int8, Int16x8
 
-TARGETS = [Float32(), Float16(), DynamicRange(), Int8(), Int8(io="int8"), Int8(io="uint8"), Int16x8(), Int16x8(io="int16")]
+TARGETS = [
+    Float32(),
+    Float16(),
+    DynamicRange(),
+    Int8(),
+    Int8(io="int8"),
+    Int8(io="uint8"),
+    Int16x8(),
+    Int16x8(io="int16"),
+]
 MODELS = ["cnn", "two_in_two_out", "named_inputs", "lstm", "nested", "embedding", "half_precision"]
 USUAL = {
     "float32": 5e-4,
@@ -26,7 +35,9 @@ def label(target):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("target", [Float32(), Float16(), DynamicRange(), Int8(), Int16x8()], ids=label)
+@pytest.mark.parametrize(
+    "target", [Float32(), Float16(), DynamicRange(), Int8(), Int16x8()], ids=label
+)
 def test_file_agrees_with_the_model(target, name, keras_flavour, made, differs):
     model, inputs = made(keras_flavour, name)
     data = target.convert(model, inputs)
@@ -38,13 +49,24 @@ def test_file_agrees_with_the_model(target, name, keras_flavour, made, differs):
 def test_names_and_order_are_the_users(target, keras_flavour, made):
     model, inputs = made(keras_flavour, "two_in_two_out")
     facts = tflite_facts.read_facts(target.convert(model, inputs))
-    assert [(tensor.name, tensor.shape) for tensor in facts.inputs] == [("zeta", (1, 6)), ("alpha", (1, 8, 8, 1))]
-    assert [(tensor.name, tensor.shape) for tensor in facts.outputs] == [("second", (1, 3)), ("first", (1, 2))]
+    assert [(tensor.name, tensor.shape) for tensor in facts.inputs] == [
+        ("zeta", (1, 6)),
+        ("alpha", (1, 8, 8, 1)),
+    ]
+    assert [(tensor.name, tensor.shape) for tensor in facts.outputs] == [
+        ("second", (1, 3)),
+        ("first", (1, 2)),
+    ]
 
 
 @pytest.mark.parametrize(
     ("target", "kind"),
-    [(Int8(io="int8"), "INT8"), (Int8(io="uint8"), "UINT8"), (Int16x8(io="int16"), "INT16"), (Int8(), "FLOAT32")],
+    [
+        (Int8(io="int8"), "INT8"),
+        (Int8(io="uint8"), "UINT8"),
+        (Int16x8(io="int16"), "INT16"),
+        (Int8(), "FLOAT32"),
+    ],
     ids=["int8", "uint8", "int16", "float"],
 )
 def test_ends_are_of_the_type_asked_for(target, kind, keras_flavour, made, differs):
@@ -77,7 +99,9 @@ def test_int16x8_holds_16_bit_activations_and_8_bit_kernels(keras_flavour, made)
 
 def test_float16_halves_and_dynamic_quarters_the_weights(keras_flavour, made):
     model, _ = made(keras_flavour, "cnn")
-    f32, f16, dynamic = (len(target.convert(model)) for target in (Float32(), Float16(), DynamicRange()))
+    f32, f16, dynamic = (
+        len(target.convert(model)) for target in (Float32(), Float16(), DynamicRange())
+    )
     assert 0.5 < f16 / f32 < 0.6
     assert 0.25 < dynamic / f32 < 0.4
 
@@ -99,7 +123,9 @@ def test_small_kernels_that_dynamic_range_leaves_are_listed(keras_flavour, made)
 @pytest.mark.parametrize("target", [Float16(), DynamicRange(), Int8()], ids=label)
 def test_a_file_of_another_precision_breaks_the_promise(target, keras_flavour, made):
     model, _ = made(keras_flavour, "cnn")
-    with pytest.raises(InvariantError, match=r"kernel of layer '\w+' .* is FLOAT32 in the file, expected"):
+    with pytest.raises(
+        InvariantError, match=r"kernel of layer '\w+' .* is FLOAT32 in the file, expected"
+    ):
         target.check(model, Float32().convert(model))
 
 
@@ -111,7 +137,7 @@ def test_integer_ends_are_checked(keras_flavour, made):
 
 def test_recurrent_file_gives_the_same_when_run_again(keras_flavour, made):
     # The converter's fused LSTM keeps its state from one call to the next; a file must not.
-    from tfcompress._backend.interpreter import open_interpreter
+    from tfcompress._backend.interpreter._interpreter import open_interpreter
 
     model, inputs = made(keras_flavour, "lstm")
     for target in (Float32(), Int8()):
@@ -121,7 +147,7 @@ def test_recurrent_file_gives_the_same_when_run_again(keras_flavour, made):
 
 
 def test_the_model_is_left_as_it_was(keras_flavour, made):
-    from tfcompress._backend import keras as doors
+    from tfcompress._backend import bridge as doors
 
     model, inputs = made(keras_flavour, "lstm")
     before, weights = doors.predict(model, inputs), [w.copy() for w in model.get_weights()]

@@ -24,13 +24,25 @@ def model(trained, keras_flavour, digits):
     net = trained(keras_flavour)
     weights = [np.array(w) for w in net.get_weights()]
     outputs = net.predict(digits[2][:8], verbose=0)
-    before = net.optimizer, net.loss, [layer.name for layer in net.layers], [layer.trainable for layer in net.layers]
+    before = (
+        net.optimizer,
+        net.loss,
+        [layer.name for layer in net.layers],
+        [layer.trainable for layer in net.layers],
+    )
     yield net
     assert all(np.array_equal(a, b) for a, b in zip(weights, net.get_weights()))
     np.testing.assert_array_equal(outputs, net.predict(digits[2][:8], verbose=0))
-    after = net.optimizer, net.loss, [layer.name for layer in net.layers], [layer.trainable for layer in net.layers]
+    after = (
+        net.optimizer,
+        net.loss,
+        [layer.name for layer in net.layers],
+        [layer.trainable for layer in net.layers],
+    )
     assert after == before
-    assert isinstance(net.layers[0].output.shape[-1], int)  # still one call per layer: nothing was wrapped around the user's own
+    assert isinstance(
+        net.layers[0].output.shape[-1], int
+    )  # still one call per layer: nothing was wrapped around the user's own
 
 
 @pytest.fixture

@@ -33,16 +33,22 @@ def test_every_init_with_and_without_zeros(trained, run, init):
 
 
 def test_per_channel_clusters_convolutions_without_a_bias_too(trained, run):
-    stripped, checks = run(Cluster(4, per_channel=True, only="conv."), trained("tf_keras"), **ONE_STEP)
+    stripped, checks = run(
+        Cluster(4, per_channel=True, only="conv."), trained("tf_keras"), **ONE_STEP
+    )
     kernel = stripped.get_layer("conv2").get_weights()[0]
-    assert max(len(np.unique(kernel[..., c])) for c in range(16)) == 4 and len(np.unique(kernel)) > 16
+    assert (
+        max(len(np.unique(kernel[..., c])) for c in range(16)) == 4 and len(np.unique(kernel)) > 16
+    )
     assert {check.value for check in checks} == {4}
 
 
 def test_layers_that_are_too_small_are_skipped_with_the_reason(trained, run):
     technique = Cluster(80)
     stripped, checks = run(technique, trained("tf_keras"))
-    assert [(item.layer, "72 weights" in item.reason) for item in technique.skips(trained("tf_keras"))] == [("conv1", True)]
+    assert [
+        (item.layer, "72 weights" in item.reason) for item in technique.skips(trained("tf_keras"))
+    ] == [("conv1", True)]
     assert "conv1" not in {check.layer for check in checks}
     np.testing.assert_array_equal(stripped.get_weights()[0], trained("tf_keras").get_weights()[0])
 
@@ -58,7 +64,9 @@ def test_too_few_weights_that_are_not_zero_are_skipped_with_the_reason(trained, 
 def test_frozen_layers_are_skipped_with_the_reason(small_cnn):
     net = small_cnn("keras")
     net.get_layer("dense1").trainable = False
-    assert [(item.layer, "frozen" in item.reason) for item in Cluster(4).skips(net)] == [("dense1", True)]
+    assert [(item.layer, "frozen" in item.reason) for item in Cluster(4).skips(net)] == [
+        ("dense1", True)
+    ]
 
 
 def test_a_clustered_model_can_be_clustered_again(trained, run):
@@ -72,7 +80,13 @@ def test_nothing_to_cluster_names_the_reasons(trained):
         Cluster(100, only=["conv1"]).apply(trained("tf_keras"))
 
 
-BAD = [{"clusters": 1}, {"clusters": 2, "keep_zeros": True}, {"clusters": 4.0}, {"init": "kmeans"}, {"only": 7}]
+BAD = [
+    {"clusters": 1},
+    {"clusters": 2, "keep_zeros": True},
+    {"clusters": 4.0},
+    {"init": "kmeans"},
+    {"only": 7},
+]
 
 
 @pytest.mark.parametrize("options", BAD)

@@ -49,5 +49,7 @@ CODE = """
 
 @pytest.mark.slow
 def test_two_replicas():
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(CODE)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(CODE)], capture_output=True, text=True
+    )
     assert done.returncode == 0 and done.stdout.endswith("all 7\n"), done.stderr[-3000:]

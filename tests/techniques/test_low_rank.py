@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tfcompress as tfc
-from tfcompress._backend import low_rank
 from tfcompress.analysis import cost
 from tfcompress.core import RecipeError
 from tfcompress.techniques import LowRank
+from tfcompress.techniques.low_rank import _factors as low_rank
 from tfcompress.testing import check_technique, tiny_model, untouched
 from tfcompress.training import Fit
 
@@ -23,7 +23,9 @@ def tiny():
 
 
 @pytest.mark.parametrize(
-    "technique", [LowRank(target_params=0.5), LowRank(energy=0.6), LowRank(rank=2, conv="spatial")], ids=lambda technique: technique.label
+    "technique",
+    [LowRank(target_params=0.5), LowRank(energy=0.6), LowRank(rank=2, conv="spatial")],
+    ids=lambda technique: technique.label,
 )
 def test_contract(technique, keras_flavour, tiny):
     check_technique(technique, keras_flavour, tiny(keras_flavour))
@@ -60,7 +62,9 @@ def test_full_rank_is_the_original(kind, size, conv, options, keras_flavour):
     kernel = low_rank.read(layer, conv)
     new = low_rank.factored(model, {id(layer): (kernel, kernel.full())})
     assert len(new.layers) == len(model.layers) + (2 if kernel.form == "tucker" else 1)
-    np.testing.assert_allclose(new.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        new.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize(("kind", "size", "conv", "options"), FORMS, ids=lambda value: str(value))
@@ -71,7 +75,9 @@ def test_counts_are_those_of_the_model(kind, size, conv, options, keras_flavour)
     new = low_rank.factored(model, {id(layer): (kernel, ranks)})
     bias = layer.use_bias * 6
     assert new.count_params() == kernel.numbers(ranks)[0] + bias
-    if options.get("padding") == "same" and kind == "Conv2D" and options.get("strides", 1) == 1:  # others have ragged edges
+    if (
+        options.get("padding") == "same" and kind == "Conv2D" and options.get("strides", 1) == 1
+    ):  # others have ragged edges
         assert cost(new).macs == 9 * 8 * kernel.numbers(ranks)[1]
 
 
@@ -87,12 +93,19 @@ def test_a_kernel_of_low_rank_is_found_again(given_, made, rank, size, seed):
     rng = np.random.default_rng(seed)
     rank = min(rank, given_, made)
     core = rng.normal(size=(*size, rank, rank))
-    w = np.einsum("ia,...ab,bo->...io", rng.normal(size=(given_, rank)), core, rng.normal(size=(rank, made))).astype("float32")
+    w = np.einsum(
+        "ia,...ab,bo->...io", rng.normal(size=(given_, rank)), core, rng.normal(size=(rank, made))
+    ).astype("float32")
     kind = {0: "Dense", 1: "Conv1D", 2: "Conv2D"}[len(size)]
-    layer = type(kind, (), {"kernel_constraint": None, "weights": [w], "get_weights": lambda self: [w]})()
+    layer = type(
+        kind, (), {"kernel_constraint": None, "weights": [w], "get_weights": lambda self: [w]}
+    )()
     kernel = low_rank.read(layer, "tucker")
     ranks = kernel.ranks(1 - 1e-10)
-    assert all(found <= rank * max(1, int(np.prod(size)) if len(size) and kernel.form != "tucker" else 1) for found in ranks)
+    assert all(
+        found <= rank * max(1, int(np.prod(size)) if len(size) and kernel.form != "tucker" else 1)
+        for found in ranks
+    )
     parts = [part.astype("float64") for part in low_rank.factors(kernel, ranks)]
     whole = parts[0].reshape(given_, -1)
     if kernel.form == "tucker":
@@ -107,10 +120,14 @@ def test_a_kernel_of_low_rank_is_found_again(given_, made, rank, size, seed):
 def test_truncation_is_the_best_of_its_rank(seed, rank):
     """Eckart and Young: the squared error is the sum of the squared singular values left out."""
     w = np.random.default_rng(seed).normal(size=(6, 8)).astype("float32")
-    layer = type("Dense", (), {"kernel_constraint": None, "weights": [w], "get_weights": lambda self: [w]})()
+    layer = type(
+        "Dense", (), {"kernel_constraint": None, "weights": [w], "get_weights": lambda self: [w]}
+    )()
     kernel = low_rank.read(layer, "tucker")
     one, other = low_rank.factors(kernel, (rank,))
-    assert np.square(w - one @ other).sum() == pytest.approx(np.square(kernel.spectra[0][rank:]).sum(), rel=1e-3, abs=1e-5)
+    assert np.square(w - one @ other).sum() == pytest.approx(
+        np.square(kernel.spectra[0][rank:]).sum(), rel=1e-3, abs=1e-5
+    )
 
 
 def test_what_would_grow_stays_and_is_said(keras_flavour, small_cnn, digits):
@@ -122,14 +139,20 @@ def test_what_would_grow_stays_and_is_said(keras_flavour, small_cnn, digits):
         with pytest.raises(RecipeError, match="lower the rank"):
             LowRank(rank=1000).apply(model)
         new = LowRank(rank={"dense1": 4}).apply(model)
-    assert {item.layer for item in LowRank(rank={"dense1": 4}).skips(model)} == {"conv1", "conv2", "dense2"}
+    assert {item.layer for item in LowRank(rank={"dense1": 4}).skips(model)} == {
+        "conv1",
+        "conv2",
+        "dense2",
+    }
     names = [layer.name for layer in new.layers if layer.weights]
     assert names == ["conv1", "conv2", "bn2", "dense1_in", "dense1", "dense2"]
     assert new.get_layer("dense1_in").get_weights()[0].shape == (256, 4)
     assert new.optimizer is not None
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(share=st.floats(0.25, 0.9))
 def test_budgets_are_met(share, small_cnn):
     model = small_cnn("keras")
@@ -141,16 +164,25 @@ def test_nested_and_shared_layers(keras_flavour):
     keras = importlib.import_module(keras_flavour)
     layers = keras.layers
     inner_in = layers.Input((20,))
-    inner = keras.Model(inner_in, layers.Dense(20, activation="relu", name="inside")(inner_in), name="inner")
+    inner = keras.Model(
+        inner_in, layers.Dense(20, activation="relu", name="inside")(inner_in), name="inner"
+    )
     shared = layers.Dense(20, name="shared")
     inputs = layers.Input((20,))
     model = keras.Model(inputs, layers.Add()([shared(inner(inputs)), shared(inputs)]))
     rng = np.random.default_rng(0)
-    low = [(rng.normal(size=(20, 3)) @ rng.normal(size=(3, 20))).astype("float32") if w.ndim == 2 else w for w in model.get_weights()]
+    low = [
+        (rng.normal(size=(20, 3)) @ rng.normal(size=(3, 20))).astype("float32")
+        if w.ndim == 2
+        else w
+        for w in model.get_weights()
+    ]
     model.set_weights(low)
     new = LowRank(energy=1 - 1e-9).apply(model)
     x = rng.normal(size=(5, 20)).astype("float32")
-    np.testing.assert_allclose(new.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(
+        new.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-3, atol=1e-2
+    )
     assert new.count_params() == 2 * (2 * 3 * 20 + 20)
 
 

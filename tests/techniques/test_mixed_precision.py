@@ -5,10 +5,10 @@ import importlib
 import numpy as np
 import pytest
 
-from tfcompress._backend import keras as bridge
-from tfcompress._backend import low_bit
+from tfcompress._backend import bridge as bridge
 from tfcompress.core import InvariantError, ModelError, RecipeError
 from tfcompress.techniques import MixedPrecision
+from tfcompress.techniques.mixed_precision import _levels as low_bit
 
 BITS = {"conv2": 2, "dw": 3, "dense1": 1, "dense2": "ternary"}
 
@@ -33,7 +33,9 @@ def net(flavour, compiled=True):
         name="net",
     )
     if compiled:
-        model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.compile(
+            keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
     return model
 
 
@@ -47,7 +49,9 @@ def test_the_stated_formulas(channels):
     axes = tuple(i for i in range(4) if i not in channels)
     c = w - w.mean(axes, keepdims=True)
     alpha = np.abs(w).mean(axes, keepdims=True)
-    np.testing.assert_allclose(low_bit.levels_of(w, 1, channels)[0], alpha * np.where(c >= 0, 1, -1), rtol=1e-5)
+    np.testing.assert_allclose(
+        low_bit.levels_of(w, 1, channels)[0], alpha * np.where(c >= 0, 1, -1), rtol=1e-5
+    )
     for bits in (2, 3, 4, 8):
         n = 2**bits - 1
         wanted = alpha * (np.round((np.clip(c, -1, 1) + 1) / 2 * n) / n * 2 - 1)
@@ -62,10 +66,14 @@ def test_the_stated_formulas(channels):
 def test_the_fitted_range_rounds_gaussian_weights_better_and_uses_every_level():
     w = np.random.RandomState(0).normal(0, 0.05, (64, 512)).astype("float32")
     for bits in (2, 3, 4, 8):
-        unit, fitted = (np.asarray(low_bit.levels_of(w, bits, fit=fit)[0]) for fit in ("unit", "gaussian"))
+        unit, fitted = (
+            np.asarray(low_bit.levels_of(w, bits, fit=fit)[0]) for fit in ("unit", "gaussian")
+        )
         assert np.square(fitted - w).mean() < 0.5 * np.square(unit - w).mean()
         assert len(np.unique(fitted)) > 0.9 * 2**bits
-    assert len(np.unique(low_bit.levels_of(w, 2)[0])) == 2, "in the unit range only the middle levels occur"
+    assert len(np.unique(low_bit.levels_of(w, 2)[0])) == 2, (
+        "in the unit range only the middle levels occur"
+    )
     best = np.square(np.asarray(low_bit.levels_of(w, 2, fit="gaussian")[0]) - w).mean() / w.var()
     assert best == pytest.approx(0.1188, rel=0.03), "Max's mean square error of 4 uniform levels"
 
@@ -88,7 +96,9 @@ def test_gradients_pass_straight_through_inside_the_range():
         out = low_bit.activations_on_levels(x, 1)
     np.testing.assert_array_equal(out, [-1, -1, 0, 1, 1, 1])
     np.testing.assert_array_equal(tape.gradient(out, x), [0, 1, 1, 1, 1, 0])
-    np.testing.assert_allclose(low_bit.activations_on_levels(x, 2), [-1, -1 / 3, 1 / 3, 1 / 3, 1, 1], rtol=1e-6)
+    np.testing.assert_allclose(
+        low_bit.activations_on_levels(x, 2), [-1, -1 / 3, 1 / 3, 1 / 3, 1, 1], rtol=1e-6
+    )
 
 
 def test_information_passes_a_binary_activation_behind_a_relu():
@@ -99,14 +109,20 @@ def test_information_passes_a_binary_activation_behind_a_relu():
     np.testing.assert_array_equal(out == 0, x == 0)
 
 
-@pytest.mark.parametrize("options", [{}, {"scale": "channel"}, {"activations": "same"}], ids=["layer", "channel", "activations"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"scale": "channel"}, {"activations": "same"}],
+    ids=["layer", "channel", "activations"],
+)
 def test_trains_and_strips_to_exact_levels(keras_flavour, digits, options):
     x, y = digits[0][:512], digits[1][:512]
     model = net(keras_flavour)
     before = [w.copy() for w in model.get_weights()]
     technique = MixedPrecision(BITS, **options)
     wrapped = technique.apply(model)
-    losses = wrapped.fit(x, y, epochs=4, batch_size=32, verbose=0, callbacks=technique.callbacks()).history["loss"]
+    losses = wrapped.fit(
+        x, y, epochs=4, batch_size=32, verbose=0, callbacks=technique.callbacks()
+    ).history["loss"]
     assert losses[-1] < (0.97 if options.get("activations") else 0.8) * losses[0]
     trained = wrapped.predict(x[:64], verbose=0)
     stripped = technique.strip(wrapped)
@@ -114,16 +130,25 @@ def test_trains_and_strips_to_exact_levels(keras_flavour, digits, options):
     assert [layer.name for layer in stripped.layers] == [layer.name for layer in model.layers]
     np.testing.assert_allclose(bridge.predict(stripped, [x[:64]])[0], trained, rtol=1e-4, atol=1e-5)
     checks = {check.layer: check for check in technique.check(model, stripped)}
-    assert set(checks) == set(BITS) and checks["dense1"].value == 2 and checks["dense2"].value == 3 and checks["conv2"].bound == 4
+    assert (
+        set(checks) == set(BITS)
+        and checks["dense1"].value == 2
+        and checks["dense2"].value == 3
+        and checks["conv2"].bound == 4
+    )
     assert len(np.unique(kernel(stripped, "conv1"))) > 50
     for old, new in zip(before, model.get_weights()):
         np.testing.assert_array_equal(old, new)
     assert len(low_bit.wrapped_layers(stripped)) == (len(BITS) if options.get("activations") else 0)
 
 
-@pytest.mark.parametrize("options", [{}, {"scale": "channel"}, {"activations": "same"}], ids=["layer", "channel", "activations"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"scale": "channel"}, {"activations": "same"}],
+    ids=["layer", "channel", "activations"],
+)
 def test_files_hold_the_trained_levels(keras_flavour, digits, options):
-    from tfcompress._backend.interpreter import open_interpreter
+    from tfcompress._backend.interpreter._interpreter import open_interpreter
     from tfcompress.targets import Packed, packed_layers
 
     technique = MixedPrecision(BITS, **options)
@@ -144,8 +169,16 @@ def test_one_number_is_for_all_but_first_and_last(keras_flavour):
     model = net(keras_flavour, compiled=False)
     technique = MixedPrecision(4)
     stripped = technique.strip(technique.apply(model))
-    assert {check.layer for check in technique.check(model, stripped)} == {"conv2", "dw", "dense1", "dense2"}
-    assert {(item.layer, item.reason.split()[0]) for item in technique.skips(model)} == {("conv1", "first"), ("out", "last")}
+    assert {check.layer for check in technique.check(model, stripped)} == {
+        "conv2",
+        "dw",
+        "dense1",
+        "dense2",
+    }
+    assert {(item.layer, item.reason.split()[0]) for item in technique.skips(model)} == {
+        ("conv1", "first"),
+        ("out", "last"),
+    }
     np.testing.assert_array_equal(kernel(stripped, "conv1"), kernel(model, "conv1"))
 
 
@@ -153,7 +186,9 @@ def test_nested_models_and_branches_keep_their_shape(keras_flavour):
     keras = importlib.import_module(keras_flavour)
     layers = keras.layers
     inner_in = layers.Input((6, 6, 4))
-    inner = keras.Model(inner_in, layers.Conv2D(4, 3, padding="same", name="inside")(inner_in), name="block")
+    inner = keras.Model(
+        inner_in, layers.Conv2D(4, 3, padding="same", name="inside")(inner_in), name="block"
+    )
     x = layers.Input((6, 6, 4))
     h = layers.Conv2D(4, 1, name="first")(x)
     h = layers.Add(name="add")([inner(h), h])
@@ -168,7 +203,14 @@ def test_nested_models_and_branches_keep_their_shape(keras_flavour):
 def test_one_dimensional_convolutions(keras_flavour):
     keras = importlib.import_module(keras_flavour)
     layers = keras.layers
-    model = keras.Sequential([layers.Input((20, 3)), layers.Conv1D(8, 5, name="conv"), layers.Flatten(), layers.Dense(2, name="out")])
+    model = keras.Sequential(
+        [
+            layers.Input((20, 3)),
+            layers.Conv1D(8, 5, name="conv"),
+            layers.Flatten(),
+            layers.Dense(2, name="out"),
+        ]
+    )
     technique = MixedPrecision({"conv": 2}, scale="channel")
     stripped = technique.strip(technique.apply(model))
     assert technique.check(model, stripped)[0].value <= 4
@@ -195,7 +237,9 @@ def test_a_wrapped_model_survives_a_copy_through_its_config(keras_flavour):
     again = tf_keras.models.Model.from_config(wrapped.get_config())
     again.set_weights(wrapped.get_weights())
     x = np.random.RandomState(0).uniform(size=(5, 8, 8, 1)).astype("float32")
-    np.testing.assert_allclose(again.predict(x, verbose=0), wrapped.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        again.predict(x, verbose=0), wrapped.predict(x, verbose=0), rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(

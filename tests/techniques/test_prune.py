@@ -18,7 +18,9 @@ def test_constant_schedule_prunes_and_gives_back_the_users_model(model, run, dig
     assert [layer.name for layer in stripped.layers] == [layer.name for layer in model.layers]
     assert {check.layer for check in checks} == {"conv1", "conv2", "dense1", "dense2"}
     assert all(0.69 < zeros(stripped, check.layer) < 0.75 for check in checks)
-    assert stripped.evaluate(digits[2], digits[3], verbose=0)[1] > 0.8  # compiled as the model given was, and still useful
+    assert (
+        stripped.evaluate(digits[2], digits[3], verbose=0)[1] > 0.8
+    )  # compiled as the model given was, and still useful
 
 
 @pytest.mark.parametrize("options", [{}, {"schedule": "polynomial"}, {"frequency": 7, "begin": 3}])
@@ -38,10 +40,22 @@ def test_one_step_of_constant_schedule_sets_the_mask_in_training(trained, digits
 def test_polynomial_schedule_fits_itself_to_the_training(trained, digits):
     technique = Prune(0.6, schedule="polynomial")
     wrapped = technique.apply(trained("tf_keras"))
-    wrapped.fit(digits[0], digits[1], verbose=0, callbacks=technique.callbacks(), epochs=2, steps_per_epoch=20)
+    wrapped.fit(
+        digits[0],
+        digits[1],
+        verbose=0,
+        callbacks=technique.callbacks(),
+        epochs=2,
+        steps_per_epoch=20,
+    )
     schedule = wrapped.get_layer("prune_low_magnitude_dense1").pruning_schedule
-    assert 25 <= schedule.end_step <= 31 and (schedule.end_step - schedule.begin_step) % schedule.frequency == 0
-    assert zeros(wrapped, "prune_low_magnitude_dense1") == pytest.approx(0.6, abs=1e-3)  # reached in training, not by strip
+    assert (
+        25 <= schedule.end_step <= 31
+        and (schedule.end_step - schedule.begin_step) % schedule.frequency == 0
+    )
+    assert zeros(wrapped, "prune_low_magnitude_dense1") == pytest.approx(
+        0.6, abs=1e-3
+    )  # reached in training, not by strip
 
 
 def test_polynomial_schedule_without_end_refuses_a_training_of_unknown_length(trained, digits):
@@ -49,7 +63,10 @@ def test_polynomial_schedule_without_end_refuses_a_training_of_unknown_length(tr
 
     data = tf.data.Dataset.from_generator(
         lambda: iter([(digits[0][:8], digits[1][:8])]),
-        output_signature=(tf.TensorSpec((None, 8, 8, 1), tf.float32), tf.TensorSpec((None,), tf.int64)),
+        output_signature=(
+            tf.TensorSpec((None, 8, 8, 1), tf.float32),
+            tf.TensorSpec((None,), tf.int64),
+        ),
     )
     technique = Prune(0.6, schedule="polynomial")
     with pytest.raises(TrainingError, match="end="):
@@ -61,7 +78,9 @@ def test_m_by_n_zeroes_along_input_channels(trained, run, pattern):
     stripped, checks = run(Prune(pattern=pattern), trained("tf_keras"), **ONE_STEP)
     m, n = (2, 4) if pattern == "2:4" else pattern
     kernel = stripped.get_layer("conv2").get_weights()[0]  # 8 input channels
-    padded = np.pad(kernel, ((0, 0), (0, 0), (0, -8 % n), (0, 0))).transpose(3, 0, 1, 2).reshape(-1, n)
+    padded = (
+        np.pad(kernel, ((0, 0), (0, 0), (0, -8 % n), (0, 0))).transpose(3, 0, 1, 2).reshape(-1, n)
+    )
     assert ((padded == 0).sum(1) >= m).all() and kernel.any()
     assert all(check.value == 1 for check in checks)
 
@@ -70,10 +89,19 @@ def test_m_by_n_zeroes_along_input_channels(trained, run, pattern):
 def test_blocks_are_zero_as_a_whole_and_convolutions_are_listed(trained, run, fit):
     technique = Prune(0.5, block=(4, 8))
     stripped, _ = run(technique, trained("tf_keras"), **fit)
-    blocks = stripped.get_layer("dense1").get_weights()[0].reshape(64, 4, 4, 8).transpose(0, 2, 1, 3).reshape(-1, 32)
+    blocks = (
+        stripped.get_layer("dense1")
+        .get_weights()[0]
+        .reshape(64, 4, 4, 8)
+        .transpose(0, 2, 1, 3)
+        .reshape(-1, 32)
+    )
     dead = ~blocks.any(axis=1)
     assert dead.mean() == 0.5 and (blocks[~dead] != 0).all()
-    assert {(item.layer, item.kind) for item in technique.skips(trained("tf_keras"))} == {("conv1", "Conv2D"), ("conv2", "Conv2D")}
+    assert {(item.layer, item.kind) for item in technique.skips(trained("tf_keras"))} == {
+        ("conv1", "Conv2D"),
+        ("conv2", "Conv2D"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -89,7 +117,9 @@ def test_selection(trained, run, select, expected):
     technique = Prune(0.8, **select)
     stripped, checks = run(technique, trained("keras"))
     assert {check.layer for check in checks} == expected
-    assert {name for name in ("conv1", "conv2", "dense1", "dense2") if zeros(stripped, name) > 0.5} == expected
+    assert {
+        name for name in ("conv1", "conv2", "dense1", "dense2") if zeros(stripped, name) > 0.5
+    } == expected
     assert technique.skips(trained("keras")) == ()  # what the user left out is no surprise to list
 
 
@@ -141,7 +171,13 @@ def test_layers_tfmot_cannot_prune_are_listed():
     import keras
 
     layers = keras.layers
-    net = keras.Sequential([layers.Input((8, 8, 3)), layers.DepthwiseConv2D(3, name="dw"), layers.Conv2D(4, 3, name="conv")])
+    net = keras.Sequential(
+        [
+            layers.Input((8, 8, 3)),
+            layers.DepthwiseConv2D(3, name="dw"),
+            layers.Conv2D(4, 3, name="conv"),
+        ]
+    )
     assert [item.layer for item in Prune(0.5).skips(net)] == ["dw"]
 
 
@@ -149,7 +185,9 @@ def test_nested_models_that_use_one_name_twice():
     import keras
 
     def block(name):
-        return keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(6, name="fc")], name=name)
+        return keras.Sequential(
+            [keras.layers.Input((6,)), keras.layers.Dense(6, name="fc")], name=name
+        )
 
     inputs = keras.Input((6,))
     net = keras.Model(inputs, block("b")(block("a")(inputs)))
@@ -167,4 +205,8 @@ def test_kept_weights_are_the_largest():
 
 
 def test_labels():
-    assert [t.label for t in (Prune(0.8), Prune(0.875), Prune(pattern="2:4"))] == ["prune80", "prune87.5", "prune2of4"]
+    assert [t.label for t in (Prune(0.8), Prune(0.875), Prune(pattern="2:4"))] == [
+        "prune80",
+        "prune87.5",
+        "prune2of4",
+    ]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tfcompress._backend import tfmot
-from tfcompress._backend.keras import load_model
+from tfcompress._backend.bridge import load_model
 from tfcompress.core import InvariantError, ModelError, RecipeError
 from tfcompress.techniques import Cluster, Prune, QuantizeAware
 
@@ -57,8 +57,12 @@ def test_clusters_stay_and_move(run, clustered, preserve):
         values, index = np.unique(source, return_inverse=True)
         assert len(np.unique(kernel)) <= len(values) <= 8
         for k in range(len(values)):
-            assert len(np.unique(kernel.reshape(-1)[index.reshape(-1) == k])) == 1  # the assignment is fixed
-    assert not np.allclose(kernels["dense1"][0], clustered.get_layer("dense1").get_weights()[0], atol=1e-2)  # trained
+            assert (
+                len(np.unique(kernel.reshape(-1)[index.reshape(-1) == k])) == 1
+            )  # the assignment is fixed
+    assert not np.allclose(
+        kernels["dense1"][0], clustered.get_layer("dense1").get_weights()[0], atol=1e-2
+    )  # trained
     assert len([check for check in checks if check.what == "different values"]) == 4
 
 
@@ -74,7 +78,9 @@ def test_per_channel_clusters_stay_per_channel(trained, run):
     source = strip(Cluster(4, per_channel=True, only="conv."), trained("tf_keras"))
     stripped, _ = run(QuantizeAware(preserve="clusters"), source, **ONE_STEP)
     kernel = tfmot.quantized_kernels(stripped)["conv2"][0]
-    assert max(len(np.unique(kernel[..., c])) for c in range(16)) <= 4 and len(np.unique(kernel)) > 8
+    assert (
+        max(len(np.unique(kernel[..., c])) for c in range(16)) <= 4 and len(np.unique(kernel)) > 8
+    )
 
 
 def test_strip_removes_the_helpers_and_changes_no_output(both, digits):
@@ -84,8 +90,14 @@ def test_strip_removes_the_helpers_and_changes_no_output(both, digits):
     stripped = technique.strip(wrapped)
     assert any("index" in weight.name for weight in wrapped.weights)
     plain = QuantizeAware().apply(both)
-    assert sorted(str(w.shape) for w in stripped.weights) == sorted(str(w.shape) for w in plain.weights)
-    np.testing.assert_allclose(stripped.predict(digits[2][:16], verbose=0), wrapped.predict(digits[2][:16], verbose=0), atol=1e-6)
+    assert sorted(str(w.shape) for w in stripped.weights) == sorted(
+        str(w.shape) for w in plain.weights
+    )
+    np.testing.assert_allclose(
+        stripped.predict(digits[2][:16], verbose=0),
+        wrapped.predict(digits[2][:16], verbose=0),
+        atol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("what", ["wrapped", "stripped"])
@@ -96,21 +108,32 @@ def test_saved_models_are_read_back(both, digits, tmp_path, what):
     net = technique.strip(net) if what == "stripped" else net
     net.save(tmp_path / "net.keras")
     read = load_model(tmp_path / "net.keras")
-    np.testing.assert_array_equal(net.predict(digits[2][:16], verbose=0), read.predict(digits[2][:16], verbose=0))
+    np.testing.assert_array_equal(
+        net.predict(digits[2][:16], verbose=0), read.predict(digits[2][:16], verbose=0)
+    )
 
 
 @pytest.mark.parametrize("preserve", ["sparsity", "both"])
 def test_tfmots_own_schemes_are_selectable(run, both, preserve):
     stripped, _ = run(QuantizeAware(preserve=preserve, scheme="tfmot"), both, **ONE_STEP)
-    kernel, source = tfmot.quantized_kernels(stripped)["dense1"][0], both.get_layer("dense1").get_weights()[0]
+    kernel, source = (
+        tfmot.quantized_kernels(stripped)["dense1"][0],
+        both.get_layer("dense1").get_weights()[0],
+    )
     assert (kernel[source == 0] == 0).all()
 
 
 def test_selection_takes_batch_normalization_and_activation_along(trained, run):
     technique = QuantizeAware(only=["conv2"])
     stripped, _ = run(technique, trained("keras"), **ONE_STEP)
-    inside = {wrapper.layer.name: type(wrapper.quantize_config).__name__ for wrapper in tfmot.wrapped_quantized(stripped)}
-    assert set(inside) == {"conv2", "bn2", "relu2", "pool1"} and technique.skips(trained("keras")) == ()
+    inside = {
+        wrapper.layer.name: type(wrapper.quantize_config).__name__
+        for wrapper in tfmot.wrapped_quantized(stripped)
+    }
+    assert (
+        set(inside) == {"conv2", "bn2", "relu2", "pool1"}
+        and technique.skips(trained("keras")) == ()
+    )
     assert inside["pool1"] == "OutputConfig"  # not selected: only what it hands to conv2 is rounded
     with pytest.raises(RecipeError, match="Near: conv2"):
         QuantizeAware(skip=["conv22"]).apply(trained("keras"))
@@ -139,7 +162,9 @@ def odd_net(keras_flavour):
     x = layers.SeparableConv2D(6, 3, activation="elu", name="separable")(x)
     x = Square(name="square")(x)
     x = layers.Reshape((16, 6), name="row")(x)
-    x = layers.BatchNormalization(name="in_row")(layers.Conv1D(5, 3, activation="relu", name="conv1d")(x))
+    x = layers.BatchNormalization(name="in_row")(
+        layers.Conv1D(5, 3, activation="relu", name="conv1d")(x)
+    )
     x = layers.Flatten(name="flat")(x)
     x = layers.LayerNormalization(name="layer_norm")(x)
     return keras.Model(inputs, layers.Dense(3, name="out")(x))
@@ -151,7 +176,11 @@ def test_refused_layers_are_listed_and_the_rest_is_quantized(keras_flavour):
     lone.set_weights([w + 0.3 * np.arange(4) for w in lone.get_weights()])
     technique = QuantizeAware()
     skipped = {item.layer: item.kind for item in technique.skips(net)}
-    assert skipped == {"separable": "SeparableConv2D", "square": "Square", "layer_norm": "LayerNormalization"}
+    assert skipped == {
+        "separable": "SeparableConv2D",
+        "square": "Square",
+        "layer_norm": "LayerNormalization",
+    }
     wrapped = technique.apply(net)
     inside = {wrapper.layer.name: wrapper for wrapper in tfmot.wrapped_quantized(wrapped)}
     known = {
@@ -176,9 +205,18 @@ def test_refused_layers_are_listed_and_the_rest_is_quantized(keras_flavour):
     for name, channels in (("rescale", 3), ("normalize", 3), ("lone", 4)):
         layer = inside[name].layer
         assert type(layer).__name__ == "DepthwiseConv2D" and layer.trainable == (name == "lone")
-        kernel, bias = (np.array(w) for w in layer.weights) if len(layer.weights) == 2 else (inside[name]._weight_vars[0][0], layer.bias)
+        kernel, bias = (
+            (np.array(w) for w in layer.weights)
+            if len(layer.weights) == 2
+            else (inside[name]._weight_vars[0][0], layer.bias)
+        )
         wanted = np.array(net.get_layer(name)(x[..., :channels], training=False))
-        np.testing.assert_allclose(x[..., :channels] * np.array(kernel)[0, 0, :, 0] + np.array(bias), wanted, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            x[..., :channels] * np.array(kernel)[0, 0, :, 0] + np.array(bias),
+            wanted,
+            rtol=1e-4,
+            atol=1e-5,
+        )
 
 
 def test_nothing_to_quantize_names_the_reasons():
@@ -189,7 +227,9 @@ def test_nothing_to_quantize_names_the_reasons():
         QuantizeAware().apply(net)
 
 
-@pytest.mark.parametrize("options", [{"bits": 4}, {"preserve": "zeros"}, {"scheme": "mine"}, {"only": 3}])
+@pytest.mark.parametrize(
+    "options", [{"bits": 4}, {"preserve": "zeros"}, {"scheme": "mine"}, {"only": 3}]
+)
 def test_bad_options_are_refused(options):
     with pytest.raises(RecipeError, match="MixedPrecision" if "bits" in options else "must be"):
         QuantizeAware(**options)
@@ -206,7 +246,12 @@ def test_check_names_what_was_lost(clustered, sparse):
 
 
 def test_labels():
-    assert [QuantizeAware(preserve=p).label for p in (None, "sparsity", "clusters", "both")] == ["qat", "pqat", "cqat", "pcqat"]
+    assert [QuantizeAware(preserve=p).label for p in (None, "sparsity", "clusters", "both")] == [
+        "qat",
+        "pqat",
+        "cqat",
+        "pcqat",
+    ]
 
 
 @pytest.mark.slow
@@ -224,12 +269,20 @@ def test_the_int8_file_is_all_integer_and_holds_the_clusters(tmp_path):
     x = layers.Conv2D(16, 3, name="second")(x)
     x = layers.BatchNormalization()(x)
     x = layers.MaxPooling2D()(layers.Activation("relu")(x))
-    gate = layers.Conv2D(16, 1, activation="sigmoid", name="gate")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    gate = layers.Conv2D(16, 1, activation="sigmoid", name="gate")(
+        layers.GlobalAveragePooling2D(keepdims=True)(x)
+    )
     x = layers.Multiply()([x, gate])
-    x = layers.Concatenate()([layers.Conv2D(4, 1, name="left")(x), layers.AveragePooling2D(3, 1, padding="same")(x)])
+    x = layers.Concatenate()(
+        [layers.Conv2D(4, 1, name="left")(x), layers.AveragePooling2D(3, 1, padding="same")(x)]
+    )
     x = layers.Reshape((36, 20))(layers.Activation("hard_swish")(x))
-    x = layers.BatchNormalization(name="affine")(layers.Conv1D(12, 3, activation="relu", name="row")(x))
-    x = layers.BatchNormalization()(layers.Dense(8, activation="relu", name="hidden")(layers.Flatten()(x)))
+    x = layers.BatchNormalization(name="affine")(
+        layers.Conv1D(12, 3, activation="relu", name="row")(x)
+    )
+    x = layers.BatchNormalization()(
+        layers.Dense(8, activation="relu", name="hidden")(layers.Flatten()(x))
+    )
     net = keras.Model(inputs, layers.Dense(4, name="out")(x))
     net.compile("adam", "mse")
     clustered = strip(Cluster(8), net)
@@ -239,11 +292,16 @@ def test_the_int8_file_is_all_integer_and_holds_the_clusters(tmp_path):
     random = np.random.RandomState(0)
     wrapped.fit(random.rand(64, 16, 16, 3), random.rand(64, 4), epochs=2, verbose=0)
     stripped = technique.strip(wrapped)
-    function = tf.function(lambda a: stripped(a, training=False)).get_concrete_function(tf.TensorSpec((1, 16, 16, 3)))
+    function = tf.function(lambda a: stripped(a, training=False)).get_concrete_function(
+        tf.TensorSpec((1, 16, 16, 3))
+    )
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function], stripped)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    reader = Interpreter(model_content=converter.convert(), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    reader = Interpreter(
+        model_content=converter.convert(),
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
     reader.allocate_tensors()
     tensors = {tensor["index"]: tensor for tensor in reader.get_tensor_details()}
     assert not [tensor["name"] for tensor in tensors.values() if tensor["dtype"] == np.float32]
@@ -262,17 +320,23 @@ def test_operations_that_join_two_ranges_become_int8(what):
     keras.utils.set_random_seed(0)
     layers, ops = keras.layers, keras.ops
     image = keras.Input((8, 8, 1))
-    left, right = (layers.Conv2D(4, 3, activation="relu", name=name)(image) for name in ("left", "right"))
+    left, right = (
+        layers.Conv2D(4, 3, activation="relu", name=name)(image) for name in ("left", "right")
+    )
     join = {
         "where": lambda: ops.where(left > right, left, 3 * right),
         "maximum": lambda: ops.maximum(left, 3 * right),
         "concatenate": lambda: ops.concatenate([left, 3 * right], -1),
     }[what]
-    model = keras.Model(image, layers.Dense(3, activation="softmax", name="out")(layers.Flatten()(join())))
+    model = keras.Model(
+        image, layers.Dense(3, activation="softmax", name="out")(layers.Flatten()(join()))
+    )
     model.compile("sgd", "sparse_categorical_crossentropy")
     rng = np.random.default_rng(0)
     x, y = rng.random((128, 8, 8, 1), dtype="float32"), rng.integers(0, 3, 128)
     art = tfc.compress(model, "qat-int8", fit=Fit(x, y, epochs=1), samples=x)
-    held = {layer.name.removeprefix("quant_"): layer.encoding for layer in tfc.packed_layers(art.data)}
+    held = {
+        layer.name.removeprefix("quant_"): layer.encoding for layer in tfc.packed_layers(art.data)
+    }
     assert {held[name] for name in ("left", "right", "out")} == {"int8"}
     assert {item.layer.split("_")[0] for item in art.skipped} <= {"where", "greater"}

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tfcompress as tfc
-from tfcompress._backend import filters
-from tfcompress._backend.stopwatch import Stopwatch
+from tfcompress._backend.channels import _plan as filters
+from tfcompress._backend.tflite._stopwatch import Stopwatch
 from tfcompress.analysis import cost
 from tfcompress.core import Recipe, RecipeError, SkippedError, TrainingError
 from tfcompress.targets import Float32
@@ -47,21 +47,43 @@ def test_smallest_filters_go(keras_flavour, small_cnn):
     model = small_cnn(keras_flavour)
     before = model.get_layer("conv2").get_weights()[0]
     order = np.argsort(np.abs(before).sum((0, 1, 2)))
-    after = PruneFilters(0.25, skip=["conv1", "dense1"]).apply(model).get_layer("conv2").get_weights()[0]
+    after = (
+        PruneFilters(0.25, skip=["conv1", "dense1"])
+        .apply(model)
+        .get_layer("conv2")
+        .get_weights()[0]
+    )
     np.testing.assert_array_equal(after, before[..., np.sort(order[4:])])
 
 
 def test_ratio_by_layer(keras_flavour, small_cnn):
     pruned = PruneFilters({"conv.*": 0.5, "dense1": 0.25}).apply(small_cnn(keras_flavour))
-    widths = {name: pruned.get_layer(name).get_weights()[0].shape[-1] for name in ("conv1", "conv2", "dense1", "dense2")}
+    widths = {
+        name: pruned.get_layer(name).get_weights()[0].shape[-1]
+        for name in ("conv1", "conv2", "dense1", "dense2")
+    }
     assert widths == {"conv1": 4, "conv2": 8, "dense1": 24, "dense2": 10}
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(share=st.floats(0.15, 0.95), which=st.sampled_from(["target_macs", "target_params"]), scope=st.sampled_from(["layer", "global"]))
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    share=st.floats(0.15, 0.95),
+    which=st.sampled_from(["target_macs", "target_params"]),
+    scope=st.sampled_from(["layer", "global"]),
+)
 def test_budgets_are_met(small_cnn, share, which, scope):
     model = small_cnn("keras", compiled=False)
-    options = {"importance": "l1", "ratio": None, "round_to": 1, "target_macs": None, "target_params": None, "only": None, "skip": None}
+    options = {
+        "importance": "l1",
+        "ratio": None,
+        "round_to": 1,
+        "target_macs": None,
+        "target_params": None,
+        "only": None,
+        "skip": None,
+    }
     plan = filters.plan(model, **{**options, which: share, "scope": scope})
     number = int(which == "target_macs")
     assert plan.cost()[number] <= share * plan.cost(())[number] + 1
@@ -70,14 +92,20 @@ def test_budgets_are_met(small_cnn, share, which, scope):
 
 def test_rounding_keeps_multiples(keras_flavour, small_cnn):
     pruned = PruneFilters(0.4, round_to=8).apply(small_cnn(keras_flavour))
-    assert [pruned.get_layer(name).get_weights()[0].shape[-1] for name in ("conv1", "conv2", "dense1")] == [8, 16, 24]
+    assert [
+        pruned.get_layer(name).get_weights()[0].shape[-1] for name in ("conv1", "conv2", "dense1")
+    ] == [8, 16, 24]
 
 
 def test_importance_of_ones_own(small_cnn):
     model = small_cnn("keras")
-    last_first = PruneFilters(0.5, importance=lambda layer: np.arange(layer.get_weights()[0].shape[-1]), only=["conv1"])
+    last_first = PruneFilters(
+        0.5, importance=lambda layer: np.arange(layer.get_weights()[0].shape[-1]), only=["conv1"]
+    )
     kernel = model.get_layer("conv1").get_weights()[0]
-    np.testing.assert_array_equal(last_first.apply(model).get_layer("conv1").get_weights()[0], kernel[..., 4:])
+    np.testing.assert_array_equal(
+        last_first.apply(model).get_layer("conv1").get_weights()[0], kernel[..., 4:]
+    )
 
 
 def test_taylor_is_the_squared_first_order_term(keras_flavour, small_cnn, digits):
@@ -89,10 +117,20 @@ def test_taylor_is_the_squared_first_order_term(keras_flavour, small_cnn, digits
     technique = PruneFilters(0.5, importance="taylor", batches=2)
     wrapped = technique.apply(model)
     before = [np.array(w) for w in wrapped.get_weights()]
-    wrapped.fit(x, y, batch_size=32, epochs=5, shuffle=False, verbose=0, callbacks=technique.callbacks())
-    gates = {layer.name: layer.get_weights()[0] for layer in wrapped.layers if type(layer).__name__ == "ChannelGate"}
+    wrapped.fit(
+        x, y, batch_size=32, epochs=5, shuffle=False, verbose=0, callbacks=technique.callbacks()
+    )
+    gates = {
+        layer.name: layer.get_weights()[0]
+        for layer in wrapped.layers
+        if type(layer).__name__ == "ChannelGate"
+    }
     assert set(gates) == {"conv1_gate", "conv2_gate", "bn2_gate", "dense1_gate"}
-    kept = [np.array_equal(a, b) for a, b, v in zip(before, wrapped.get_weights(), wrapped.weights) if "importance" not in v.name]
+    kept = [
+        np.array_equal(a, b)
+        for a, b, v in zip(before, wrapped.get_weights(), wrapped.weights)
+        if "importance" not in v.name
+    ]
     assert len(kept) == len(model.weights) and all(kept)
 
     keras = importlib.import_module(keras_flavour)
@@ -101,20 +139,30 @@ def test_taylor_is_the_squared_first_order_term(keras_flavour, small_cnn, digits
         taken, value = {}, tf.constant(x[start : start + 32])
         with tf.GradientTape() as tape:
             for layer in model.layers:
-                value = layer(value, training=True) if type(layer).__name__ == "BatchNormalization" else layer(value)
+                value = (
+                    layer(value, training=True)
+                    if type(layer).__name__ == "BatchNormalization"
+                    else layer(value)
+                )
                 tape.watch(value)
                 taken[f"{layer.name}_gate"] = value
             loss = keras.losses.SparseCategoricalCrossentropy()(y[start : start + 32], value)
-        for name, gradient in zip(expected, tape.gradient(loss, [taken[name] for name in expected])):
+        for name, gradient in zip(
+            expected, tape.gradient(loss, [taken[name] for name in expected])
+        ):
             product = (taken[name] * gradient).numpy()
             expected[name] = expected[name] + product.reshape(-1, product.shape[-1]).sum(0) ** 2
     for name in gates:
         np.testing.assert_allclose(gates[name], expected[name], rtol=2e-3, atol=1e-9)
-    assert gates["conv2_gate"].max() < 0.05 * gates["bn2_gate"].max()  # BatchNormalization takes the scale out again, but for its epsilon
+    assert (
+        gates["conv2_gate"].max() < 0.05 * gates["bn2_gate"].max()
+    )  # BatchNormalization takes the scale out again, but for its epsilon
     stripped = technique.strip(wrapped)
     order = np.argsort(gates["conv1_gate"], kind="stable")
     kernel = model.get_layer("conv1").get_weights()[0]
-    np.testing.assert_array_equal(stripped.get_layer("conv1").get_weights()[0], kernel[..., np.sort(order[4:])])
+    np.testing.assert_array_equal(
+        stripped.get_layer("conv1").get_weights()[0], kernel[..., np.sort(order[4:])]
+    )
     assert not [layer for layer in stripped.layers if "gate" in layer.name]
 
 
@@ -125,10 +173,17 @@ def test_a_layer_whose_gradients_are_small_is_not_cut_to_nothing(small_cnn, digi
     technique = PruneFilters(0.5, importance="taylor", scope="global")
     wrapped = technique.apply(model)
     Fit(*digits[:2])(wrapped, technique.callbacks())
-    gates = [layer.get_weights()[0].mean() for layer in wrapped.layers if layer.name in ("conv1_gate", "bn2_gate", "dense1_gate")]
+    gates = [
+        layer.get_weights()[0].mean()
+        for layer in wrapped.layers
+        if layer.name in ("conv1_gate", "bn2_gate", "dense1_gate")
+    ]
     assert max(gates) > 3 * min(gates)
     after = technique.strip(wrapped)
-    shares = [after.get_layer(name).get_weights()[0].shape[-1] / n for name, n in (("conv1", 8), ("conv2", 16), ("dense1", 32))]
+    shares = [
+        after.get_layer(name).get_weights()[0].shape[-1] / n
+        for name, n in (("conv1", 8), ("conv2", 16), ("dense1", 32))
+    ]
     assert min(shares) > 0.2
 
 
@@ -156,7 +211,9 @@ def test_taylor_needs_its_training(small_cnn, digits):
 
 
 @pytest.mark.parametrize(
-    "technique", [PruneFilters(target_macs=0.4), PruneFilters(0.5, importance="taylor", batches=3)], ids=lambda t: t.label
+    "technique",
+    [PruneFilters(target_macs=0.4), PruneFilters(0.5, importance="taylor", batches=3)],
+    ids=lambda t: t.label,
 )
 def test_steps_together_remove_as_much(technique, small_cnn, digits):
     parts = technique.in_steps(3)
@@ -164,10 +221,15 @@ def test_steps_together_remove_as_much(technique, small_cnn, digits):
     assert again[:3] == parts
     model = small_cnn("keras")
     artifact = tfc.compress(model, Recipe([*parts, FineTune()], Float32()), fit=Fit(*digits[:2]))
-    widths = [artifact.model.get_layer(name).get_weights()[0].shape[-1] for name in ("conv1", "conv2", "dense1")]
+    widths = [
+        artifact.model.get_layer(name).get_weights()[0].shape[-1]
+        for name in ("conv1", "conv2", "dense1")
+    ]
     if technique.ratio:
         assert [part.batches for part in parts] == [3, None, None]
-        assert all(0.5 * full <= width <= 0.5 * full + 2 for width, full in zip(widths, (8, 16, 32)))
+        assert all(
+            0.5 * full <= width <= 0.5 * full + 2 for width, full in zip(widths, (8, 16, 32))
+        )
     else:
         share = cost(artifact.model).macs / cost(model).macs
         assert 0.25 < share <= 0.4
@@ -205,7 +267,9 @@ def test_slimming_removes_by_one_threshold(keras_flavour, small_cnn, digits):
     Fit(digits[0], digits[1], epochs=3)(wrapped, [])
     gamma = np.abs(wrapped.get_layer("bn2").get_weights()[0])
     stripped = slim.strip(wrapped)
-    np.testing.assert_array_equal(np.abs(stripped.get_layer("bn2").get_weights()[0]), gamma[gamma > np.sort(gamma)[7]])
+    np.testing.assert_array_equal(
+        np.abs(stripped.get_layer("bn2").get_weights()[0]), gamma[gamma > np.sort(gamma)[7]]
+    )
     assert stripped.get_layer("bn2").gamma_regularizer is None
     assert {item.layer for item in slim.skips(model)} == {"conv1", "dense1"}
 
@@ -239,7 +303,9 @@ def test_a_layer_that_a_threshold_would_empty_keeps_one_filter_and_is_said(keras
     x = layers.BatchNormalization(name="bn1")(layers.Conv2D(8, 3, name="first")(inputs))
     x = layers.BatchNormalization(name="bn2")(layers.Conv2D(16, 3, name="second")(x))
     net = importlib.import_module(keras_flavour).Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
-    net.get_layer("bn1").set_weights([np.linspace(0.001, 0.002, 8), *net.get_layer("bn1").get_weights()[1:]])
+    net.get_layer("bn1").set_weights(
+        [np.linspace(0.001, 0.002, 8), *net.get_layer("bn1").get_weights()[1:]]
+    )
     assert {item.layer for item in technique.skips(net)} == {"first"}
     pruned = technique.apply(net)
     assert pruned.get_layer("bn1").get_weights()[0].tolist() == pytest.approx([0.002])

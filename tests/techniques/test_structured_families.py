@@ -7,7 +7,7 @@ import pytest
 
 import tfcompress as tfc
 from tfcompress import zoo
-from tfcompress._backend import filters
+from tfcompress._backend.channels import _plan as filters
 from tfcompress.analysis import cost
 from tfcompress.core import ModelError, RecipeError, Skipped
 from tfcompress.techniques import PruneFilters
@@ -45,7 +45,16 @@ APPLICATIONS = {
 def prune_and_convert(model, scale=1.0, **options):
     technique = PruneFilters(0.3, **options)
     plan = filters.plan(
-        model, importance="l1", ratio=0.3, scope="layer", round_to=1, target_macs=None, target_params=None, only=None, skip=None, **options
+        model,
+        importance="l1",
+        ratio=0.3,
+        scope="layer",
+        round_to=1,
+        target_macs=None,
+        target_params=None,
+        only=None,
+        skip=None,
+        **options,
     )
     params, macs = plan.cost()
     pruned = technique.apply(model)
@@ -53,7 +62,9 @@ def prune_and_convert(model, scale=1.0, **options):
     assert (found.params, found.macs) == (params, macs)
     assert params < model.count_params() and macs < cost(model).macs
     assert technique.check(model, pruned)[0].value == pytest.approx(macs / cost(model).macs)
-    samples = np.random.default_rng(0).random((100, *model.input_shape[1:]), dtype=np.float32) * scale
+    samples = (
+        np.random.default_rng(0).random((100, *model.input_shape[1:]), dtype=np.float32) * scale
+    )
     artifact = tfc.convert(pruned, "int8", samples)  # parity with the Keras model is part of it
     assert artifact.size_bytes < tfc.convert(model, "int8", samples).size_bytes
     return pruned
@@ -69,7 +80,9 @@ def test_zoo(name, keras_flavour):
 def test_applications(name, keras_flavour):
     size, keras = APPLICATIONS[name], importlib.import_module(keras_flavour)
     model = getattr(keras.applications, name)(weights=None, input_shape=(size, size, 3), classes=10)
-    inside = name.startswith(("MobileNetV3", "Efficient", "ConvNeXt"))  # these rescale 0..255 themselves
+    inside = name.startswith(
+        ("MobileNetV3", "Efficient", "ConvNeXt")
+    )  # these rescale 0..255 themselves
     prune_and_convert(model, scale=255.0 if inside else 1.0)
 
 
@@ -90,7 +103,11 @@ def test_grouped_convolutions(keras_flavour):
     x = layers.BatchNormalization()(layers.Conv2D(16, 3, activation="relu")(inputs))
     x = layers.Conv2D(24, 3, groups=4, activation="relu")(x)
     x = layers.Add()([x, layers.Conv2D(24, 3, padding="same", groups=2)(x)])
-    prune_and_convert(keras.Model(inputs, layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x))))
+    prune_and_convert(
+        keras.Model(
+            inputs, layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x))
+        )
+    )
 
 
 def test_a_model_whose_every_channel_is_frozen(keras_flavour):
@@ -107,14 +124,18 @@ def test_a_model_whose_every_channel_is_frozen(keras_flavour):
 @pytest.mark.parametrize("ratio", [0.9, 0.99, {"conv1": 0.999}])
 def test_no_ratio_empties_a_layer(ratio, keras_flavour, small_cnn):
     pruned = PruneFilters(ratio).apply(small_cnn(keras_flavour))
-    widths = [pruned.get_layer(name).get_weights()[0].shape[-1] for name in ("conv1", "conv2", "dense1")]
+    widths = [
+        pruned.get_layer(name).get_weights()[0].shape[-1] for name in ("conv1", "conv2", "dense1")
+    ]
     assert min(widths) == 1 and pruned.get_layer("dense2").get_weights()[0].shape[-1] == 10
 
 
 def test_skipped_layers_have_names_kinds_and_reasons(keras_flavour):
     model = zoo.efficientnet(keras=keras_flavour, width=0.25, depth=0.3)
     found = PruneFilters(0.3, only=r".*_project").skips(model)
-    assert all(isinstance(item, Skipped) and item.layer and item.kind and item.reason for item in found)
+    assert all(
+        isinstance(item, Skipped) and item.layer and item.kind and item.reason for item in found
+    )
 
 
 def test_wrong_teachers_and_pairs(keras_flavour):

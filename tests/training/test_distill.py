@@ -5,9 +5,9 @@ import importlib
 import numpy as np
 import pytest
 
-from tfcompress._backend import distilling
 from tfcompress.core import DataError, ModelError, TrainingError
 from tfcompress.training import Distill, Fit
+from tfcompress.training import _distillation as distilling
 
 
 def softmax(z):
@@ -18,10 +18,16 @@ def softmax(z):
 @pytest.mark.parametrize("kind", ["softmax", "logits"])
 def test_soft_loss_is_the_formula(kind):
     rng = np.random.default_rng(0)
-    labels, taught, student = np.eye(5)[rng.integers(0, 5, 8)], rng.normal(0, 3, (8, 5)), rng.normal(0, 3, (8, 5))
+    labels, taught, student = (
+        np.eye(5)[rng.integers(0, 5, 8)],
+        rng.normal(0, 3, (8, 5)),
+        rng.normal(0, 3, (8, 5)),
+    )
     given = softmax(student) if kind == "softmax" else student
     temperature, alpha = 4.0, 0.7
-    loss = distilling.soft_loss(kind, 5, temperature, alpha)(np.concatenate([labels, taught], 1), given.astype("float64"))
+    loss = distilling.soft_loss(kind, 5, temperature, alpha)(
+        np.concatenate([labels, taught], 1), given.astype("float64")
+    )
     hard = -(labels * np.log(softmax(student))).sum(-1)
     p, q = softmax(taught / temperature), softmax(student / temperature)
     soft = (p * np.log(p / q)).sum(-1)
@@ -30,9 +36,15 @@ def test_soft_loss_is_the_formula(kind):
 
 def test_soft_loss_of_one_sigmoid_is_the_formula():
     rng = np.random.default_rng(1)
-    labels, taught, student = rng.integers(0, 2, (8, 1)).astype(float), rng.normal(0, 3, (8, 1)), rng.normal(0, 3, (8, 1))
+    labels, taught, student = (
+        rng.integers(0, 2, (8, 1)).astype(float),
+        rng.normal(0, 3, (8, 1)),
+        rng.normal(0, 3, (8, 1)),
+    )
     sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731
-    loss = distilling.soft_loss("sigmoid", 1, 2.0, 0.5)(np.concatenate([labels, taught], 1), sigmoid(student))
+    loss = distilling.soft_loss("sigmoid", 1, 2.0, 0.5)(
+        np.concatenate([labels, taught], 1), sigmoid(student)
+    )
     p, q, s = sigmoid(taught / 2), sigmoid(student / 2), sigmoid(student)
     hard = -(labels * np.log(s) + (1 - labels) * np.log(1 - s))
     soft = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
@@ -42,7 +54,11 @@ def test_soft_loss_of_one_sigmoid_is_the_formula():
 def test_attention_map_is_normalised_energy():
     a = np.random.default_rng(0).normal(size=(3, 4, 5, 6)).astype("float32")
     energy = (a.astype("float64") ** 2).sum(-1).reshape(3, -1)
-    np.testing.assert_allclose(distilling.attention_map(a), energy / np.linalg.norm(energy, axis=1, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(
+        distilling.attention_map(a),
+        energy / np.linalg.norm(energy, axis=1, keepdims=True),
+        rtol=1e-5,
+    )
 
 
 def student_of(flavour, classes=10, name="student"):
@@ -63,18 +79,34 @@ def teacher(small_cnn, digits):
 
 
 @pytest.mark.parametrize("attention", [None, "auto", {"late": "relu2"}])
-def test_student_learns_from_labels_that_only_the_teacher_knows(attention, keras_flavour, teacher, digits):
+def test_student_learns_from_labels_that_only_the_teacher_knows(
+    attention, keras_flavour, teacher, digits
+):
     x, y, x_test, y_test = digits
     before = [np.array(w) for w in teacher.get_weights()]
     student = student_of(keras_flavour)
-    wrong = np.random.default_rng(0).permutation(y)  # the labels say nothing: what is learned comes from the teacher
-    Distill(teacher, x, wrong, alpha=1.0, attention=attention, beta=10.0, epochs=12, optimizer="adam", seed=0)(student)
+    wrong = np.random.default_rng(0).permutation(
+        y
+    )  # the labels say nothing: what is learned comes from the teacher
+    Distill(
+        teacher,
+        x,
+        wrong,
+        alpha=1.0,
+        attention=attention,
+        beta=10.0,
+        epochs=12,
+        optimizer="adam",
+        seed=0,
+    )(student)
     assert (student.predict(x_test, verbose=0).argmax(1) == y_test).mean() > 0.8
     assert all(np.array_equal(a, b) for a, b in zip(before, teacher.get_weights()))
 
 
 def test_teacher_is_asked_once(teacher, digits):
-    distill = Distill(teacher, digits[0], digits[1], validation_data=(digits[2], digits[3]), early_stopping=2)
+    distill = Distill(
+        teacher, digits[0], digits[1], validation_data=(digits[2], digits[3]), early_stopping=2
+    )
     distill(student_of("keras"))
     kept = {key: value[0] for key, value in distill._answers.items()}
     distill(student_of("keras"))
@@ -104,7 +136,9 @@ def test_auto_pairs_leave_small_maps_out_unless_there_are_no_others(teacher, dig
     inputs = keras.layers.Input((8, 8, 1))
     x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name="half")(inputs)
     x = keras.layers.Conv2D(4, 3, strides=2, padding="same", name="quarter")(x)
-    small = keras.Model(inputs, keras.layers.Dense(10, activation="softmax")(keras.layers.Flatten()(x)))
+    small = keras.Model(
+        inputs, keras.layers.Dense(10, activation="softmax")(keras.layers.Flatten()(x))
+    )
     assert list(distill._pairs(small)) == ["half"]
 
 
@@ -167,7 +201,11 @@ def test_data_that_makes_its_own_batches(kind, keras_flavour, teacher, digits):
     def batches():
         yield from ((x[at : at + 64], y[at : at + 64]) for at in range(0, 256, 64))
 
-    source = {"data set": tf.data.Dataset.from_tensor_slices((x, y)).batch(64), "sequence": Batches(), "function": batches}[kind]
+    source = {
+        "data set": tf.data.Dataset.from_tensor_slices((x, y)).batch(64),
+        "sequence": Batches(),
+        "function": batches,
+    }[kind]
     student, before = student_of(keras_flavour), [w.copy() for w in teacher.get_weights()]
     untrained = [w.copy() for w in student.get_weights()]
     distill = Distill(teacher, source, attention="auto", validation_data=source)

@@ -39,11 +39,17 @@ def test_takes_over_what_the_model_is_compiled_with(keras_flavour, small_cnn, fe
 
 
 def test_every_call_starts_with_an_optimizer_without_history(keras_flavour, small_cnn, few):
-    model, given = small_cnn(keras_flavour, compiled=False), importlib.import_module(keras_flavour).optimizers.SGD(0.01, momentum=0.9)
+    model, given = (
+        small_cnn(keras_flavour, compiled=False),
+        importlib.import_module(keras_flavour).optimizers.SGD(0.01, momentum=0.9),
+    )
     fit = Fit(*few, optimizer=given, loss=SPARSE)
     fit(model)
     fit(model)
-    assert int(np.asarray(model.optimizer.iterations)) == 10 and model.optimizer.get_config()["momentum"] == 0.9
+    assert (
+        int(np.asarray(model.optimizer.iterations)) == 10
+        and model.optimizer.get_config()["momentum"] == 0.9
+    )
     assert int(np.asarray(given.iterations)) == 0
 
 
@@ -52,11 +58,21 @@ def test_names_and_objects_of_the_other_keras(keras_flavour, small_cnn, few):
     rate = there.optimizers.schedules.ExponentialDecay(2e-3, 100, 0.5)
     model = small_cnn(keras_flavour, compiled=False)
     before = loss_of(model, *few)
-    given = {"optimizer": there.optimizers.Adam(rate), "loss": there.losses.SparseCategoricalCrossentropy()}
-    Fit(*few, epochs=2, **given, metrics=["accuracy", there.metrics.SparseTopKCategoricalAccuracy(3, name="top3")])(model)
+    given = {
+        "optimizer": there.optimizers.Adam(rate),
+        "loss": there.losses.SparseCategoricalCrossentropy(),
+    }
+    Fit(
+        *few,
+        epochs=2,
+        **given,
+        metrics=["accuracy", there.metrics.SparseTopKCategoricalAccuracy(3, name="top3")],
+    )(model)
     assert loss_of(model, *few) < before
     assert type(model.optimizer).__module__.startswith(keras_flavour + ".")
-    assert float(np.asarray(model.optimizer.learning_rate)) == pytest.approx(2e-3 * 0.5 ** (20 / 100), rel=0.01)
+    assert float(np.asarray(model.optimizer.learning_rate)) == pytest.approx(
+        2e-3 * 0.5 ** (20 / 100), rel=0.01
+    )
     assert {"accuracy", "top3"} <= set(model.history.history)
     Fit(*few, optimizer="sgd", loss=there.losses.sparse_categorical_crossentropy)(model)
     assert type(model.optimizer).__name__ == "SGD"
@@ -129,7 +145,9 @@ def test_early_stopping_stops_and_gives_the_best_weights_back(keras_flavour, sma
     assert loss_of(model, x[:64], wrong) == pytest.approx(min(seen), rel=1e-3)
 
 
-def test_early_stopping_without_validation_watches_the_loss_and_waits_for_a_technique(keras_flavour, small_cnn, few):
+def test_early_stopping_without_validation_watches_the_loss_and_waits_for_a_technique(
+    keras_flavour, small_cnn, few
+):
     here = importlib.import_module(keras_flavour)
     fit = Fit(*few, epochs=5, optimizer=here.optimizers.SGD(0.0), loss=SPARSE, early_stopping=1)
     model = small_cnn(keras_flavour)
@@ -140,7 +158,9 @@ def test_early_stopping_without_validation_watches_the_loss_and_waits_for_a_tech
     assert len(model.history.history["loss"]) == 5
 
 
-def test_callbacks_of_the_other_keras_are_called_and_can_stop_training(keras_flavour, small_cnn, few, tmp_path):
+def test_callbacks_of_the_other_keras_are_called_and_can_stop_training(
+    keras_flavour, small_cnn, few, tmp_path
+):
     there = other(keras_flavour)
     seen = []
 
@@ -152,20 +172,37 @@ def test_callbacks_of_the_other_keras_are_called_and_can_stop_training(keras_fla
             seen.append(("epoch", epoch, sorted(logs), self.model is model))
 
     stop = there.callbacks.EarlyStopping(monitor="val_accuracy", patience=1, min_delta=0.5)
-    keep = there.callbacks.ModelCheckpoint(str(tmp_path / "best.weights.h5"), save_weights_only=True)
-    rate = there.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.25, patience=1, min_delta=9.0)
+    keep = there.callbacks.ModelCheckpoint(
+        str(tmp_path / "best.weights.h5"), save_weights_only=True
+    )
+    rate = there.callbacks.ReduceLROnPlateau(
+        monitor="val_loss", factor=0.25, patience=1, min_delta=9.0
+    )
     tell = there.callbacks.LambdaCallback(on_train_end=lambda logs: seen.append("end"))
     model = small_cnn(keras_flavour)
-    Fit(*few, epochs=9, batch_size=160, validation_data=few, callbacks=[Mine(), stop, keep, rate, tell])(model)
+    Fit(
+        *few,
+        epochs=9,
+        batch_size=160,
+        validation_data=few,
+        callbacks=[Mine(), stop, keep, rate, tell],
+    )(model)
     epochs = [item for item in seen if item[0] == "epoch"]
-    assert epochs == [("epoch", n, ["accuracy", "loss", "val_accuracy", "val_loss"], True) for n in range(len(epochs))]
+    assert epochs == [
+        ("epoch", n, ["accuracy", "loss", "val_accuracy", "val_loss"], True)
+        for n in range(len(epochs))
+    ]
     assert len(epochs) < 9 and stop.stopped_epoch == len(epochs) - 1
     assert sum(item[0] == "batch" for item in seen) == 2 * len(epochs) and seen[-1] == "end"
-    assert float(np.asarray(model.optimizer.learning_rate)) == pytest.approx(3e-3 * 0.25 ** (len(epochs) - 1))
+    assert float(np.asarray(model.optimizer.learning_rate)) == pytest.approx(
+        3e-3 * 0.25 ** (len(epochs) - 1)
+    )
     assert (tmp_path / "best.weights.h5").stat().st_size > 0
 
 
-def test_class_weight_and_sample_weight_leave_out_what_weighs_nothing(keras_flavour, small_cnn, few):
+def test_class_weight_and_sample_weight_leave_out_what_weighs_nothing(
+    keras_flavour, small_cnn, few
+):
     x, y = few
     weights = {label: float(label == 3) for label in range(10)}
     for options in ({"class_weight": weights}, {"sample_weight": (y == 3).astype("float32")}):
@@ -219,7 +256,9 @@ for flavour in ("keras", "tf_keras"):
 
 
 def test_a_mirrored_strategy_on_two_logical_devices():
-    done = subprocess.run([sys.executable, "-c", STRATEGY], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", STRATEGY], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("refused: The model was not made inside this Fit's strategy") == 2
 
@@ -232,12 +271,24 @@ def test_a_mirrored_strategy_on_two_logical_devices():
         (lambda x, y: Fit(np.where(x > 0.9, np.nan, x), y), DataError, "NaN or infinite"),
         (lambda x, y: Fit(x), DataError, "x without y"),
         (lambda x, y: Fit(x, y, sample_weight=np.ones(3)), DataError, "sample_weight has 3"),
-        (lambda x, y: Fit(x, y, validation_data=(x, y[:3])), DataError, "validation_data: x has 320, y has 3"),
-        (lambda x, y: Fit(x, y, validation_data=x), DataError, "expected \\(x, y\\) or a data set, got ndarray"),
+        (
+            lambda x, y: Fit(x, y, validation_data=(x, y[:3])),
+            DataError,
+            "validation_data: x has 320, y has 3",
+        ),
+        (
+            lambda x, y: Fit(x, y, validation_data=x),
+            DataError,
+            "expected \\(x, y\\) or a data set, got ndarray",
+        ),
         (lambda x, y: Fit(iter([(x, y)])), DataError, "run through only once"),
         (lambda x, y: Fit(lambda: iter([(x, y)]), y), DataError, "leave y out"),
         (lambda x, y: Fit(lambda: iter([(x, y)]), sample_weight=y), DataError, "goes with arrays"),
-        (lambda x, y: Fit([np.zeros(3), [1]], y), DataError, "Python objects|different shapes|samples"),
+        (
+            lambda x, y: Fit([np.zeros(3), [1]], y),
+            DataError,
+            "Python objects|different shapes|samples",
+        ),
         (lambda x, y: Fit(x, y, epochs=0), TrainingError, "epochs=0"),
         (lambda x, y: Fit(x, y, early_stopping=True), TrainingError, "early_stopping=True"),
         (lambda x, y: Fit(x, y, batch_size=2.5), TrainingError, "batch_size=2.5"),
@@ -287,13 +338,16 @@ def test_what_is_no_callback_is_named(keras_flavour, small_cnn, few):
 
 def test_a_loss_that_becomes_nan_is_an_error(keras_flavour, small_cnn, few):
     with pytest.raises(TrainingError, match="nan in epoch 1; use a smaller learning rate"):
-        Fit(*few, loss=lambda y, p: importlib.import_module("tensorflow").reduce_mean(p) * float("nan"))(small_cnn(keras_flavour))
+        Fit(
+            *few,
+            loss=lambda y, p: importlib.import_module("tensorflow").reduce_mean(p) * float("nan"),
+        )(small_cnn(keras_flavour))
 
 
 def test_an_optimizer_that_the_bridge_could_not_carry_is_named(small_cnn, few):
     import keras
 
-    from tfcompress._backend.keras import to_tf_keras
+    from tfcompress._backend.bridge import to_tf_keras
 
     class Peculiar(keras.optimizers.SGD):
         pass
@@ -312,7 +366,8 @@ def test_several_inputs_as_a_list_and_by_name(keras_flavour, few):
     extra = np.ones(len(x), "float32")
     for given in ([x, extra], {"extra": extra, "image": x}):
         model = here.Model(
-            [a, b] if isinstance(given, list) else {"image": a, "extra": b}, here.layers.Dense(10, activation="softmax")(both)
+            [a, b] if isinstance(given, list) else {"image": a, "extra": b},
+            here.layers.Dense(10, activation="softmax")(both),
         )
         Fit(given, y, epochs=2, optimizer="adam", loss=SPARSE)(model)
         losses = model.history.history["loss"]

@@ -13,13 +13,19 @@ def stored(tmp_path, monkeypatch):
     monkeypatch.delenv("TFCOMPRESS_DATA", raising=False)
     random = np.random.RandomState(0)
     y_train, y_test = (np.repeat(np.arange(10), n)[:, None].astype("uint8") for n in (20, 5))
-    images = {"x_train": random.randint(0, 256, (200, 32, 32, 3), "uint8"), "x_test": random.randint(0, 256, (50, 32, 32, 3), "uint8")}
+    images = {
+        "x_train": random.randint(0, 256, (200, 32, 32, 3), "uint8"),
+        "x_test": random.randint(0, 256, (50, 32, 32, 3), "uint8"),
+    }
     np.savez(tmp_path / "cifar10.npz", y_train=y_train, y_test=y_test, **images)
     return tmp_path
 
 
 def parts(data):
-    return [(getattr(data, f"x_{part}"), getattr(data, f"y_{part}")) for part in ("train", "val", "test")]
+    return [
+        (getattr(data, f"x_{part}"), getattr(data, f"y_{part}"))
+        for part in ("train", "val", "test")
+    ]
 
 
 def test_digits_need_nothing_and_are_split_70_10_20():
@@ -52,7 +58,11 @@ def test_a_class_pair_is_pooled_and_labelled_in_the_order_given(stored):
     assert data.class_names == ("dog", "cat")
     with np.load(stored / "cifar10.npz") as file:
         dog = file["x_train"][file["y_train"][:, 0] == 5][0] / np.float32(255)
-    (found,) = [y[np.all(x == dog, axis=(1, 2, 3))] for x, y in parts(data) if np.all(x == dog, axis=(1, 2, 3)).any()]
+    (found,) = [
+        y[np.all(x == dog, axis=(1, 2, 3))]
+        for x, y in parts(data)
+        if np.all(x == dog, axis=(1, 2, 3)).any()
+    ]
     assert found == 0
 
 
@@ -81,8 +91,15 @@ def test_the_real_class_pair_has_twelve_thousand_images(shared):
 def test_keras_is_asked_last_and_its_failure_says_what_to_do(monkeypatch):
     monkeypatch.delenv("TFCOMPRESS_DATA", raising=False)
     random = np.random.RandomState(0)
-    images = {"x_train": random.randint(0, 256, (20, 28, 28), "uint8"), "y_train": np.arange(20) % 10}
-    monkeypatch.setattr(_data, "keras_dataset", lambda name: {**images, "x_test": images["x_train"], "y_test": images["y_train"]})
+    images = {
+        "x_train": random.randint(0, 256, (20, 28, 28), "uint8"),
+        "y_train": np.arange(20) % 10,
+    }
+    monkeypatch.setattr(
+        _data,
+        "keras_dataset",
+        lambda name: {**images, "x_test": images["x_train"], "y_test": images["y_train"]},
+    )
     assert load_data("mnist").x_train.shape == (18, 28, 28, 1)
 
     def fail(name):
@@ -97,7 +114,11 @@ def test_an_npz_of_your_own(tmp_path):
     x, y = np.random.RandomState(0).rand(50, 6, 6, 2), np.arange(50) % 2
     np.savez(tmp_path / "mine.npz", x=x, y=y)
     data = load_data(tmp_path / "mine.npz")
-    assert [len(x) for x, _ in parts(data)] == [35, 5, 10] and data.x_train.max() <= 1 and data.name == "mine"
+    assert (
+        [len(x) for x, _ in parts(data)] == [35, 5, 10]
+        and data.x_train.max() <= 1
+        and data.name == "mine"
+    )
 
 
 def test_a_folder_of_images_is_resized_to_what_the_model_takes(tmp_path):
@@ -105,7 +126,9 @@ def test_a_folder_of_images_is_resized_to_what_the_model_takes(tmp_path):
     for number, name in enumerate(("bolt", "nut")):
         (tmp_path / name).mkdir()
         for index in range(10):
-            image.new("RGB", (20 + index, 16), (100 * number, 50, index)).save(tmp_path / name / f"{index}.png")
+            image.new("RGB", (20 + index, 16), (100 * number, 50, index)).save(
+                tmp_path / name / f"{index}.png"
+            )
     data = load_data(tmp_path, input_shape=(8, 12))
     assert data.class_names == ("bolt", "nut") and data.x_train.shape == (14, 8, 12, 3)
     np.testing.assert_allclose(data.x_train[:, 0, 0, 0], data.y_train * 100 / 255, atol=0.01)
@@ -150,9 +173,22 @@ def test_what_cannot_be_had_is_said(stored, options, said):
     "arrays, said",
     [
         ({"images": np.zeros(3)}, "holds images; expected x and y"),
-        ({"x_train": np.zeros((3, 2, 2, 1)), "y_train": np.zeros(2)}, "3 samples and y_train 2 labels"),
-        ({"x": np.full((3, 2, 2, 1), np.nan), "y": np.zeros(3)}, "NaN or infinite values in 12 places"),
-        ({"x_train": np.zeros((3, 2, 2, 1)), "y_train": np.zeros(3), "x_test": np.zeros((3, 2, 2, 1))}, "x_test and no y_test"),
+        (
+            {"x_train": np.zeros((3, 2, 2, 1)), "y_train": np.zeros(2)},
+            "3 samples and y_train 2 labels",
+        ),
+        (
+            {"x": np.full((3, 2, 2, 1), np.nan), "y": np.zeros(3)},
+            "NaN or infinite values in 12 places",
+        ),
+        (
+            {
+                "x_train": np.zeros((3, 2, 2, 1)),
+                "y_train": np.zeros(3),
+                "x_test": np.zeros((3, 2, 2, 1)),
+            },
+            "x_test and no y_test",
+        ),
         ({"x": np.zeros((0, 2, 2, 1)), "y": np.zeros(0)}, "at least one"),
     ],
 )

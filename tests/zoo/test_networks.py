@@ -17,7 +17,13 @@ def test_quantnet_has_the_published_parameters(keras_flavour):
     model = zoo.quantnet(keras=keras_flavour)
     assert model.count_params() == 545_889
     counts = {layer.name: layer.count_params() for layer in model.layers if layer.count_params()}
-    assert counts == {"conv1": 896, "conv2": 18_496, "linear1": 524_416, "linear2": 2_064, "output": 17}
+    assert counts == {
+        "conv1": 896,
+        "conv2": 18_496,
+        "linear1": 524_416,
+        "linear2": 2_064,
+        "output": 17,
+    }
     assert isinstance(model, importlib.import_module(keras_flavour).Model)
 
 
@@ -33,7 +39,16 @@ def test_quantnet_has_the_published_parameters(keras_flavour):
         (lambda: zoo.mobilenet(classes=1000), 4_231_976),
         (lambda: zoo.efficientnet(classes=1000), 5_288_548),
     ],
-    ids=["vgg19", "vgg16", "resnet8", "resnet20", "resnet32", "resnet50", "mobilenet", "efficientnet"],
+    ids=[
+        "vgg19",
+        "vgg16",
+        "resnet8",
+        "resnet20",
+        "resnet32",
+        "resnet50",
+        "mobilenet",
+        "efficientnet",
+    ],
 )
 def test_trainable_parameters_are_the_published_ones(build, count):
     assert trainable(build()) == count
@@ -42,7 +57,9 @@ def test_trainable_parameters_are_the_published_ones(build, count):
 @pytest.mark.parametrize("side, channels, classes", [(8, 1, 10), (28, 1, 10), (32, 3, 1)])
 def test_quantnet_takes_other_images_and_classes(keras_flavour, side, channels, classes):
     model = zoo.quantnet(keras=keras_flavour, input_shape=(side, side, channels), classes=classes)
-    out = np.asarray(model(np.random.RandomState(0).rand(3, side, side, channels).astype("float32")))
+    out = np.asarray(
+        model(np.random.RandomState(0).rand(3, side, side, channels).astype("float32"))
+    )
     assert out.shape == (3, classes)
     assert np.allclose(out.sum(-1), 1, atol=1e-5) if classes > 1 else ((out > 0) & (out < 1)).all()
 
@@ -68,16 +85,28 @@ def test_compile_gives_a_model_that_trains(keras_flavour, digits):
     before = model.evaluate(x, y, verbose=0)[0]
     model.fit(x, y, epochs=3, verbose=0)
     assert model.evaluate(x, y, verbose=0)[0] < before
-    assert getattr(zoo.quantnet(keras=keras_flavour, input_shape=(8, 8, 1)), "optimizer", None) is None
+    assert (
+        getattr(zoo.quantnet(keras=keras_flavour, input_shape=(8, 8, 1)), "optimizer", None) is None
+    )
 
 
 def test_resnet8_takes_the_weights_of_mlperf_tiny(shared):
     tf_keras = importlib.import_module("tf_keras")
-    theirs = tf_keras.models.load_model(shared / "models" / "mlperf_tiny_resnet8_cifar10.h5", compile=False)
+    theirs = tf_keras.models.load_model(
+        shared / "models" / "mlperf_tiny_resnet8_cifar10.h5", compile=False
+    )
     ours = zoo.resnet(8, keras="tf_keras")
     kinds = ("Conv2D", "BatchNormalization", "Dense")
-    pairs = [[layer for layer in model.layers if type(layer).__name__ in kinds] for model in (theirs, ours)]
-    for one, other in zip(*(sorted(layers, key=lambda layer: [w.shape.as_list() for w in layer.weights]) for layers in pairs)):
+    pairs = [
+        [layer for layer in model.layers if type(layer).__name__ in kinds]
+        for model in (theirs, ours)
+    ]
+    for one, other in zip(
+        *(
+            sorted(layers, key=lambda layer: [w.shape.as_list() for w in layer.weights])
+            for layers in pairs
+        )
+    ):
         other.set_weights(one.get_weights())
     x = np.random.RandomState(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32")
     np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-4, atol=1e-5)

@@ -13,7 +13,11 @@ from tfcompress.training import Distill
 @pytest.mark.parametrize("name", zoo._student.NAMES)
 def test_every_architecture_by_name(name):
     builder, depth = name.rstrip("0123456789"), name.lstrip("abcdefghijklmnopqrstuvwxyz")
-    whole = getattr(zoo, name)(classes=7) if hasattr(zoo, name) else getattr(zoo, builder)(int(depth), classes=7)
+    whole = (
+        getattr(zoo, name)(classes=7)
+        if hasattr(zoo, name)
+        else getattr(zoo, builder)(int(depth), classes=7)
+    )
     small = zoo.student(name, 0.25, classes=7)
     assert small.name == whole.name and small.output_shape == whole.output_shape
     assert small.count_params() < 0.2 * whole.count_params()
@@ -23,12 +27,18 @@ def test_student_of_a_model_has_its_shape_and_keras(keras_flavour):
     teacher = zoo.resnet(20, keras=keras_flavour, input_shape=(8, 8, 1), classes=4)
     small = zoo.student(teacher, width=0.5, depth=8)
     assert isinstance(small, importlib.import_module(keras_flavour).Model)
-    assert small.input_shape == teacher.input_shape and small.output_shape == teacher.output_shape and small.name == "resnet8"
+    assert (
+        small.input_shape == teacher.input_shape
+        and small.output_shape == teacher.output_shape
+        and small.name == "resnet8"
+    )
     assert zoo.student(teacher, 0.5, classes=3).output_shape == (None, 3)
 
 
 def test_depth_of_efficientnet():
-    assert len(zoo.student("efficientnet", 0.25, depth=0.3).layers) < len(zoo.student("efficientnet", 0.25).layers)
+    assert len(zoo.student("efficientnet", 0.25, depth=0.3).layers) < len(
+        zoo.student("efficientnet", 0.25).layers
+    )
 
 
 def test_student_is_taught(digits):

@@ -10,7 +10,9 @@ Progress = Callable[[str, int, int], None]
 
 
 @contextmanager
-def reporter(progress: Progress | bool | None, *, total: int, title: str) -> Iterator[Callable[[str], None]]:
+def reporter(
+    progress: Progress | bool | None, *, total: int, title: str
+) -> Iterator[Callable[[str], None]]:
     """A function `step(what)` that announces the next of `total` steps.
 
     `progress` is a user's `(what, done, total)`, True (a bar), False (nothing) or None (a bar if stderr is a terminal).

@@ -62,7 +62,9 @@ class _Redirect:
         self.python = sys.stdout, sys.stderr
         self.writers = [_Writer(self.file.fileno(), stream) for stream in self.python]
         sys.stdout, sys.stderr = self.writers
-        self.handlers = [(handler, handler.stream) for handler in _handlers() if handler.stream in self.python]
+        self.handlers = [
+            (handler, handler.stream) for handler in _handlers() if handler.stream in self.python
+        ]
         for handler, stream in self.handlers:
             handler.setStream(self.writers[self.python.index(stream)])
 
@@ -72,7 +74,9 @@ class _Redirect:
 
     def read(self, start: int) -> str:
         # pread leaves the shared offset, at which C++ goes on writing, where it is.
-        return os.pread(self.file.fileno(), max(self.size() - start, 0), start).decode("utf-8", "replace")
+        return os.pread(self.file.fileno(), max(self.size() - start, 0), start).decode(
+            "utf-8", "replace"
+        )
 
     def undo(self) -> None:
         for handler, stream in self.handlers:
@@ -127,11 +131,15 @@ def _flush() -> None:
 def _duplicate(fd: int) -> int | None:
     try:
         return os.dup(fd)
-    except OSError:  # closed in the parent: there is nothing to silence, and afterwards it is closed again
+    except (
+        OSError
+    ):  # closed in the parent: there is nothing to silence, and afterwards it is closed again
         return None
 
 
 def _handlers() -> list[Any]:
     found = [handler for name in _LOGGERS for handler in logging.getLogger(name).handlers]
-    found += [handler.python_handler for handler in found if hasattr(handler, "python_handler")]  # absl wraps its own
+    found += [
+        handler.python_handler for handler in found if hasattr(handler, "python_handler")
+    ]  # absl wraps its own
     return [handler for handler in found if isinstance(handler, logging.StreamHandler)]

@@ -17,7 +17,11 @@ NO_COMMAND = ("", "-c", "-m", "__main__.py", "ipykernel_launcher.py")
 
 def about(metric: str, base: str, evaluate: Any, **more: Any) -> dict[str, Any]:
     """The `about` of a report: metric, base, date, test examples, command, environment and versions."""
-    said: dict[str, Any] = {"metric": metric, "base": base, "created": datetime.now().isoformat(" ", "minutes")}
+    said: dict[str, Any] = {
+        "metric": metric,
+        "base": base,
+        "created": datetime.now().isoformat(" ", "minutes"),
+    }
     if (number := examples(evaluate)) is not None:
         said["test_examples"] = number
     if Path(sys.argv[0]).name not in NO_COMMAND:

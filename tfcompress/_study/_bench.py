@@ -34,12 +34,23 @@ class Bench:
     _held: dict[str, Any] = field(default_factory=dict)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**{k: v for k, v in self.__dict__.items() if k not in ("key", "training_key")}, "_held": {}}
+        return {
+            **{k: v for k, v in self.__dict__.items() if k not in ("key", "training_key")},
+            "_held": {},
+        }
 
     @cached_property
     def key(self) -> str:
         """The content address of what is shared."""
-        return fingerprint(self.fit, self.samples, self.evaluate, self.metric, self.runtime, self.strict, versions())
+        return fingerprint(
+            self.fit,
+            self.samples,
+            self.evaluate,
+            self.metric,
+            self.runtime,
+            self.strict,
+            versions(),
+        )
 
     @cached_property
     def training_key(self) -> str:
@@ -60,7 +71,7 @@ class Bench:
 
     def keep(self, node: Node, model: Any, said: dict[str, Any] | None = None) -> None:
         """Write the model and what was `said` of its making; ArtifactError where it cannot be written."""
-        from tfcompress._backend import keras
+        from tfcompress._backend import bridge as keras
 
         file = self._file(node)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -71,12 +82,14 @@ class Bench:
 
     def model(self, node: Node) -> Any:
         """The model of `node`, compiled as the one it was made from; ModelError where it is not there."""
-        from tfcompress._backend import keras
+        from tfcompress._backend import bridge as keras
 
         if node.key in self._held:
             return self._held[node.key]
         if not self._file(node).exists():
-            raise ModelError(f"{node.name} could not be written to a file, which is how it gets to other processes; use n_jobs=1.")
+            raise ModelError(
+                f"{node.name} could not be written to a file, which is how it gets to other processes; use n_jobs=1."
+            )
         model = keras.load_model(self._file(node))
         if node.parent is not None and keras.compile_problem(model):
             keras.carry_compile(self.model(node.parent), model)

@@ -56,7 +56,7 @@ def make_node(bench: Bench, node: Node) -> str:
 
     A model that cannot be kept (no file can hold it, or it does not convert to float32) is no error: its cells train it themselves.
     """
-    from tfcompress._backend import keras
+    from tfcompress._backend import bridge as keras
     from tfcompress._compress import compress
 
     try:
@@ -73,7 +73,15 @@ def make_node(bench: Bench, node: Node) -> str:
         start, parent = perf_counter(), bench.nearest(node.parent)
         recipe = Recipe(node.techniques[len(parent.techniques) :], Float32())
         model = bench.model(parent)
-        made = compress(model, recipe, fit=bench.fit, samples=bench.samples, strict=bench.strict, seed=node.seed, progress=False)
+        made = compress(
+            model,
+            recipe,
+            fit=bench.fit,
+            samples=bench.samples,
+            strict=bench.strict,
+            seed=node.seed,
+            progress=False,
+        )
         made = after(bench, parent, made, recipe)
         own = [item for item in made.checks if item.stage != Float32().label]
         said = {
@@ -85,7 +93,9 @@ def make_node(bench: Bench, node: Node) -> str:
         bench.keep(node, made.model, said)
     except UNSHARED:
         return ""
-    except Exception as error:  # whatever a user's builder or trainer raises costs the cells that need it
+    except (
+        Exception
+    ) as error:  # whatever a user's builder or trainer raises costs the cells that need it
         return f"{type(error).__name__}: {error}"
     return ""
 
@@ -94,7 +104,9 @@ def make_cell(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None
     """The cell's row, and its Artifact where there is no folder to keep it in; anything that raises becomes the row's "error"."""
     try:
         return _make(bench, cell)
-    except Exception as error:  # whatever a user's trainer or a converter raises costs this cell alone
+    except (
+        Exception
+    ) as error:  # whatever a user's trainer or a converter raises costs this cell alone
         return cell.failed(f"{type(error).__name__}: {error}"), None
 
 
@@ -102,9 +114,21 @@ def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
     from tfcompress._compress import compress
 
     start, recipe, seed, node = perf_counter(), cell.recipe, cell.seed, bench.nearest(cell.start)
-    rest = replace(recipe, techniques=recipe.techniques[len(node.techniques) :]) if node.techniques else recipe
+    rest = (
+        replace(recipe, techniques=recipe.techniques[len(node.techniques) :])
+        if node.techniques
+        else recipe
+    )
     model = bench.model(node)
-    artifact = compress(model, rest, fit=bench.fit, samples=bench.samples, strict=bench.strict, seed=seed, progress=False)
+    artifact = compress(
+        model,
+        rest,
+        fit=bench.fit,
+        samples=bench.samples,
+        strict=bench.strict,
+        seed=seed,
+        progress=False,
+    )
     artifact = after(bench, node, artifact, recipe)
     seconds = round(perf_counter() - start, 2)
     row = {
@@ -116,7 +140,11 @@ def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
         "skipped": [asdict(item) for item in artifact.skipped],
         "checks": [asdict(item) for item in artifact.checks],
         "layers": layers(artifact.data, artifact.model),
-        "made": {"call": call(recipe, seed, bench.samples is not None), "seconds": seconds, "sha256": _sha256(artifact.data)},
+        "made": {
+            "call": call(recipe, seed, bench.samples is not None),
+            "seconds": seconds,
+            "sha256": _sha256(artifact.data),
+        },
     }
     if node.techniques:
         row["made"]["started_from"] = node.name
@@ -125,7 +153,9 @@ def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
     stem = bench.out / cell.name
     row["made"]["file"] = artifact.save(stem, overwrite=True, model=False)[0].name
     # The row comes last: where it is, the cell is whole.
-    write_all({stem.with_name(stem.name + ".row.json"): json.dumps(row, indent=1) + "\n"}, overwrite=True)
+    write_all(
+        {stem.with_name(stem.name + ".row.json"): json.dumps(row, indent=1) + "\n"}, overwrite=True
+    )
     return row, None
 
 
@@ -134,11 +164,15 @@ def after(bench: Bench, node: Node, artifact: Artifact, recipe: Recipe) -> Artif
     if not node.techniques:
         return artifact
     said = bench.said(node)
-    before = Recipe.from_dict(said["techniques"]).techniques if said["techniques"] else node.techniques
+    before = (
+        Recipe.from_dict(said["techniques"]).techniques if said["techniques"] else node.techniques
+    )
     skipped = [Skipped(**item) for item in said["skipped"]] + list(artifact.skipped)
     checks = [Check(**item) for item in said["checks"]] + list(artifact.checks)
     whole = replace(recipe, techniques=(*before, *artifact.recipe.techniques))
-    return replace(artifact, recipe=whole, skipped=tuple(dict.fromkeys(skipped)), checks=tuple(checks))
+    return replace(
+        artifact, recipe=whole, skipped=tuple(dict.fromkeys(skipped)), checks=tuple(checks)
+    )
 
 
 def _as_data(techniques: Sequence[Any]) -> dict[str, Any] | None:

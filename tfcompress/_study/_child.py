@@ -43,12 +43,27 @@ class _Child:
     def __init__(self):
         theirs_in, self._to = os.pipe()
         self._from, theirs_out = os.pipe()
-        command = [sys.executable, "-c", "from tfcompress._study._child import serve; serve()", str(theirs_in), str(theirs_out)]
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        self.process = subprocess.Popen(command, pass_fds=(theirs_in, theirs_out), env=environment, stdin=subprocess.DEVNULL)
+        command = [
+            sys.executable,
+            "-c",
+            "from tfcompress._study._child import serve; serve()",
+            str(theirs_in),
+            str(theirs_out),
+        ]
+        environment = {
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        }
+        self.process = subprocess.Popen(
+            command, pass_fds=(theirs_in, theirs_out), env=environment, stdin=subprocess.DEVNULL
+        )
         os.close(theirs_in)
         os.close(theirs_out)
-        self.sending, self.receiving = Connection(self._to, readable=False), Connection(self._from, writable=False)
+        self.sending, self.receiving = (
+            Connection(self._to, readable=False),
+            Connection(self._from, writable=False),
+        )
 
     def ask(self, task: bytes) -> Any:
         import cloudpickle
@@ -58,7 +73,9 @@ class _Child:
             return cloudpickle.loads(self.receiving.recv_bytes())
         except (EOFError, OSError) as error:
             self.sending.close()
-            raise RuntimeError(f"The process of this cell died (status {self.process.wait()}).") from error
+            raise RuntimeError(
+                f"The process of this cell died (status {self.process.wait()})."
+            ) from error
 
 
 def serve() -> None:

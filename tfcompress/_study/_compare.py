@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfcompress._backend.interpreter import check_file
+from tfcompress._backend.interpreter._interpreter import check_file
 from tfcompress._study._about import about
 from tfcompress._study._contents import layers
 from tfcompress._study._measure import check_evaluate, measured, scored
@@ -37,22 +37,36 @@ def compare(
     known = [_artifact(file) for file in files]
     labels = list(names) if names is not None else _labels(files, known)
     if not files or len(labels) != len(files) or len(set(labels)) < len(labels):
-        raise RecipeError(f"compare() needs files and one name of its own for each; got {len(files)} files, names {labels}.")
+        raise RecipeError(
+            f"compare() needs files and one name of its own for each; got {len(files)} files, names {labels}."
+        )
     if base is not None and base not in labels:
         raise RecipeError(f"base={base!r} is none of the files; there are: {', '.join(labels)}.")
     if evaluate is not None:
         check_evaluate(evaluate)
     rows: list[dict[str, Any]] = []
     for file, label, artifact in zip(files, labels, known):
-        row: dict[str, Any] = {"recipe": label, "seed": artifact.about.get("seed") if artifact else None}
+        row: dict[str, Any] = {
+            "recipe": label,
+            "seed": artifact.about.get("seed") if artifact else None,
+        }
         if artifact:
             row |= {key: artifact.to_dict()[key] for key in ("skipped", "checks")}
         row["made"] = {"file": "in memory" if isinstance(file, Artifact) else str(file)}
         row |= _tried(file)
         if "error" not in row:
-            row["layers"] = layers(artifact.data, artifact.model) if artifact else layers(Path(str(file)).read_bytes())
+            row["layers"] = (
+                layers(artifact.data, artifact.model)
+                if artifact
+                else layers(Path(str(file)).read_bytes())
+            )
         rows.append(row)
-    rows = measured(rows, [None if "error" in row else file for row, file in zip(rows, files)], threads=threads, runtime=runtime)
+    rows = measured(
+        rows,
+        [None if "error" in row else file for row, file in zip(rows, files)],
+        threads=threads,
+        runtime=runtime,
+    )
     for row, file in zip(rows, files):
         if evaluate is not None and "error" not in row:
             try:
@@ -60,8 +74,14 @@ def compare(
             except (TfcompressError, ValueError, RuntimeError) as error:
                 row["error"] = f"{type(error).__name__}: {error}"
     first = [metric] if evaluate is not None else []
-    rows = [{key: row[key] for key in (*("recipe", "seed"), *first, *row) if key in row} for row in rows]
-    return Report(rows, title, about(metric, base or labels[0], evaluate, threads=list(threads), runtime=runtime))
+    rows = [
+        {key: row[key] for key in (*("recipe", "seed"), *first, *row) if key in row} for row in rows
+    ]
+    return Report(
+        rows,
+        title,
+        about(metric, base or labels[0], evaluate, threads=list(threads), runtime=runtime),
+    )
 
 
 def _tried(file: Any) -> dict[str, str]:
@@ -85,10 +105,19 @@ def _artifact(file: Any) -> Artifact | None:
 def _labels(files: list[Any], known: list[Artifact | None]) -> list[str]:
     """The recipe's name where it is known and its only one, else the file's stem, with its folder or a number if that is taken."""
     recipes = [artifact.name if artifact else "" for artifact in known]
-    stems = [recipe if isinstance(file, Artifact) else Path(file).stem for file, recipe in zip(files, recipes)]
-    found = [recipe if recipe and recipes.count(recipe) == 1 else stem for recipe, stem in zip(recipes, stems)]
+    stems = [
+        recipe if isinstance(file, Artifact) else Path(file).stem
+        for file, recipe in zip(files, recipes)
+    ]
+    found = [
+        recipe if recipe and recipes.count(recipe) == 1 else stem
+        for recipe, stem in zip(recipes, stems)
+    ]
     twice = {name for name in found if found.count(name) > 1}
     for i, file in enumerate(files):
         if found[i] in twice and not isinstance(file, Artifact):
             found[i] = f"{Path(file).parent.name}/{found[i]}"
-    return [name if name not in found[:i] else f"{name} ({found[:i].count(name) + 1})" for i, name in enumerate(found)]
+    return [
+        name if name not in found[:i] else f"{name} ({found[:i].count(name) + 1})"
+        for i, name in enumerate(found)
+    ]

@@ -11,7 +11,10 @@ from tfcompress.core import Recipe, RecipeError, TfcompressError
 
 def options(recipe: Recipe) -> dict[str, Any]:
     """{"techniques": [[class, label, {option: value}], …], "target": label} as JSON data; what JSON cannot hold is told as text."""
-    return {"techniques": [[type(one).__name__, one.label, _fields(one)] for one in recipe.techniques], "target": recipe.target.label}
+    return {
+        "techniques": [[type(one).__name__, one.label, _fields(one)] for one in recipe.techniques],
+        "target": recipe.target.label,
+    }
 
 
 def layers(data: bytes, model: Any = None) -> list[dict[str, Any]]:
@@ -27,7 +30,13 @@ def layers(data: bytes, model: Any = None) -> list[dict[str, Any]]:
         return []
     named = _names([layer.name.removeprefix("quant_") for layer in found], model)
     return [
-        {"name": name, "op": layer.op, "encoding": layer.encoding, "bits": float(layer.bits), "bytes": int(layer.bytes)}
+        {
+            "name": name,
+            "op": layer.op,
+            "encoding": layer.encoding,
+            "bits": float(layer.bits),
+            "bytes": int(layer.bytes),
+        }
         for name, layer in zip(named, found)
     ]
 
@@ -36,8 +45,13 @@ def _names(found: list[str], model: Any) -> list[str]:
     """The user's names: a copy of a model has a number behind them where they are there already, in all of them."""
     numbered = [re.sub(r"_\d+$", "", name) for name in found]
     if model is None:
-        return numbered if all(a != b for a, b in zip(found, numbered)) and len(set(numbered)) == len(set(found)) else found
-    from tfcompress._backend.keras import leaf_layers
+        return (
+            numbered
+            if all(a != b for a, b in zip(found, numbered))
+            and len(set(numbered)) == len(set(found))
+            else found
+        )
+    from tfcompress._backend.bridge import leaf_layers
 
     known = {layer.name.removeprefix("quant_") for layer in leaf_layers(model)}
     return [next((one for one in pair if one in known), pair[0]) for pair in zip(found, numbered)]

@@ -12,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-PACKAGES = ("tfcompress", "tensorflow", "keras", "tf_keras", "tensorflow-model-optimization", "ai-edge-litert", "tflite-runtime", "numpy")
+PACKAGES = (
+    "tfcompress",
+    "tensorflow",
+    "keras",
+    "tf_keras",
+    "tensorflow-model-optimization",
+    "ai-edge-litert",
+    "tflite-runtime",
+    "numpy",
+)
 
 
 def fingerprint(*things: Any) -> str:
@@ -52,25 +61,48 @@ def _content(thing: Any) -> Any:
         return [(str(key), thing[key]) for key in sorted(thing, key=str)]
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         # What a trainer keeps of its work (init=False) is no option of it.
-        return [(f.name, getattr(thing, f.name)) for f in dataclasses.fields(thing) if f.compare and f.init]
+        return [
+            (f.name, getattr(thing, f.name))
+            for f in dataclasses.fields(thing)
+            if f.compare and f.init
+        ]
     if isinstance(thing, type) or inspect.isbuiltin(thing):
         return f"{thing.__module__}.{thing.__qualname__}"
     if inspect.ismethod(thing):
         return [thing.__func__, thing.__self__]
-    if inspect.isroutine(inspect.unwrap(thing)) and hasattr(thing, "__wrapped__"):  # functools.cache and its like
+    if inspect.isroutine(inspect.unwrap(thing)) and hasattr(
+        thing, "__wrapped__"
+    ):  # functools.cache and its like
         return thing.__wrapped__
     if inspect.isfunction(thing):
         code, known = thing.__code__, thing.__globals__
-        used = [(name, known[name]) for name in code.co_names if name in known and not inspect.ismodule(known[name])]
-        return [code.co_code, _constants(code), thing.__defaults__, [_held(cell) for cell in thing.__closure__ or ()], used]
+        used = [
+            (name, known[name])
+            for name in code.co_names
+            if name in known and not inspect.ismodule(known[name])
+        ]
+        return [
+            code.co_code,
+            _constants(code),
+            thing.__defaults__,
+            [_held(cell) for cell in thing.__closure__ or ()],
+            used,
+        ]
     if hasattr(thing, "element_spec"):
         return [repr(thing.element_spec), int(thing.cardinality())]
     if hasattr(thing, "get_config"):
-        return [_nameless(thing.get_config()), thing.get_weights() if hasattr(thing, "get_weights") else None]
+        return [
+            _nameless(thing.get_config()),
+            thing.get_weights() if hasattr(thing, "get_weights") else None,
+        ]
     if hasattr(thing, "__array__"):
         return np.asarray(thing)
     settings = _settings(thing)
-    return sorted((vars(thing) if settings is None else settings).items()) if hasattr(thing, "__dict__") else type(thing).__module__
+    return (
+        sorted((vars(thing) if settings is None else settings).items())
+        if hasattr(thing, "__dict__")
+        else type(thing).__module__
+    )
 
 
 def _nameless(config: Any) -> Any:
@@ -82,7 +114,9 @@ def _nameless(config: Any) -> Any:
 
 def _constants(code: Any) -> list[Any]:
     """A function's constants, nested functions as theirs (their own representation has an address in it)."""
-    return [[c.co_code, _constants(c)] if inspect.iscode(c) else c for c in code.co_consts] + [list(code.co_names)]
+    return [[c.co_code, _constants(c)] if inspect.iscode(c) else c for c in code.co_consts] + [
+        list(code.co_names)
+    ]
 
 
 def _held(cell: Any) -> Any:
@@ -99,7 +133,11 @@ def _settings(thing: Any) -> dict[str, Any] | None:
     except (ValueError, TypeError):  # a class written in C
         return None
     names = [p.name for p in parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    return {name: getattr(thing, name) for name in names} if names and all(hasattr(thing, name) for name in names) else None
+    return (
+        {name: getattr(thing, name) for name in names}
+        if names and all(hasattr(thing, name) for name in names)
+        else None
+    )
 
 
 def versions() -> dict[str, str]:

@@ -22,8 +22,14 @@ DATA = ("training data", "samples", "test data")
 
 def parts(model_key: str, fit: Any, samples: Any, evaluate: Any) -> dict[str, str]:
     """Content addresses of what makes a study this one and no other; recipes, seeds and metric may grow and change."""
-    held = {name: getattr(fit, name, None) for name in ("x", "y", "validation_data", "sample_weight")}
-    options = [type(fit).__qualname__, {k: v for k, v in _fields(fit).items() if k not in held}] if _fields(fit) else fit
+    held = {
+        name: getattr(fit, name, None) for name in ("x", "y", "validation_data", "sample_weight")
+    }
+    options = (
+        [type(fit).__qualname__, {k: v for k, v in _fields(fit).items() if k not in held}]
+        if _fields(fit)
+        else fit
+    )
     return {
         "model": model_key,
         "trainer": fingerprint(options),
@@ -45,7 +51,9 @@ def check_owner(out: Path, mine: Mapping[str, str], title: str) -> None:
             said = json.loads(file.read_text())
             theirs, name = dict(said["parts"]), said["title"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(f"{file} is not a study's ({error!r}); choose another out=, or delete it.") from error
+            raise ArtifactError(
+                f"{file} is not a study's ({error!r}); choose another out=, or delete it."
+            ) from error
         other = [part for part in mine if theirs.get(part) != mine[part]]
         if not any(out.glob("*.row.json")):  # no cell was finished: nothing would be lost
             _noted(file, mine, title)
@@ -57,13 +65,17 @@ def check_owner(out: Path, mine: Mapping[str, str], title: str) -> None:
             )
         if other:
             differ = f"{' and '.join(other)} differ{'s' * (len(other) == 1)}"
-            raise ArtifactError(f"{out} belongs to another study ({name!r}): its {differ} from this one's. Choose another out=.")
+            raise ArtifactError(
+                f"{out} belongs to another study ({name!r}): its {differ} from this one's. Choose another out=."
+            )
         return
     _noted(file, mine, title)
 
 
 def _noted(file: Path, mine: Mapping[str, str], title: str) -> Path:
-    return write_all({file: json.dumps({"title": title, "parts": dict(mine)}, indent=1) + "\n"}, overwrite=True)[0]
+    return write_all(
+        {file: json.dumps({"title": title, "parts": dict(mine)}, indent=1) + "\n"}, overwrite=True
+    )[0]
 
 
 @contextmanager
@@ -77,14 +89,22 @@ def locked(out: Path) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        holder = (out / HOLDER).read_text().strip() if (out / HOLDER).exists() else "another process"
-        raise ArtifactError(f"{out} is in use by {holder}. Wait for it to end, stop it, or choose another out=.") from None
+        holder = (
+            (out / HOLDER).read_text().strip() if (out / HOLDER).exists() else "another process"
+        )
+        raise ArtifactError(
+            f"{out} is in use by {holder}. Wait for it to end, stop it, or choose another out=."
+        ) from None
     except OSError as error:
-        raise ArtifactError(f"The study's folder {out} cannot be written to: {error.strerror or error}.") from error
+        raise ArtifactError(
+            f"The study's folder {out} cannot be written to: {error.strerror or error}."
+        ) from error
     try:
         now = datetime.now().isoformat(" ", "seconds")
         with suppress(OSError):  # a full disk: the lock is held all the same
-            (out / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()} since {now}")
+            (out / HOLDER).write_text(
+                f"process {os.getpid()} on {socket.gethostname()} since {now}"
+            )
         for left in out.rglob(".*tfc-*"):  # temporaries of a process that was killed while it wrote
             left.unlink(missing_ok=True)
         yield
@@ -93,4 +113,8 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def _fields(fit: Any) -> dict[str, Any]:
-    return {name: getattr(fit, name) for name, f in getattr(fit, "__dataclass_fields__", {}).items() if f.compare and f.init}
+    return {
+        name: getattr(fit, name)
+        for name, f in getattr(fit, "__dataclass_fields__", {}).items()
+        if f.compare and f.init
+    }

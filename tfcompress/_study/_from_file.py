@@ -33,7 +33,9 @@ class Trained:
 
     def __call__(self, seed: int) -> Any:
         """The network of that seed, trained."""
-        model = network(self.network)(input_shape=self.data.x_train.shape[1:], classes=classes(self.data), **self.options)
+        model = network(self.network)(
+            input_shape=self.data.x_train.shape[1:], classes=classes(self.data), **self.options
+        )
         teacher = _taught_once(self.teacher, seed) if self.teacher else None
         trainer(self.data, self.train, {"epochs": 10, "learning_rate": 1e-3}, teacher)(model, [])
         return model
@@ -69,7 +71,11 @@ def study_file(
     Raises RecipeError for what is wrong in the file before anything runs, and what `study` raises.
     """
     spec = read_spec(Path(path), full=full)
-    folder = Path(out) if out is not None else Path("studies") / (Path(path).stem + ("-full" if full else ""))
+    folder = (
+        Path(out)
+        if out is not None
+        else Path("studies") / (Path(path).stem + ("-full" if full else ""))
+    )
     teachers: dict[str, Trained] = {}
     found = {}
     prepared = {name: _prepared(spec, name, Path(path), teachers) for name in spec["models"]}
@@ -83,7 +89,8 @@ def study_file(
             out=folder / name,
             n_jobs=n_jobs,
             progress=progress,
-            title=spec.get("title", Path(path).stem) + (f": {name}" if len(spec["models"]) > 1 else ""),
+            title=spec.get("title", Path(path).stem)
+            + (f": {name}" if len(spec["models"]) > 1 else ""),
             facts={"study_file": Path(path).name, **({"command": command} if command else {})},
         )
         if by := spec["models"][name].get("significance", spec.get("significance")):
@@ -95,7 +102,9 @@ def chosen(spec: Mapping[str, Any], models: Sequence[str] | None) -> list[str]:
     """The models asked for, or all of the file's; RecipeError for one it does not have."""
     for name in models or ():
         if name not in spec["models"]:
-            raise RecipeError(f"The study file has no model {name!r}; there are: {', '.join(spec['models'])}.")
+            raise RecipeError(
+                f"The study file has no model {name!r}; there are: {', '.join(spec['models'])}."
+            )
     return list(models or spec["models"])
 
 
@@ -103,28 +112,46 @@ def _with_dimensions(report: Report, model: Any, folder: Path, x: Any, by: str) 
     """The report, and its page, with the intrinsic dimension of every layer of the first seed's base on `IMAGES` training images."""
     kept = folder / f"significance-{by}.json"
     if not kept.exists():
-        base = model if not isinstance(model, Trained) else load_model(sorted(folder.glob("shared/base-*.keras"))[0])
-        estimator, view = (analysis.PCADimension(), "channels") if by == "pca" else (analysis.TwoNN(), "flatten")
+        base = (
+            model
+            if not isinstance(model, Trained)
+            else load_model(sorted(folder.glob("shared/base-*.keras"))[0])
+        )
+        estimator, view = (
+            (analysis.PCADimension(), "channels") if by == "pca" else (analysis.TwoNN(), "flatten")
+        )
         found = analysis.significance(base, x[:IMAGES], by=estimator, view=view, progress=False)
         write_all({kept: json.dumps(found.to_dict(), default=float)})
-    report = Report(report.rows, report.title, {**report.about, "significance": json.loads(kept.read_text()), "threshold": THRESHOLD})
+    report = Report(
+        report.rows,
+        report.title,
+        {**report.about, "significance": json.loads(kept.read_text()), "threshold": THRESHOLD},
+    )
     report.to_html(folder / "report.html", overwrite=True)
     return report
 
 
-def _prepared(spec: Mapping[str, Any], name: str, path: Path, teachers: dict[str, Trained]) -> tuple[Any, dict[str, Any]]:
+def _prepared(
+    spec: Mapping[str, Any], name: str, path: Path, teachers: dict[str, Trained]
+) -> tuple[Any, dict[str, Any]]:
     """The model, or its builder, and the keyword arguments of its study."""
     table = spec["models"][name]
     tables = {key: {**spec.get(key, {}), **table.get(key, {})} for key in ("data", "train", "fit")}
     sizes = {key: tables["data"].pop(key, None) for key in ("train", "test", "samples")}
     if "file" in table:
-        from tfcompress._backend import keras
+        from tfcompress._backend import bridge as keras
 
         model = load_model(path.parent / table["file"])
         tables["data"].setdefault("input_shape", keras.input_specs(model)[0][1][1:])
     data = load(tables["data"], path.parent, sizes["train"], sizes["test"])
     if "zoo" in table:
-        model = Trained(table["zoo"], table.get("options", {}), data, tables["train"], _teacher(tables["train"], teachers, name))
+        model = Trained(
+            table["zoo"],
+            table.get("options", {}),
+            data,
+            tables["train"],
+            _teacher(tables["train"], teachers, name),
+        )
         network(table["zoo"])
         teachers[name] = model
     defaults = {"epochs": 3, "learning_rate": 1e-4} if "zoo" in table else {"epochs": 3}
@@ -139,11 +166,15 @@ def _prepared(spec: Mapping[str, Any], name: str, path: Path, teachers: dict[str
     return model, options
 
 
-def _teacher(train: Mapping[str, Any], teachers: Mapping[str, Trained], name: str) -> Trained | None:
+def _teacher(
+    train: Mapping[str, Any], teachers: Mapping[str, Trained], name: str
+) -> Trained | None:
     wanted = train.get("distill", {}).get("teacher")
     if wanted is not None and wanted not in teachers:
         have = ", ".join(teachers) or "none"
-        raise RecipeError(f"[models.{name}.train] distill: no zoo model {wanted!r} stands before it in the file; there are: {have}.")
+        raise RecipeError(
+            f"[models.{name}.train] distill: no zoo model {wanted!r} stands before it in the file; there are: {have}."
+        )
     return teachers[wanted] if wanted else None
 
 
@@ -155,11 +186,18 @@ def load(options: Mapping[str, Any], folder: Path, train: int | None, test: int 
     options = dict(options)
     name = options.pop("name")
     beside = folder / name
-    data = zoo.load_data(beside if name not in ("digits", "mnist", "cifar10", "cifar100") and beside.exists() else name, **options)
+    data = zoo.load_data(
+        beside
+        if name not in ("digits", "mnist", "cifar10", "cifar100") and beside.exists()
+        else name,
+        **options,
+    )
     few = slice(None if train is None else max(1, train // 10))
     cut = {"x_val": data.x_val[few], "y_val": data.y_val[few]}
     cut |= {f"{axis}_train": getattr(data, f"{axis}_train")[:train] for axis in "xy"}
-    return replace(data, **cut, **{f"{axis}_test": getattr(data, f"{axis}_test")[:test] for axis in "xy"})
+    return replace(
+        data, **cut, **{f"{axis}_test": getattr(data, f"{axis}_test")[:test] for axis in "xy"}
+    )
 
 
 def network(name: str) -> Callable[..., Any]:
@@ -176,15 +214,25 @@ def classes(data: zoo.Data) -> int:
     return 1 if number == 2 else number
 
 
-def trainer(data: zoo.Data, given: Mapping[str, Any], defaults: Mapping[str, Any], teacher: Any) -> Any:
+def trainer(
+    data: zoo.Data, given: Mapping[str, Any], defaults: Mapping[str, Any], teacher: Any
+) -> Any:
     """Fit, or Distill where there is a teacher, on `data` with a file's options."""
-    from tfcompress._backend import keras
+    from tfcompress._backend import bridge as keras
 
     options = {**defaults, **given}
-    rate, decay, distill = options.pop("learning_rate", None), options.pop("decay", None), dict(options.pop("distill", {}))
+    rate, decay, distill = (
+        options.pop("learning_rate", None),
+        options.pop("decay", None),
+        dict(options.pop("distill", {})),
+    )
     if rate is not None:
-        steps = options.get("epochs", 1) * math.ceil(len(data.x_train) / options.get("batch_size", 32))
-        options["optimizer"] = keras.make_optimizer(options.get("optimizer", "adam"), rate, steps if decay == "cosine" else None)
+        steps = options.get("epochs", 1) * math.ceil(
+            len(data.x_train) / options.get("batch_size", 32)
+        )
+        options["optimizer"] = keras.make_optimizer(
+            options.get("optimizer", "adam"), rate, steps if decay == "cosine" else None
+        )
     options["validation_data"] = (data.x_val, data.y_val)
     if teacher is not None:
         distill.pop("teacher")

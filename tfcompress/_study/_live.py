@@ -21,7 +21,13 @@ class Live:
     `report(running)` makes the report of the rows so far; `running` says how far the study is, None when it has ended.
     """
 
-    def __init__(self, out: Path | None, report: Callable[[dict[str, Any] | None], Report], step: Callable[[str], None], jobs: int):
+    def __init__(
+        self,
+        out: Path | None,
+        report: Callable[[dict[str, Any] | None], Report],
+        step: Callable[[str], None],
+        jobs: int,
+    ):
         self.out, self.report, self.step, self.jobs = out, report, step, jobs
         self.done, self.start, self.next_page = 0, perf_counter(), 0.0
 
@@ -45,16 +51,24 @@ class Live:
         now = perf_counter()
         if running and (self.out is None or now < self.next_page):
             return None
-        report = self.report({"jobs": self.jobs, "jobs_done": self.done, "left": self.left()} if running else None)
+        report = self.report(
+            {"jobs": self.jobs, "jobs_done": self.done, "left": self.left()} if running else None
+        )
         if self.out is not None:
             try:
                 report.to_html(self.out / "report.html", overwrite=True)
                 if not running:
-                    texts = {self.out / "report.md": report.to_markdown(), self.out / "report.csv": report.to_csv()}
+                    texts = {
+                        self.out / "report.md": report.to_markdown(),
+                        self.out / "report.csv": report.to_csv(),
+                    }
                     write_all(texts, overwrite=True)
             except ArtifactError as error:  # a page that cannot be written must not cost the cells
                 if not running:
-                    warnings.warn(f"The study is done and its report could not be written: {error}", stacklevel=4)
+                    warnings.warn(
+                        f"The study is done and its report could not be written: {error}",
+                        stacklevel=4,
+                    )
         self.next_page = perf_counter() + max(PAGE_SECONDS, (perf_counter() - now) / PAGE_SHARE)
         return report
 

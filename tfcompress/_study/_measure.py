@@ -19,12 +19,18 @@ from tfcompress.core import ArtifactError, DataError, Profile, write_all
 
 def check_evaluate(evaluate: Any) -> None:
     """DataError unless `evaluate` is a data set, or arrays (x, y) with as many labels as examples, at least one."""
-    if (isinstance(evaluate, (tuple, list)) and len(evaluate) != 2) or isinstance(evaluate, np.ndarray):
-        raise DataError(f"evaluate: expected (x_test, y_test) or a data set of (x, y) batches, got {type(evaluate).__name__}.")
+    if (isinstance(evaluate, (tuple, list)) and len(evaluate) != 2) or isinstance(
+        evaluate, np.ndarray
+    ):
+        raise DataError(
+            f"evaluate: expected (x_test, y_test) or a data set of (x, y) batches, got {type(evaluate).__name__}."
+        )
     if isinstance(evaluate, (tuple, list)):
         x, y = (_first(part) for part in evaluate)
         if len(x) != len(y) or not len(x):
-            raise DataError(f"evaluate: {len(x)} examples and {len(y)} labels; expected as many of both, at least one.")
+            raise DataError(
+                f"evaluate: {len(x)} examples and {len(y)} labels; expected as many of both, at least one."
+            )
 
 
 def examples(evaluate: Any) -> int | None:
@@ -36,17 +42,31 @@ def scored(file: Any, evaluate: Any, metric: str, runtime: str) -> dict[str, Any
     """The metric's value under its name (the mean over outputs, each also under its own) and, where answers are right or
     wrong and the examples have an order, "correct": one 0 or 1 a test example, for paired statistics."""
     x, y = evaluate if isinstance(evaluate, (tuple, list)) else (evaluate, None)
-    score, outputs = profiling.evaluate(file, x, y, metric=metric, runtime=runtime, predictions=True)
+    score, outputs = profiling.evaluate(
+        file, x, y, metric=metric, runtime=runtime, predictions=True
+    )
     if isinstance(score, dict):
-        return {metric: fmean(score.values()), **{f"{name}_{metric}": value for name, value in score.items()}}
+        return {
+            metric: fmean(score.values()),
+            **{f"{name}_{metric}": value for name, value in score.items()},
+        }
     row: dict[str, Any] = {metric: score}
-    if metric == "accuracy" and y is not None and (right := profiling.correct(np.asarray(_first(y)), outputs)).ndim == 1:
+    if (
+        metric == "accuracy"
+        and y is not None
+        and (right := profiling.correct(np.asarray(_first(y)), outputs)).ndim == 1
+    ):
         row["correct"] = "".join("01"[bool(hit)] for hit in right)
     return row
 
 
 def measured(
-    rows: Sequence[dict[str, Any]], files: Sequence[Any], *, threads: Sequence[int], runtime: str, names: Sequence[str] | None = None
+    rows: Sequence[dict[str, Any]],
+    files: Sequence[Any],
+    *,
+    threads: Sequence[int],
+    runtime: str,
+    names: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """`rows` with the profile of each one's file (None: has none), all latencies interleaved.
 
@@ -55,7 +75,15 @@ def measured(
     there = [i for i, file in enumerate(files) if file is not None]
     labels = [names[i] if names else rows[i]["recipe"] for i in there]
     found = (
-        profiling.profile_many([files[i] for i in there], threads=threads, runtime=runtime, names=labels, on_error="note") if there else []
+        profiling.profile_many(
+            [files[i] for i in there],
+            threads=threads,
+            runtime=runtime,
+            names=labels,
+            on_error="note",
+        )
+        if there
+        else []
     )
     out = [dict(row) for row in rows]
     for i, profile in zip(there, found):
@@ -66,7 +94,11 @@ def measured(
 
 
 def profiled(
-    rows: list[dict[str, Any]], files: list[Any], folder: Path | None, threads: Sequence[int], runtime: str
+    rows: list[dict[str, Any]],
+    files: list[Any],
+    folder: Path | None,
+    threads: Sequence[int],
+    runtime: str,
 ) -> list[dict[str, Any]]:
     """`measured` rows; those kept in `folder` where they are of the very same files, thread counts, machine and versions."""
     hashes = [row["made"]["sha256"] if "made" in row else None for row in rows]
@@ -80,7 +112,10 @@ def profiled(
         pass
     timed = measured(rows, files, threads=threads, runtime=runtime)
     if kept:
-        columns = [{k: v for k, v in after.items() if before.get(k) != v} for before, after in zip(rows, timed)]
+        columns = [
+            {k: v for k, v in after.items() if before.get(k) != v}
+            for before, after in zip(rows, timed)
+        ]
         with suppress(ArtifactError):  # measured again next time
             write_all({kept: json.dumps({"key": key, "columns": columns}) + "\n"}, overwrite=True)
     return timed
@@ -90,7 +125,11 @@ def _first(part: Any) -> Any:
     """The array itself, or the first of a model's several inputs or outputs."""
     if isinstance(part, Mapping):
         return next(iter(part.values()))
-    return part[0] if isinstance(part, (list, tuple)) and part and getattr(part[0], "ndim", 0) else part
+    return (
+        part[0]
+        if isinstance(part, (list, tuple)) and part and getattr(part[0], "ndim", 0)
+        else part
+    )
 
 
 def columns(profile: Profile) -> dict[str, Any]:
@@ -98,5 +137,13 @@ def columns(profile: Profile) -> dict[str, Any]:
     row: dict[str, Any] = {"size_bytes": profile.size_bytes, "gzip_bytes": profile.gzip_bytes}
     for i, item in enumerate(sorted(profile.latency, key=lambda item: item.threads)):
         row["latency_ms_p50" + (f"_threads{item.threads}" if i else "")] = item.latency_ms_p50
-    more = {"peak_memory_bytes": profile.peak_memory_bytes, "macs": profile.macs, "weights": profile.weights}
-    return row | {key: value for key, value in more.items() if value is not None} | {"profile": profile.to_dict()}
+    more = {
+        "peak_memory_bytes": profile.peak_memory_bytes,
+        "macs": profile.macs,
+        "weights": profile.weights,
+    }
+    return (
+        row
+        | {key: value for key, value in more.items() if value is not None}
+        | {"profile": profile.to_dict()}
+    )

@@ -27,7 +27,9 @@ class Node:
     def name(self) -> str:
         """The stem of its file."""
         words = "-".join(technique.label for technique in self.techniques) or "base"
-        return f"{words}-{self.key[:12]}" if self.given else f"{words}-seed{self.seed}-{self.key[:12]}"
+        return (
+            f"{words}-{self.key[:12]}" if self.given else f"{words}-seed{self.seed}-{self.key[:12]}"
+        )
 
     @property
     def depth(self) -> int:
@@ -61,18 +63,26 @@ def tree(root: Node, prefixes: Iterable[tuple[Technique, ...]], training_key: st
     nodes = [root]
     for prefix in prefixes:
         parent = start_of(prefix, nodes, whole=False)
-        nodes.append(Node(fingerprint(prefix, root.seed, root.key, training_key), root.seed, prefix, parent))
+        nodes.append(
+            Node(fingerprint(prefix, root.seed, root.key, training_key), root.seed, prefix, parent)
+        )
     return nodes
 
 
 def start_of(techniques: Sequence[Technique], nodes: Sequence[Node], *, whole: bool = True) -> Node:
     """The node with the longest prefix of `techniques`; with `whole` all of them may be its."""
     most = len(techniques) - (not whole)
-    fitting = [n for n in nodes if len(n.techniques) <= most and tuple(techniques[: len(n.techniques)]) == n.techniques]
+    fitting = [
+        n
+        for n in nodes
+        if len(n.techniques) <= most and tuple(techniques[: len(n.techniques)]) == n.techniques
+    ]
     return max(fitting, key=lambda node: len(node.techniques))
 
 
-def needed_nodes(nodes: Iterable[Node], starts: Iterable[Node], there: Callable[[Node], bool]) -> list[Node]:
+def needed_nodes(
+    nodes: Iterable[Node], starts: Iterable[Node], there: Callable[[Node], bool]
+) -> list[Node]:
     """The shared models that must be made for cells that start from `starts`: those of two or more users, and a base that must be built.
 
     What a single cell or model needs it trains itself, starting from the next shorter prefix.

@@ -17,7 +17,9 @@ def workers(n_jobs: int) -> int:
     import joblib
 
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
-        raise RecipeError(f"n_jobs={n_jobs!r}: expected a number of processes (1, 2, …), or -1 for as many as there are cores.")
+        raise RecipeError(
+            f"n_jobs={n_jobs!r}: expected a number of processes (1, 2, …), or -1 for as many as there are cores."
+        )
     return joblib.effective_n_jobs(_asked(n_jobs))
 
 
@@ -35,14 +37,19 @@ def pack(what: Any, path: Path) -> Path:
     return write_all({path: data}, overwrite=True)[0]
 
 
-def run_all(function: Callable, packed: Path, jobs: Sequence[Any], n_jobs: int) -> Iterator[tuple[int, Any]]:
+def run_all(
+    function: Callable, packed: Path, jobs: Sequence[Any], n_jobs: int
+) -> Iterator[tuple[int, Any]]:
     """(place in `jobs`, function(what is packed, job)) of every job, as they finish.
 
     A job whose process dies is tried once more by itself; then its result is the exception.
     """
     import joblib
 
-    calls = [joblib.delayed(_in_worker)(function, str(packed), number, job) for number, job in enumerate(jobs)]
+    calls = [
+        joblib.delayed(_in_worker)(function, str(packed), number, job)
+        for number, job in enumerate(jobs)
+    ]
     done = set()
     try:
         for number, result in _parallel(n_jobs)(calls):
@@ -79,4 +86,6 @@ def _in_worker(function: Callable, packed: str, number: int, job: Any) -> tuple[
     # random numbers too, so that it has a process of its own.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     alone = threading.current_thread() is threading.main_thread()
-    return number, function(unpacked(packed), job) if alone else in_own_process(function, packed, job)
+    return number, function(unpacked(packed), job) if alone else in_own_process(
+        function, packed, job
+    )

@@ -23,8 +23,14 @@ def results(spec: Mapping[str, Any], reports: Mapping[str, Report], command: str
     """
     first = next(iter(reports.values())).about
     machine, versions = first.get("machine", {}), first.get("versions", {})
-    kept = ", ".join(f"{name} {versions[name]}" for name in ("tensorflow", "keras", "ai-edge-litert") if name in versions)
-    seconds = sum(row.get("made", {}).get("seconds", 0) for report in reports.values() for row in report.rows)
+    kept = ", ".join(
+        f"{name} {versions[name]}"
+        for name in ("tensorflow", "keras", "ai-edge-litert")
+        if name in versions
+    )
+    seconds = sum(
+        row.get("made", {}).get("seconds", 0) for report in reports.values() for row in report.rows
+    )
     cells = sum(len(report) for report in reports.values())
     lines = [
         f"# {spec.get('title', 'A study')}",
@@ -37,18 +43,40 @@ def results(spec: Mapping[str, Any], reports: Mapping[str, Report], command: str
         f"{cells} cells took {duration(seconds)} beside their bases and what they share. Accuracy: mean ± standard deviation over seeds, "
         "of the `.tflite` on the test images. Change: points against the base on the same images, with its 95 % interval. "
         "Size and download: the file's bytes, plain and gzipped, and how many times smaller than the base's."
-        + (" All further columns: of the file, and their share of the base's." if spec.get("columns") else ""),
+        + (
+            " All further columns: of the file, and their share of the base's."
+            if spec.get("columns")
+            else ""
+        ),
         "",
         *(spec["notes"].strip().splitlines() if spec.get("notes") else ()),
     ]
     for name, report in reports.items():
         printed = printed_of(spec, name, report)
-        lines += ["", f"## {name}", "", _sizes_told(spec, name, report), "", *_table(report, printed, spec.get("columns", ()))]
+        lines += [
+            "",
+            f"## {name}",
+            "",
+            _sizes_told(spec, name, report),
+            "",
+            *_table(report, printed, spec.get("columns", ())),
+        ]
         if any(len(points) > 1 for points in report.latency_by_threads().values()):
-            lines += ["", "Latency in ms (median) by threads" + _printed_told(printed), "", *_latency(report, printed)]
+            lines += [
+                "",
+                "Latency in ms (median) by threads" + _printed_told(printed),
+                "",
+                *_latency(report, printed),
+            ]
         failed = [row for row in report.rows if row.get("error")]
         if failed:
-            lines += ["", *(f"- {row['recipe']}, seed {row['seed']}: {row['error'].splitlines()[0]}" for row in failed)]
+            lines += [
+                "",
+                *(
+                    f"- {row['recipe']}, seed {row['seed']}: {row['error'].splitlines()[0]}"
+                    for row in failed
+                ),
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -58,17 +86,25 @@ def printed_of(spec: Mapping[str, Any], name: str, report: Report) -> dict[str, 
     for recipe, numbers in printed.items():
         if recipe not in report.recipes() or not set(numbers) <= set(PRINTED):
             have = ", ".join(report.recipes())
-            raise RecipeError(f"printed {recipe!r} = {numbers} of {name}: expected {', '.join(PRINTED)} of one of its recipes: {have}.")
+            raise RecipeError(
+                f"printed {recipe!r} = {numbers} of {name}: expected {', '.join(PRINTED)} of one of its recipes: {have}."
+            )
     return printed
 
 
 def _sizes_told(spec: Mapping[str, Any], name: str, report: Report) -> str:
     model = spec["models"][name]
     data = {**spec.get("data", {}), **model.get("data", {})}
-    what = f"`{model.get('zoo', model.get('file'))}`" + "".join(f", {key} {value}" for key, value in model.get("options", {}).items())
+    what = f"`{model.get('zoo', model.get('file'))}`" + "".join(
+        f", {key} {value}" for key, value in model.get("options", {}).items()
+    )
     train = {**spec.get("train", {}), **model.get("train", {})}
     seeds = len({row["seed"] for row in report.rows})
-    images = f"{data['train']:,} training images of {data['name']}" if "train" in data else f"all training images of {data['name']}"
+    images = (
+        f"{data['train']:,} training images of {data['name']}"
+        if "train" in data
+        else f"all training images of {data['name']}"
+    )
     taught = f", distilled from {train['distill']['teacher']}" if "distill" in train else ""
     tests = f"{report.about.get('test_examples', 0):,} test images"
     fit = {**spec.get("fit", {}), **model.get("fit", {})}
@@ -80,7 +116,14 @@ def _table(report: Report, printed: Mapping[str, Any], more: Sequence[str]) -> l
     metric, lines = report.metric, {line["recipe"]: line for line in report.summary()}
     base, old = lines.get(report.base or "", {}), printed.get(report.base or "", {})
     share = 100 if "accuracy" in metric else 1
-    heads = ["recipe", f"{metric} here", "change here", "size here", "download here", *(COLUMNS[column] for column in more)]
+    heads = [
+        "recipe",
+        f"{metric} here",
+        "change here",
+        "size here",
+        "download here",
+        *(COLUMNS[column] for column in more),
+    ]
     heads += [f"{metric} printed", "change printed", "size printed"] if printed else []
     out = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
     for name, line in lines.items():
@@ -90,7 +133,9 @@ def _table(report: Report, printed: Mapping[str, Any], more: Sequence[str]) -> l
         difference = report.difference(name) if name != report.base else None
         cells = [name, _number(line, metric, share)]
         cells.append(
-            f"{_signed(100 * difference.mean)} [{_signed(100 * difference.low)}, {_signed(100 * difference.high)}]" if difference else ""
+            f"{_signed(100 * difference.mean)} [{_signed(100 * difference.low)}, {_signed(100 * difference.high)}]"
+            if difference
+            else ""
         )
         cells += [_bytes(line, base, column) for column in ("size_bytes", "gzip_bytes")]
         cells += [_share(_with_rate(line), _with_rate(base), column) for column in more]
@@ -111,16 +156,24 @@ def _table(report: Report, printed: Mapping[str, Any], more: Sequence[str]) -> l
 def _latency(report: Report, printed: Mapping[str, Any]) -> list[str]:
     by_threads = report.latency_by_threads()
     counts = sorted({n for points in by_threads.values() for n in points})
-    out = ["| recipe | " + " | ".join(f"{n} thread{'s' * (n > 1)}" for n in counts) + " |", "|---|" + "--:|" * len(counts)]
+    out = [
+        "| recipe | " + " | ".join(f"{n} thread{'s' * (n > 1)}" for n in counts) + " |",
+        "|---|" + "--:|" * len(counts),
+    ]
     for name, points in by_threads.items():
         said = printed.get(name, {}).get("latency_ms", ())
-        cells = [f"{points[n]:.3f}" + (f" ({said[i]:g})" if i < len(said) else "") if n in points else "" for i, n in enumerate(counts)]
+        cells = [
+            f"{points[n]:.3f}" + (f" ({said[i]:g})" if i < len(said) else "") if n in points else ""
+            for i, n in enumerate(counts)
+        ]
         out.append(f"| {name} | " + " | ".join(cells) + " |")
     return out
 
 
 def _printed_told(printed: Mapping[str, Any]) -> str:
-    return " (printed in brackets)" if any("latency_ms" in said for said in printed.values()) else ""
+    return (
+        " (printed in brackets)" if any("latency_ms" in said for said in printed.values()) else ""
+    )
 
 
 def _number(line: Mapping[str, Any], column: str, factor: float) -> str:
@@ -134,19 +187,30 @@ def _bytes(line: Mapping[str, Any], base: Mapping[str, Any], column: str) -> str
     if column not in line:
         return ""
     text = f"{line[column]:,.0f}"
-    return text + (f", {base[column] / line[column]:.2f}×" if base.get(column) and base is not line else "")
+    return text + (
+        f", {base[column] / line[column]:.2f}×" if base.get(column) and base is not line else ""
+    )
 
 
 def _with_rate(line: Mapping[str, Any]) -> dict[str, Any]:
     """The line with images per second = 1000 / latency in ms (batch 1)."""
-    return {**line, **({"images_per_second": 1000 / line["latency_ms_p50"]} if "latency_ms_p50" in line else {})}
+    return {
+        **line,
+        **(
+            {"images_per_second": 1000 / line["latency_ms_p50"]} if "latency_ms_p50" in line else {}
+        ),
+    }
 
 
 def _share(line: Mapping[str, Any], base: Mapping[str, Any], column: str) -> str:
     if column not in line:
         return ""
     text = f"{line[column]:.3f}" if column == "latency_ms_p50" else f"{line[column]:,.0f}"
-    return text + (f", {line[column] / base[column]:.0%}" if base.get(column) and base["recipe"] != line["recipe"] else "")
+    return text + (
+        f", {line[column] / base[column]:.0%}"
+        if base.get(column) and base["recipe"] != line["recipe"]
+        else ""
+    )
 
 
 def _signed(value: float) -> str:

@@ -15,7 +15,14 @@ from tfcompress.core import Artifact
 Made = tuple[Cell, dict[str, Any], Artifact | None]
 
 
-def carry_out(bench: Bench, nodes: Sequence[Node], cells: Sequence[Cell], n_jobs: int, side_by_side: int, live: Live) -> Iterator[Made]:
+def carry_out(
+    bench: Bench,
+    nodes: Sequence[Node],
+    cells: Sequence[Cell],
+    n_jobs: int,
+    side_by_side: int,
+    live: Live,
+) -> Iterator[Made]:
     """Every cell with its row and, where it is kept in no file, its artifact, as they are made.
 
     What a shared model's making raised is the error of all that starts from it.
@@ -23,7 +30,9 @@ def carry_out(bench: Bench, nodes: Sequence[Node], cells: Sequence[Cell], n_jobs
     broken: dict[str, str] = {}
     if side_by_side == 1:
         for seed in dict.fromkeys(cell.seed for cell in cells):
-            for wave in waves([n for n in nodes if n.seed == seed], [c for c in cells if c.seed == seed]):
+            for wave in waves(
+                [n for n in nodes if n.seed == seed], [c for c in cells if c.seed == seed]
+            ):
                 yield from _one_by_one(bench, wave, broken, live)
         return
     if not cells:
@@ -36,7 +45,9 @@ def carry_out(bench: Bench, nodes: Sequence[Node], cells: Sequence[Cell], n_jobs
         packed.unlink(missing_ok=True)
 
 
-def _one_by_one(bench: Bench, wave: Sequence[Any], broken: dict[str, str], live: Live) -> Iterator[Made]:
+def _one_by_one(
+    bench: Bench, wave: Sequence[Any], broken: dict[str, str], live: Live
+) -> Iterator[Made]:
     for job in wave:
         live.says(_told(job))
         error = _inherited(job, broken)
@@ -49,7 +60,9 @@ def _one_by_one(bench: Bench, wave: Sequence[Any], broken: dict[str, str], live:
             yield job, row, artifact
 
 
-def _at_once(packed: Any, wave: Sequence[Any], broken: dict[str, str], n_jobs: int, live: Live) -> Iterator[Made]:
+def _at_once(
+    packed: Any, wave: Sequence[Any], broken: dict[str, str], n_jobs: int, live: Live
+) -> Iterator[Made]:
     ready = []
     for job in wave:
         if not (error := _inherited(job, broken)):
@@ -87,5 +100,9 @@ def _inherited(job: Any, broken: dict[str, str]) -> str:
 
 
 def _told(job: Any) -> str:
-    what = "-".join(technique.label for technique in job.techniques) or "base" if isinstance(job, Node) else job.recipe.name
+    what = (
+        "-".join(technique.label for technique in job.techniques) or "base"
+        if isinstance(job, Node)
+        else job.recipe.name
+    )
     return f"{what}, seed {job.seed}"

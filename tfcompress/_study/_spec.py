@@ -18,8 +18,29 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-TRAIN = ("epochs", "batch_size", "optimizer", "learning_rate", "decay", "loss", "metrics", "early_stopping", "distill")
-DATA = ("name", "folder", "classes", "split", "seed", "scale", "train", "test", "samples", "input_shape")
+TRAIN = (
+    "epochs",
+    "batch_size",
+    "optimizer",
+    "learning_rate",
+    "decay",
+    "loss",
+    "metrics",
+    "early_stopping",
+    "distill",
+)
+DATA = (
+    "name",
+    "folder",
+    "classes",
+    "split",
+    "seed",
+    "scale",
+    "train",
+    "test",
+    "samples",
+    "input_shape",
+)
 STUDY = (
     "title",
     "metric",
@@ -38,7 +59,18 @@ STUDY = (
     "columns",
     "full",
 )
-MODEL = ("zoo", "file", "options", "data", "train", "fit", "recipes", "printed", "seeds", "significance")
+MODEL = (
+    "zoo",
+    "file",
+    "options",
+    "data",
+    "train",
+    "fit",
+    "recipes",
+    "printed",
+    "seeds",
+    "significance",
+)
 COLUMNS = {  # a report's column → its head in the results
     "weights": "weights",
     "macs": "MACs",
@@ -47,7 +79,14 @@ COLUMNS = {  # a report's column → its head in the results
     "peak_memory_bytes": "peak memory",
 }
 DISTILL = ("teacher", "temperature", "alpha", "attention", "beta")
-KNOWN: dict[str, Sequence[str]] = {"": STUDY, "data": DATA, "train": TRAIN, "fit": TRAIN, "models.*": MODEL, "distill": DISTILL}
+KNOWN: dict[str, Sequence[str]] = {
+    "": STUDY,
+    "data": DATA,
+    "train": TRAIN,
+    "fit": TRAIN,
+    "models.*": MODEL,
+    "distill": DISTILL,
+}
 PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -65,19 +104,31 @@ def read_spec(path: Path, *, full: bool = False) -> dict[str, Any]:
     over = spec.pop("full", {})
     if full:
         if not over:
-            raise RecipeError(f"{path} has no [full] table, so --full changes nothing; add one, or leave --full out.")
+            raise RecipeError(
+                f"{path} has no [full] table, so --full changes nothing; add one, or leave --full out."
+            )
         spec = _over(spec, over)
     _check(spec, path)
     if not set(columns := spec.get("columns", ())) <= set(COLUMNS):
         raise RecipeError(f"{path}: columns = {columns!r}: expected some of {', '.join(COLUMNS)}.")
     if not spec.get("models"):
-        raise RecipeError(f'{path} has no model: add [models.name] with zoo = "quantnet" or file = "net.keras".')
+        raise RecipeError(
+            f'{path} has no model: add [models.name] with zoo = "quantnet" or file = "net.keras".'
+        )
     for name, model in spec["models"].items():
         if ("zoo" in model) == ("file" in model):
-            raise RecipeError(f"{path}: [models.{name}] needs one of zoo (a network by name) and file (a saved model).")
+            raise RecipeError(
+                f"{path}: [models.{name}] needs one of zoo (a network by name) and file (a saved model)."
+            )
         if "name" not in {**spec.get("data", {}), **model.get("data", {})}:
-            raise RecipeError(f'{path}: no data for {name}: add [data] with name = "digits", a .npz or a folder of images.')
-        if (by := model.get("significance", spec.get("significance"))) not in (None, "twonn", "pca"):
+            raise RecipeError(
+                f'{path}: no data for {name}: add [data] with name = "digits", a .npz or a folder of images.'
+            )
+        if (by := model.get("significance", spec.get("significance"))) not in (
+            None,
+            "twonn",
+            "pca",
+        ):
             raise RecipeError(f'{path}: significance = {by!r}: expected "twonn" or "pca".')
         recipes_of(spec, name)
     return spec
@@ -102,7 +153,9 @@ def recipes_of(spec: Mapping[str, Any], model: str) -> list[Recipe]:
     made = [_recipes.recipe(name) for name in dict.fromkeys(found)]
     made += [_written_out(name, table) for name, table in table.get("own", {}).items()]
     if not made:
-        raise RecipeError(f'{model} has no recipes: add [recipes] with names = ["float32", "int8"] or a grid.')
+        raise RecipeError(
+            f'{model} has no recipes: add [recipes] with names = ["float32", "int8"] or a grid.'
+        )
     return made
 
 
@@ -130,7 +183,11 @@ def _written_out(name: str, table: Mapping[str, Any]) -> Recipe:
 def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     out = dict(below)
     for key, value in above.items():
-        out[key] = _over(out[key], value) if isinstance(value, Mapping) and isinstance(out.get(key), Mapping) else value
+        out[key] = (
+            _over(out[key], value)
+            if isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
+            else value
+        )
     return out
 
 
@@ -138,17 +195,27 @@ def _check(spec: Mapping[str, Any], path: Path) -> None:
     tables = [("", spec)] + [(key, spec[key]) for key in ("data", "train", "fit") if key in spec]
     for name, model in spec.get("models", {}).items():
         tables.append((f"models.{name}", model))
-        tables += [(f"models.{name}.{key}", model[key]) for key in ("data", "train", "fit") if key in model]
-    tables += [(f"{where}.distill", table["distill"]) for where, table in list(tables) if where.endswith("train") and "distill" in table]
+        tables += [
+            (f"models.{name}.{key}", model[key]) for key in ("data", "train", "fit") if key in model
+        ]
+    tables += [
+        (f"{where}.distill", table["distill"])
+        for where, table in list(tables)
+        if where.endswith("train") and "distill" in table
+    ]
     for where, table in tables:
         if not isinstance(table, Mapping):
             raise RecipeError(f"{path}: [{where}] must be a table, got {table!r}.")
         if table.get("decay") not in (None, "cosine"):
-            raise RecipeError(f'{path}: [{where}] decay = {table["decay"]!r}: expected "cosine", or leave it out for a constant rate.')
+            raise RecipeError(
+                f'{path}: [{where}] decay = {table["decay"]!r}: expected "cosine", or leave it out for a constant rate.'
+            )
         parts = where.split(".")
         known = KNOWN["models.*"] if len(parts) == 2 and parts[0] == "models" else KNOWN[parts[-1]]
         for key in table:
             if key not in known:
                 near = get_close_matches(key, known, 1)
                 hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(known)}."
-                raise RecipeError(f"{path}: {f'[{where}]' if where else 'the study'} has no option {key!r}{hint}")
+                raise RecipeError(
+                    f"{path}: {f'[{where}]' if where else 'the study'} has no option {key!r}{hint}"
+                )

@@ -74,7 +74,17 @@ def study(
             shared = folder / "shared"
         else:
             shared = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tfc-study-")))
-        bench = Bench(fit, samples, evaluate, metric, runtime, strict, folder, shared, model if built else None)
+        bench = Bench(
+            fit,
+            samples,
+            evaluate,
+            metric,
+            runtime,
+            strict,
+            folder,
+            shared,
+            model if built else None,
+        )
         roots = {seed: _root(model, model_key, built, seed) for seed in numbers}
         if not built:
             bench.hold(roots[numbers[0]], model)
@@ -82,49 +92,92 @@ def study(
                 bench.keep(roots[numbers[0]], model)
         prefixes = shared_prefixes(wanted)
         trees = {seed: tree(root, prefixes, bench.training_key) for seed, root in roots.items()}
-        cells = [_cell(recipe, seed, trees[seed], bench.key) for seed in numbers for recipe in wanted]
+        cells = [
+            _cell(recipe, seed, trees[seed], bench.key) for seed in numbers for recipe in wanted
+        ]
         rows: dict[Cell, dict[str, Any]] = {}
         files: dict[Cell, Any] = {}
         for cell in cells if folder else ():
             if row := finished(folder, cell):  # type: ignore[arg-type]
                 rows[cell], files[cell] = row, folder / f"{cell.name}.tflite"  # type: ignore[operator]
-        floats = [recipe.name for recipe in wanted if not recipe.techniques and recipe.target.label == "float32"]
-        said = about(metric, (floats or names)[0], evaluate, seeds=numbers, threads=list(threads) if profile else [], **(facts or {}))
+        floats = [
+            recipe.name
+            for recipe in wanted
+            if not recipe.techniques and recipe.target.label == "float32"
+        ]
+        said = about(
+            metric,
+            (floats or names)[0],
+            evaluate,
+            seeds=numbers,
+            threads=list(threads) if profile else [],
+            **(facts or {}),
+        )
 
         def report(running: dict[str, Any] | None) -> Report:
-            there = [{**rows[cell], "options": options(cell.recipe)} for cell in cells if cell in rows]
-            progress = {"running": {**running, "cells": len(cells), "cells_done": len(there)}} if running else {}
+            there = [
+                {**rows[cell], "options": options(cell.recipe)} for cell in cells if cell in rows
+            ]
+            progress = (
+                {"running": {**running, "cells": len(cells), "cells_done": len(there)}}
+                if running
+                else {}
+            )
             return Report(there, title, {**said, **progress})
 
         missing = [cell for cell in cells if cell not in rows]
-        needed = needed_nodes([node for nodes in trees.values() for node in nodes], [cell.start for cell in missing], bench.has)
+        needed = needed_nodes(
+            [node for nodes in trees.values() for node in nodes],
+            [cell.start for cell in missing],
+            bench.has,
+        )
         with reporter(progress, total=len(cells) + len(needed) + 1, title=title) as step:
             live = Live(folder, report, step, len(missing) + len(needed))
             for cell in rows:
                 step(f"{cell.recipe.name}, seed {cell.seed}: there already")
             live.page()
-            for cell, row, artifact in carry_out(bench, needed, missing, n_jobs, side_by_side, live):
+            for cell, row, artifact in carry_out(
+                bench, needed, missing, n_jobs, side_by_side, live
+            ):
                 rows[cell], files[cell] = row, artifact
                 if folder is not None and "error" not in row:
                     files[cell] = folder / f"{cell.name}.tflite"
                 live.finished()
-            live.says(f"latency of {sum(file is not None for file in files.values())} files" if profile else "report")
+            live.says(
+                f"latency of {sum(file is not None for file in files.values())} files"
+                if profile
+                else "report"
+            )
             if profile:
-                timed = profiled([rows[cell] for cell in cells], [files.get(cell) for cell in cells], folder, threads, runtime)
+                timed = profiled(
+                    [rows[cell] for cell in cells],
+                    [files.get(cell) for cell in cells],
+                    folder,
+                    threads,
+                    runtime,
+                )
                 rows = dict(zip(cells, timed))
             return live.page(running=False)  # type: ignore[return-value]
 
 
-def _checked(wanted: Sequence[Recipe], fit: Any, evaluate: Any, samples: Any, seeds: int | Sequence[int]) -> list[int]:
+def _checked(
+    wanted: Sequence[Recipe], fit: Any, evaluate: Any, samples: Any, seeds: int | Sequence[int]
+) -> list[int]:
     names = [recipe.name for recipe in wanted]
     if not names or len(set(names)) < len(names):
-        raise RecipeError(f"A study needs recipes with names of their own, got: {', '.join(names) or 'none'}.")
+        raise RecipeError(
+            f"A study needs recipes with names of their own, got: {', '.join(names) or 'none'}."
+        )
     check_evaluate(evaluate)
     if hasattr(samples, "__next__"):
-        raise DataError("samples: a generator can be read once, and every cell reads them; pass an array, or a function that returns it.")
+        raise DataError(
+            "samples: a generator can be read once, and every cell reads them; pass an array, or a function that returns it."
+        )
     numbers = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
     if not numbers or len(set(numbers)) < len(numbers):
-        raise RecipeError(f"seeds={seeds!r}: expected how many (1 or more) or a list of different ones.")
+        raise RecipeError(
+            f"seeds={seeds!r}: expected how many (1 or more) or a list of different ones."
+        )
     if len(numbers) > 1 and getattr(fit, "seed", None) is not None:
         raise RecipeError(
             f"fit has a seed of its own ({fit.seed}): all {len(numbers)} seeds would train alike. Leave it out; each cell sets its own."
@@ -134,7 +187,7 @@ def _checked(wanted: Sequence[Recipe], fit: Any, evaluate: Any, samples: Any, se
 
 def _model_key(model: Any) -> tuple[str, bool]:
     """The content address of a model or of the function that builds it, and whether it is a function."""
-    from tfcompress._backend import keras
+    from tfcompress._backend import bridge as keras
 
     try:
         keras.flavour(model)

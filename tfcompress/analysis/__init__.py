@@ -3,14 +3,12 @@
 from tfcompress.analysis._activations import activations
 from tfcompress.analysis._bits import WeightBits, allocate_bits, weight_bits
 from tfcompress.analysis._cost import Cost, LayerCost, cost
-from tfcompress.analysis._dimension import Dimension, Estimator
 from tfcompress.analysis._filters import FilterCurves, filter_sensitivity, suggest_ratios
-from tfcompress.analysis._pca import PCADimension
 from tfcompress.analysis._rules import SignificanceBits, SignificantLayers
 from tfcompress.analysis._scores import LayerScores
 from tfcompress.analysis._sensitivity import sensitivity
 from tfcompress.analysis._significance import significance
-from tfcompress.analysis._two_nn import TwoNN
+from tfcompress.analysis.dimension import Dimension, Estimator, PCADimension, TwoNN
 
 __all__ = [
     "Cost",

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.activations import Runner, model_inputs
-from tfcompress._backend.calls import Calls, trace_calls
+from tfcompress._backend.graph._activations import Runner, model_inputs
+from tfcompress._backend.graph._calls import Calls, trace_calls
 from tfcompress.analysis._layers import Place, find_layers
-from tfcompress.analysis._room import BUDGET_BYTES, room
+from tfcompress.analysis.dimension._room import BUDGET_BYTES, room
 from tfcompress.core import ModelError
 
 
@@ -56,12 +56,19 @@ def channels_view(graph: Calls, place: Place, n: int, most: int, seed: int = 0) 
     total = n * int(np.prod(shape[:-1], dtype=np.int64))
     chosen = np.arange(total)
     if total > most:
-        chosen = np.sort(np.random.default_rng(seed).choice(total, most, replace=False, shuffle=False))
+        chosen = np.sort(
+            np.random.default_rng(seed).choice(total, most, replace=False, shuffle=False)
+        )
     return View(place, len(chosen), shape[-1] if shape else 1, chosen)
 
 
 def collect(
-    graph: Calls, arrays: Sequence[np.ndarray], views: Sequence[View], *, batch_size: int, budget_bytes: int
+    graph: Calls,
+    arrays: Sequence[np.ndarray],
+    views: Sequence[View],
+    *,
+    batch_size: int,
+    budget_bytes: int,
 ) -> Iterator[tuple[View, np.ndarray]]:
     """The points of every view, in order, from one forward pass (more only where the disk cannot hold them all at once).
 
@@ -78,8 +85,13 @@ def collect(
             used += taken[i].size_bytes
             if used <= budget_bytes:
                 in_memory.add(i)
-        outs: list[Any] = [room((view.rows, view.width), on_disk=i not in in_memory) for i, view in enumerate(taken)]
-        for rows, values in Runner(graph, [view.place.tensor for view in taken]).batches(arrays, batch_size):
+        outs: list[Any] = [
+            room((view.rows, view.width), on_disk=i not in in_memory)
+            for i, view in enumerate(taken)
+        ]
+        for rows, values in Runner(graph, [view.place.tensor for view in taken]).batches(
+            arrays, batch_size
+        ):
             for view, out, value in zip(taken, outs, values):
                 view.put(out, rows, value)
         for i, view in enumerate(taken):
@@ -89,7 +101,12 @@ def collect(
 
 
 def activations(
-    model: Any, x: Any, layers: Iterable[str] | None = None, *, batch_size: int = 64, budget_bytes: int = BUDGET_BYTES
+    model: Any,
+    x: Any,
+    layers: Iterable[str] | None = None,
+    *,
+    batch_size: int = 64,
+    budget_bytes: int = BUDGET_BYTES,
 ) -> dict[str, np.ndarray]:
     """The output [n, …] of every layer with weights (or of `layers`) for the inputs `x` [n, …], from one forward pass.
 
@@ -102,11 +119,16 @@ def activations(
     places = [place for name in found.choose(layers) for place in found.of(name)]
     views = [flatten_view(graph, place, len(arrays[0])) for place in places]
     made = collect(graph, arrays, views, batch_size=batch_size, budget_bytes=budget_bytes)
-    return {view.place.name: points.reshape(len(points), *graph.shapes[view.place.tensor][1:]) for view, points in made}
+    return {
+        view.place.name: points.reshape(len(points), *graph.shapes[view.place.tensor][1:])
+        for view, points in made
+    }
 
 
 def _fixed(graph: Calls, place: Place) -> tuple[int, ...]:
     shape = graph.shapes[place.tensor][1:]
     if any(size is None for size in shape):
-        raise ModelError(f"The output of {place.name!r} has no fixed size ({list(shape)}): build the model with a fixed input shape.")
+        raise ModelError(
+            f"The output of {place.name!r} has no fixed size ({list(shape)}): build the model with a fixed input shape."
+        )
     return tuple(int(size) for size in shape if size is not None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.calls import trace_calls
+from tfcompress._backend.graph._calls import trace_calls
 from tfcompress.analysis._layers import find_layers, require_known
 from tfcompress.core import RecipeError, Significance
 
@@ -41,13 +41,21 @@ def allocate_bits(
     """
     layers = list(scores)
     if not layers:
-        raise RecipeError("No layer has a score: give a Significance or a mapping of layer → score.")
+        raise RecipeError(
+            "No layer has a score: give a Significance or a mapping of layer → score."
+        )
     details = scores.details if isinstance(scores, Significance) else {}
-    fixed = {} if ends is None else dict.fromkeys(details.get("ends") or (layers[0], layers[-1]), _bits(ends))
+    fixed = (
+        {}
+        if ends is None
+        else dict.fromkeys(details.get("ends") or (layers[0], layers[-1]), _bits(ends))
+    )
     if budget_bytes is None and mean_bits is None:
         limit = 20.0 if threshold is None else float(threshold)
         if any(isinstance(scores[layer], Mapping) for layer in layers):
-            raise RecipeError("Losses by bits need budget_bytes or mean_bits; a threshold needs one score a layer.")
+            raise RecipeError(
+                "Losses by bits need budget_bytes or mean_bits; a threshold needs one score a layer."
+            )
         yes, no = _bits(significant), _bits(other)
         return {layer: fixed.get(layer, yes if scores[layer] > limit else no) for layer in layers}
     if threshold is not None or (budget_bytes is not None and mean_bits is not None):
@@ -55,7 +63,9 @@ def allocate_bits(
     known: Mapping[str, int] = details.get("params", {}) if sizes is None else sizes
     missing = [layer for layer in layers if layer not in known]
     if missing:
-        raise RecipeError(f"No size for the layer {missing[0]!r}: pass sizes={{layer: number of parameters}}.")
+        raise RecipeError(
+            f"No size for the layer {missing[0]!r}: pass sizes={{layer: number of parameters}}."
+        )
     size = np.array([known[layer] for layer in layers], float)
     if mean_bits is not None:
         budget, rest = mean_bits * size.sum(), 0.0
@@ -72,7 +82,9 @@ def allocate_bits(
 
 def _others(details: Mapping[str, Any], layers: Sequence[str]) -> int:
     params = details.get("params", {})
-    return details.get("other_params", 0) + sum(count for layer, count in params.items() if layer not in layers)
+    return details.get("other_params", 0) + sum(
+        count for layer, count in params.items() if layer not in layers
+    )
 
 
 def _bits(value: Any) -> int:
@@ -90,11 +102,18 @@ def _options(layer: str, score: Any, fixed: int | None, choices: Sequence[int]) 
         if FLOAT in choices:
             found.setdefault(FLOAT, 0.0)
         if not found:
-            raise RecipeError(f"No loss for {layer!r} at any of {list(choices)} bits; it has {sorted(score)}.")
+            raise RecipeError(
+                f"No loss for {layer!r} at any of {list(choices)} bits; it has {sorted(score)}."
+            )
     else:
-        found = {_bits(b): 0.0 if b == FLOAT else max(float(score), 0.0) / (2.0**b - 1) ** 2 for b in choices}
+        found = {
+            _bits(b): 0.0 if b == FLOAT else max(float(score), 0.0) / (2.0**b - 1) ** 2
+            for b in choices
+        }
     if not found or not np.isfinite(list(found.values())).all():
-        raise RecipeError(f"The losses of {layer!r} must be finite numbers for at least one choice of bits, not {found}.")
+        raise RecipeError(
+            f"The losses of {layer!r} must be finite numbers for at least one choice of bits, not {found}."
+        )
     return found
 
 
@@ -107,20 +126,37 @@ def _best(size: np.ndarray, options: Sequence[dict[int, float]], budget: float) 
     owner = np.repeat(np.arange(count), [len(each) for each in options])
     bits = np.array([b for each in options for b in each], float)
     loss = np.array([value for each in options for value in each.values()])
-    cost = 1e6 * loss / max(np.abs(loss).max(), 1e-300)  # the solver stops 1e-6 from the optimum: make that 1e-12 of the largest loss
+    cost = (
+        1e6 * loss / max(np.abs(loss).max(), 1e-300)
+    )  # the solver stops 1e-6 from the optimum: make that 1e-12 of the largest loss
     weight = size[owner] * bits
-    one_each = LinearConstraint(csr_array((np.ones(len(owner)), (owner, np.arange(len(owner))))), 1, 1)
+    one_each = LinearConstraint(
+        csr_array((np.ones(len(owner)), (owner, np.arange(len(owner))))), 1, 1
+    )
     exact = {"mip_rel_gap": 0.0}
     for part in (1.0, 1 - 1e-6, 1 - 1e-5):  # it also lets a constraint be exceeded by 1e-6
         within = LinearConstraint(weight[None] / max(budget, 1.0), -np.inf, part)
-        found = milp(cost, constraints=[one_each, within], integrality=np.ones(len(cost)), bounds=Bounds(0, 1), options=exact)
+        found = milp(
+            cost,
+            constraints=[one_each, within],
+            integrality=np.ones(len(cost)),
+            bounds=Bounds(0, 1),
+            options=exact,
+        )
         if found.x is None:
             break
-        picked = [int(np.flatnonzero(owner == i)[np.argmax(found.x[owner == i])]) for i in range(count)]
+        picked = [
+            int(np.flatnonzero(owner == i)[np.argmax(found.x[owner == i])]) for i in range(count)
+        ]
         if weight[picked].sum() <= budget:
             # Where fewer bits lose no more, fewer bits.
-            return [min(b for b, value in each.items() if value <= loss[j]) for each, j in zip(options, picked)]
-    raise RecipeError(f"No allocation was found: {found.message} The budget is too close to the fewest bits.")
+            return [
+                min(b for b, value in each.items() if value <= loss[j])
+                for each, j in zip(options, picked)
+            ]
+    raise RecipeError(
+        f"No allocation was found: {found.message} The budget is too close to the fewest bits."
+    )
 
 
 @dataclass(frozen=True)
@@ -157,5 +193,11 @@ def weight_bits(model: Any, bits: Mapping[str, int]) -> WeightBits:
     """
     found = find_layers(trace_calls(model))
     require_known(bits, found.params)
-    by_layer = {layer: count * _bits(bits.get(layer, FLOAT)) for layer, count in found.params.items()}
-    return WeightBits(by_layer, FLOAT * found.other_params, FLOAT * (sum(found.params.values()) + found.other_params))
+    by_layer = {
+        layer: count * _bits(bits.get(layer, FLOAT)) for layer, count in found.params.items()
+    }
+    return WeightBits(
+        by_layer,
+        FLOAT * found.other_params,
+        FLOAT * (sum(found.params.values()) + found.other_params),
+    )

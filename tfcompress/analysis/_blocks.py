@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfcompress._backend.calls import Calls
+from tfcompress._backend.graph._calls import Calls
 
 SUMS = ("Add", "TFOpLambda", "__add__")
 

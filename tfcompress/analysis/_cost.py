@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.calls import Call, Calls, trace_calls
+from tfcompress._backend.graph._calls import Call, Calls, trace_calls
 from tfcompress.core import ModelError
 
 FLOAT_BYTES = 4
@@ -54,10 +54,20 @@ class Cost:
         wide = max([len(layer.name) for layer in self.layers] + [5])
         head = f"{'layer':<{wide}} {'params':>13} {'MACs':>15} {'activation bytes':>17}"
         lines = [
-            f"{layer.name:<{wide}} {layer.params:>13,} {_shown(layer.macs):>15} {layer.activation_bytes:>17,}" for layer in self.layers
+            f"{layer.name:<{wide}} {layer.params:>13,} {_shown(layer.macs):>15} {layer.activation_bytes:>17,}"
+            for layer in self.layers
         ]
-        total = f"{'total':<{wide}} {self.params:>13,} {self.macs:>15,} {self.activation_bytes:>17,}"
-        return "\n".join([head, *lines, total, f"at most {self.peak_activation_bytes:,} activation bytes at once (estimate)"])
+        total = (
+            f"{'total':<{wide}} {self.params:>13,} {self.macs:>15,} {self.activation_bytes:>17,}"
+        )
+        return "\n".join(
+            [
+                head,
+                *lines,
+                total,
+                f"at most {self.peak_activation_bytes:,} activation bytes at once (estimate)",
+            ]
+        )
 
 
 def cost(model: Any) -> Cost:
@@ -76,7 +86,11 @@ def cost(model: Any) -> Cost:
         fresh = [v for v in getattr(call.layer, "weights", ()) if id(v) not in seen]
         seen.update(map(id, fresh))
         params = sum(int(np.prod(v.shape)) for v in fresh)
-        macs = _macs(call, [_size(graph, t, call) for t in call.inputs], [_size(graph, t, call) for t in call.outputs])
+        macs = _macs(
+            call,
+            [_size(graph, t, call) for t in call.inputs],
+            [_size(graph, t, call) for t in call.outputs],
+        )
         made = sum(_bytes(graph, t) for t in call.outputs)
         entry = layers.setdefault(call.name, [call.kind, 0, 0, 0])
         entry[1] += params
@@ -99,15 +113,21 @@ def _shown(macs: int | None) -> str:
 def _size(graph: Calls, tensor: int, call: Call) -> tuple[int, ...]:
     shape = graph.shapes[tensor][1:]
     if any(size is None for size in shape):
-        raise ModelError(f"{call.name!r} has no fixed size ({list(shape)}): build the model with a fixed input shape to know its cost.")
+        raise ModelError(
+            f"{call.name!r} has no fixed size ({list(shape)}): build the model with a fixed input shape to know its cost."
+        )
     return tuple(int(size) for size in shape if size is not None)
 
 
 def _bytes(graph: Calls, tensor: int) -> int:
-    return FLOAT_BYTES * int(np.prod([size or 1 for size in graph.shapes[tensor][1:]], dtype=np.int64))
+    return FLOAT_BYTES * int(
+        np.prod([size or 1 for size in graph.shapes[tensor][1:]], dtype=np.int64)
+    )
 
 
-def _macs(call: Call, given: Sequence[tuple[int, ...]], made: Sequence[tuple[int, ...]]) -> int | None:
+def _macs(
+    call: Call, given: Sequence[tuple[int, ...]], made: Sequence[tuple[int, ...]]
+) -> int | None:
     """Multiply–accumulates of one call; None where a layer has a kernel that no rule here knows."""
     kind, layer = call.kind, call.layer
     if kind == "TimeDistributed":
@@ -119,7 +139,9 @@ def _macs(call: Call, given: Sequence[tuple[int, ...]], made: Sequence[tuple[int
         return None if None in both else sum(each or 0 for each in both)
     if not given or not made:
         return 0
-    shapes = [tuple(int(n) for n in v.shape) for v in getattr(layer, "weights", ()) if len(v.shape) >= 2]
+    shapes = [
+        tuple(int(n) for n in v.shape) for v in getattr(layer, "weights", ()) if len(v.shape) >= 2
+    ]
     if kind == "Dot":
         return _dot(layer, given)
     if not shapes or kind in ("Embedding", "PReLU") or kind.endswith("Normalization"):
@@ -133,7 +155,9 @@ def _macs(call: Call, given: Sequence[tuple[int, ...]], made: Sequence[tuple[int
     if kind.startswith("Conv") and kind.endswith("Transpose"):
         return _positions(layer, given[0]) * _count(shapes[0])
     if kind in ("Conv1D", "Conv2D", "Conv3D"):
-        return _positions(layer, made[0]) * _count(shapes[0])  # the kernel [k, k, in/groups, out] holds the groups already
+        return _positions(layer, made[0]) * _count(
+            shapes[0]
+        )  # the kernel [k, k, in/groups, out] holds the groups already
     if kind == "LocallyConnected2D" or kind == "LocallyConnected1D":
         return _count(shapes[0])
     if kind == "EinsumDense":
@@ -156,10 +180,16 @@ def _recurrent(layer: Any, given: tuple[int, ...]) -> int | None:
     """LSTM, GRU, SimpleRNN: both kernels at every step."""
     if type(layer).__name__ not in ("LSTM", "GRU", "SimpleRNN"):
         return None
-    return given[0] * sum(_count(v.shape) for v in layer.weights if len(v.shape) == 2 and v.shape[0] in (given[-1], layer.units))
+    return given[0] * sum(
+        _count(v.shape)
+        for v in layer.weights
+        if len(v.shape) == 2 and v.shape[0] in (given[-1], layer.units)
+    )
 
 
-def _einsum(equation: str, given: tuple[int, ...], kernel: tuple[int, ...], made: tuple[int, ...]) -> int:
+def _einsum(
+    equation: str, given: tuple[int, ...], kernel: tuple[int, ...], made: tuple[int, ...]
+) -> int:
     """Every combination of the letters of an equation such as `abc,cd->abd` is one MAC."""
     terms, out = equation.replace(" ", "").split("->")
     sizes: dict[str, int] = {}
@@ -180,7 +210,9 @@ def _attention(layer: Any, given: Sequence[tuple[int, ...]]) -> int | None:
         dense = getattr(layer, f"_{name}_dense")
         total += steps * _count(dense.kernel.shape)
     heads = getattr(layer, "num_heads", None) or layer._num_heads
-    each = (getattr(layer, "key_dim", None) or layer._key_dim) + (getattr(layer, "value_dim", None) or layer._value_dim)
+    each = (getattr(layer, "key_dim", None) or layer._key_dim) + (
+        getattr(layer, "value_dim", None) or layer._value_dim
+    )
     return total + queries * keys * heads * each
 
 
@@ -214,7 +246,9 @@ def _peak(graph: Calls) -> int:
     storage = {t: t for t in graph.inputs}
     for call in graph.calls:
         in_place = call.kind in _IN_PLACE or call.kind.endswith("Normalization")
-        storage.update({t: storage[call.inputs[0]] if in_place and call.inputs else t for t in call.outputs})
+        storage.update(
+            {t: storage[call.inputs[0]] if in_place and call.inputs else t for t in call.outputs}
+        )
     last: dict[int, int] = {}
     for step, call in enumerate(graph.calls):
         last.update({storage[t]: step for t in (*call.inputs, *call.outputs)})

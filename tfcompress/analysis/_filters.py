@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend import filters as _filters
-from tfcompress._backend import keras as _keras
-from tfcompress._backend.calls import trace_calls
+from tfcompress._backend import bridge as _keras
+from tfcompress._backend.channels import _plan as _filters
+from tfcompress._backend.graph._calls import trace_calls
 from tfcompress._backend.progress import reporter
 from tfcompress.analysis._blocks import blocks_of
 from tfcompress.analysis._sensitivity import measurement
@@ -66,10 +66,20 @@ def filter_sensitivity(
     if by not in ("layer", "block"):
         raise RecipeError(f"by={by!r}: expected 'layer' or 'block'.")
     if importance == "taylor":
-        raise RecipeError("importance='taylor' is recorded while a model trains; here choose 'l1', 'l2', 'bn_gamma' or a function.")
+        raise RecipeError(
+            "importance='taylor' is recorded while a model trains; here choose 'l1', 'l2', 'bn_gamma' or a function."
+        )
     copy = _keras.clone(model)
     plan = _filters.plan(
-        copy, importance=importance, ratio=0.0, scope="layer", round_to=1, target_macs=None, target_params=None, only=None, skip=None
+        copy,
+        importance=importance,
+        ratio=0.0,
+        scope="layer",
+        round_to=1,
+        target_macs=None,
+        target_params=None,
+        only=None,
+        skip=None,
     )
     graph = trace_calls(copy)
     named = _named(plan.groups, blocks_of(graph) if by == "block" else None)
@@ -79,7 +89,9 @@ def filter_sensitivity(
     chosen = list(named) if layers is None else list(layers)
     measured, count = measurement(graph, data, metric, batch_size)
     curves: dict[str, dict[float, float]] = {}
-    with reporter(progress, total=len(chosen) * len(ratios) + 1, title=f"sensitivity of filters by {by}") as step:
+    with reporter(
+        progress, total=len(chosen) * len(ratios) + 1, title=f"sensitivity of filters by {by}"
+    ) as step:
         step("whole model")
         base = measured()
         for name in chosen:
@@ -88,12 +100,17 @@ def filter_sensitivity(
                 step(f"{name}: {ratio:.0%}")
                 with _filters.silenced(plan.channels, plan.smallest(named[name], ratio)):
                     curves[name][float(ratio)] = measured()
-    members = {name: tuple(layer.name for group in named[name] for layer in group.layers) for name in chosen}
+    members = {
+        name: tuple(layer.name for group in named[name] for layer in group.layers)
+        for name in chosen
+    }
     what = metric if isinstance(metric, str) else getattr(metric, "__name__", "metric")
     return FilterCurves(curves, members, base, what, count)
 
 
-def suggest_ratios(sensitivity: FilterCurves, max_drop: float = 0.02, largest: float = 1.0) -> dict[str, float]:
+def suggest_ratios(
+    sensitivity: FilterCurves, max_drop: float = 0.02, largest: float = 1.0
+) -> dict[str, float]:
     """Layer → ratio for `PruneFilters`: the largest measured one up to which no ratio loses more than `max_drop` of the metric.
 
     Each curve is of one layer or block alone; together they lose more, so fine-tune. Layers that bear nothing are left out;
@@ -113,7 +130,9 @@ def suggest_ratios(sensitivity: FilterCurves, max_drop: float = 0.02, largest: f
     return found
 
 
-def _named(groups: Sequence[_filters.Group], blocks: Mapping[str, str] | None) -> dict[str, list[_filters.Group]]:
+def _named(
+    groups: Sequence[_filters.Group], blocks: Mapping[str, str] | None
+) -> dict[str, list[_filters.Group]]:
     """Name → its groups: each alone, or all of one block; a group that lies in several blocks is in none."""
     named: dict[str, list[_filters.Group]] = {}
     for group in groups:

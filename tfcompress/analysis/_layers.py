@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.calls import Call, Calls
+from tfcompress._backend.graph._calls import Call, Calls
 from tfcompress.core import RecipeError
 
 _ACTIVATION = frozenset(
@@ -90,7 +90,10 @@ class Layers:
 def find_layers(graph: Calls) -> Layers:
     """The layers of a model that significance, sensitivity and bits speak of."""
     maker, users = graph.maker(), graph.users()
-    names = {tensor: name or f"input{i}" for i, (tensor, name) in enumerate(zip(graph.inputs, graph.input_names))}
+    names = {
+        tensor: name or f"input{i}"
+        for i, (tensor, name) in enumerate(zip(graph.inputs, graph.input_names))
+    }
     places = {name: Place(name, "", tensor, ()) for tensor, name in names.items()}
     home = dict(names)  # tensor → name of the place at which it was made
     weights: dict[str, Any] = {}
@@ -111,7 +114,12 @@ def find_layers(graph: Calls) -> Layers:
             times += 1
             name = f"{call.name} (call {times})"
         sources = tuple(dict.fromkeys(back(tensor) for tensor in call.inputs))
-        places[name] = Place(name, call.name if scored else "", _settled(call.outputs[0], users, graph.outputs), sources)
+        places[name] = Place(
+            name,
+            call.name if scored else "",
+            _settled(call.outputs[0], users, graph.outputs),
+            sources,
+        )
         home.update(dict.fromkeys(call.outputs, name))
         if scored:
             weights.setdefault(call.name, call.layer)
@@ -121,10 +129,20 @@ def find_layers(graph: Calls) -> Layers:
         last.add(places[back(tensor)].layer)
     scored_layers = tuple(weights)
     ends = first | last | {*scored_layers[:1], *scored_layers[-1:]}
-    params = {name: sum(int(np.prod(v.shape)) for v in layer.weights) for name, layer in weights.items()}
-    everything = {id(v): int(np.prod(v.shape)) for call in graph.calls for v in getattr(call.layer, "weights", ())}
+    params = {
+        name: sum(int(np.prod(v.shape)) for v in layer.weights) for name, layer in weights.items()
+    }
+    everything = {
+        id(v): int(np.prod(v.shape))
+        for call in graph.calls
+        for v in getattr(call.layer, "weights", ())
+    }
     return Layers(
-        places, scored_layers, tuple(n for n in scored_layers if n in ends), params, sum(everything.values()) - sum(params.values())
+        places,
+        scored_layers,
+        tuple(n for n in scored_layers if n in ends),
+        params,
+        sum(everything.values()) - sum(params.values()),
     )
 
 
@@ -141,7 +159,9 @@ def require_known(wanted: Iterable[str], known: Iterable[str]) -> None:
     known = list(known)
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        raise RecipeError(f"No layer with weights is called {unknown[0]!r}; there are: {', '.join(known)}.")
+        raise RecipeError(
+            f"No layer with weights is called {unknown[0]!r}; there are: {', '.join(known)}."
+        )
 
 
 def _settled(tensor: int, users: dict[int, list[Call]], outputs: tuple[int, ...]) -> int:

@@ -14,7 +14,11 @@ def draw(scores: Significance, threshold: float | None, path: Any) -> Any:
     from matplotlib.figure import Figure
 
     details = scores.details
-    curves = {name: said["curve"] for name, said in details.get("measured", {}).items() if said.get("curve")}
+    curves = {
+        name: said["curve"]
+        for name, said in details.get("measured", {}).items()
+        if said.get("curve")
+    }
     profile = details.get("dimension") or details.get("metric")
     panels = 1 + bool(profile) + bool(curves)
     figure = Figure(figsize=(max(5.0, 0.35 * len(scores)) * panels, 4.2), layout="constrained")
@@ -39,13 +43,24 @@ def draw_curves(found: Any, max_drop: float | None, path: Any) -> Any:
     axis = figure.subplots()
     colours = colormaps["viridis"]
     for number, (name, curve) in enumerate(found.curves.items()):
-        points = [(0.0, found.base), *((ratio, value) for ratio, value in sorted(curve.items()) if ratio > 0)]
+        points = [
+            (0.0, found.base),
+            *((ratio, value) for ratio, value in sorted(curve.items()) if ratio > 0),
+        ]
         colour = colours(0.95 * number / max(len(found.curves) - 1, 1))
         first, *more = name.split(" + ")
-        label = first + (f" + {len(more)} more" if more else "")  # a sum joins many layers, whose names would leave the axes no room
+        label = first + (
+            f" + {len(more)} more" if more else ""
+        )  # a sum joins many layers, whose names would leave the axes no room
         axis.plot(*zip(*points), "o-", markersize=3, linewidth=1.2, label=label, color=colour)
     if max_drop is not None:
-        axis.axhline(found.base - max_drop, color=MARKED, linestyle="--", linewidth=1, label=f"{max_drop:g} lost")
+        axis.axhline(
+            found.base - max_drop,
+            color=MARKED,
+            linestyle="--",
+            linewidth=1,
+            label=f"{max_drop:g} lost",
+        )
     axis.set_xlabel("share of filters removed", fontsize=9)
     axis.set_ylabel(f"{found.metric} of {found.n:,} without fine-tuning", fontsize=9)
     axis.grid(alpha=0.25)
@@ -65,13 +80,21 @@ def _profile(axis: Any, profile: Any, details: Any) -> None:
     if "base" in details:
         axis.axhline(details["base"], color=PLAIN, linestyle="--", label="nothing changed")
         axis.legend(frameon=False, fontsize=8)
-    _label(axis, names, "dimension of the output" if "dimension" in details else "metric with this layer changed")
+    _label(
+        axis,
+        names,
+        "dimension of the output" if "dimension" in details else "metric with this layer changed",
+    )
 
 
 def _bars(axis: Any, scores: Significance, threshold: float | None) -> None:
     names = list(scores)
     above = [threshold is not None and scores[name] > threshold for name in names]
-    bars = axis.bar(range(len(names)), [scores[name] for name in names], color=[MARKED if yes else PLAIN for yes in above])
+    bars = axis.bar(
+        range(len(names)),
+        [scores[name] for name in names],
+        color=[MARKED if yes else PLAIN for yes in above],
+    )
     axis.bar_label(bars, fmt="%.3g", fontsize=7)
     if threshold is not None:
         axis.axhline(threshold, color=MARKED, linestyle="--", label=f"threshold {threshold:g}")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfcompress.analysis._bits import FLOAT, allocate_bits
-from tfcompress.analysis._dimension import Estimator
-from tfcompress.analysis._pca import PCADimension
 from tfcompress.analysis._scores import LayerScores
 from tfcompress.analysis._significance import significance
-from tfcompress.analysis._two_nn import TwoNN
+from tfcompress.analysis.dimension._estimator import Estimator
+from tfcompress.analysis.dimension._pca import PCADimension
+from tfcompress.analysis.dimension._two_nn import TwoNN
 from tfcompress.core import RecipeError, Rule
 
 TWO_NN = TwoNN()
@@ -28,11 +28,17 @@ class _BySignificance(Rule):
     def __post_init__(self):
         super().__post_init__()
         if not isinstance(self.by, Estimator):
-            raise RecipeError(f"{type(self).__name__}(by={self.by!r}): a rule is data, so it takes TwoNN() or PCADimension().")
+            raise RecipeError(
+                f"{type(self).__name__}(by={self.by!r}): a rule is data, so it takes TwoNN() or PCADimension()."
+            )
         if self.view not in ("flatten", "channels") or self.rule not in ("change", "rise"):
-            raise RecipeError(f"view={self.view!r}, rule={self.rule!r}: view is 'flatten' or 'channels', rule is 'change' or 'rise'.")
+            raise RecipeError(
+                f"view={self.view!r}, rule={self.rule!r}: view is 'flatten' or 'channels', rule is 'change' or 'rise'."
+            )
         if isinstance(self.inputs, bool) or not isinstance(self.inputs, int) or self.inputs < 100:
-            raise RecipeError(f"inputs={self.inputs!r}: a dimension needs at least 100 inputs, better 2,000.")
+            raise RecipeError(
+                f"inputs={self.inputs!r}: a dimension needs at least 100 inputs, better 2,000."
+            )
 
     @property
     def label(self) -> str:
@@ -61,8 +67,13 @@ class SignificanceBits(_BySignificance):
 
     def __post_init__(self):
         super().__post_init__()
-        if sum(value is not None for value in (self.threshold, self.budget_bytes, self.mean_bits)) > 1:
-            raise RecipeError("SignificanceBits: give one of threshold, budget_bytes and mean_bits.")
+        if (
+            sum(value is not None for value in (self.threshold, self.budget_bytes, self.mean_bits))
+            > 1
+        ):
+            raise RecipeError(
+                "SignificanceBits: give one of threshold, budget_bytes and mean_bits."
+            )
 
     @property
     def label(self) -> str:
@@ -74,7 +85,12 @@ class SignificanceBits(_BySignificance):
         """{layer: bits}."""
         scores = self.scores(model, x)
         if self.budget_bytes is not None or self.mean_bits is not None:
-            return allocate_bits(scores, budget_bytes=self.budget_bytes, mean_bits=self.mean_bits, choices=self.choices)
+            return allocate_bits(
+                scores,
+                budget_bytes=self.budget_bytes,
+                mean_bits=self.mean_bits,
+                choices=self.choices,
+            )
         return allocate_bits(scores, self.threshold, self.significant, self.other)
 
 
@@ -92,9 +108,15 @@ class SignificantLayers(_BySignificance):
         """The layers' names in the order of the network."""
         scores = self.scores(model, x)
         ends = scores.details["ends"]
-        found = tuple(name for name, score in scores.scores.items() if name not in ends and (score > self.threshold) == self.significant)
+        found = tuple(
+            name
+            for name, score in scores.scores.items()
+            if name not in ends and (score > self.threshold) == self.significant
+        )
         if not found:
-            said = ", ".join(f"{name} {score:.1f}" for name, score in scores.scores.items() if name not in ends)
+            said = ", ".join(
+                f"{name} {score:.1f}" for name, score in scores.scores.items() if name not in ends
+            )
             side = "above" if self.significant else "at or below"
             raise RecipeError(
                 f"No layer has a significance {side} {self.threshold:g} ({said}; first and last never count): move the threshold."

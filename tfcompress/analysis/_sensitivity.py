@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend import keras as _keras
-from tfcompress._backend.activations import Runner, model_inputs
-from tfcompress._backend.calls import Calls, trace_calls
+from tfcompress._backend import bridge as _keras
+from tfcompress._backend.graph._activations import Runner, model_inputs
+from tfcompress._backend.graph._calls import Calls, trace_calls
 from tfcompress._backend.progress import reporter
 from tfcompress.analysis import _weights
 from tfcompress.analysis._layers import find_layers
@@ -17,9 +17,19 @@ from tfcompress.analysis._scores import LayerScores
 from tfcompress.core import DataError, RecipeError
 
 _HOW = {
-    "quantize": (_weights.quantize, "bits", lambda v: v in range(1, 17), "a whole number of bits, 1 to 16"),
+    "quantize": (
+        _weights.quantize,
+        "bits",
+        lambda v: v in range(1, 17),
+        "a whole number of bits, 1 to 16",
+    ),
     "prune": (_weights.prune, "ratio", lambda v: 0 < v <= 1, "a ratio in (0, 1]"),
-    "cluster": (_weights.cluster, "clusters", lambda v: v == int(v) and v >= 1, "a whole number of clusters"),
+    "cluster": (
+        _weights.cluster,
+        "clusters",
+        lambda v: v == int(v) and v >= 1,
+        "a whole number of clusters",
+    ),
 }
 
 
@@ -44,9 +54,13 @@ def sensitivity(
 
     Raises ModelError, DataError (rows that do not match), RecipeError (unknown `how`, value out of range, unknown layer).
     """
-    change, unit, allowed, expected = _HOW.get(how[0] if len(how) == 2 else "", (None, "", None, ""))
+    change, unit, allowed, expected = _HOW.get(
+        how[0] if len(how) == 2 else "", (None, "", None, "")
+    )
     if change is None:
-        raise RecipeError(f"how={how!r}: choose ('quantize', bits), ('prune', ratio) or ('cluster', n).")
+        raise RecipeError(
+            f"how={how!r}: choose ('quantize', bits), ('prune', ratio) or ('cluster', n)."
+        )
     if not isinstance(how[1], (int, float)) or not allowed(how[1]):
         raise RecipeError(f"how={how!r}: expected {expected}.")
     strength = how[1] if how[0] == "prune" else int(how[1])
@@ -56,10 +70,14 @@ def sensitivity(
     kernels: dict[str, list] = {}
     for call in copy.calls:
         if call.name in chosen:
-            kernels[call.name] = [variable for variable in call.layer.weights if len(variable.shape) >= 2]
+            kernels[call.name] = [
+                variable for variable in call.layer.weights if len(variable.shape) >= 2
+            ]
     measured, count = measurement(copy, data, metric, batch_size)
     after = {}
-    with reporter(progress, total=len(chosen) + 1, title=f"sensitivity to {how[0]} {strength}") as step:
+    with reporter(
+        progress, total=len(chosen) + 1, title=f"sensitivity to {how[0]} {strength}"
+    ) as step:
         step("whole model")
         base = measured()
         for name in chosen:
@@ -80,10 +98,17 @@ def sensitivity(
         "other_params": found.other_params,
         "ends": list(found.ends),
     }
-    return LayerScores({name: base - value for name, value in after.items()}, f"{how[0]} {strength} {unit}", f"{what} lost", details)
+    return LayerScores(
+        {name: base - value for name, value in after.items()},
+        f"{how[0]} {strength} {unit}",
+        f"{what} lost",
+        details,
+    )
 
 
-def measurement(graph: Calls, data: tuple[Any, Any], metric: Any, batch_size: int) -> tuple[Callable[[], float], int]:
+def measurement(
+    graph: Calls, data: tuple[Any, Any], metric: Any, batch_size: int
+) -> tuple[Callable[[], float], int]:
     """(function that measures `metric` on `data` = (x, y) with the graph's present weights, number of rows).
 
     Raises DataError for rows that do not match, RecipeError for a metric's name other than "accuracy".
@@ -92,7 +117,9 @@ def measurement(graph: Calls, data: tuple[Any, Any], metric: Any, batch_size: in
     arrays = model_inputs(graph, x)
     score = _accuracy if metric == "accuracy" else metric
     if not callable(score):
-        raise RecipeError(f"metric={metric!r}: choose 'accuracy' or give a function (y, outputs) → number.")
+        raise RecipeError(
+            f"metric={metric!r}: choose 'accuracy' or give a function (y, outputs) → number."
+        )
     if hasattr(y, "__len__") and len(y) != len(arrays[0]):
         raise DataError(f"{len(arrays[0])} inputs but {len(y)} labels.")
     run = Runner(graph, graph.outputs)
@@ -107,13 +134,17 @@ def measurement(graph: Calls, data: tuple[Any, Any], metric: Any, batch_size: in
 def _accuracy(y: Any, outputs: Any) -> float:
     """The share of rows whose class is right."""
     if isinstance(outputs, list):
-        raise DataError("Accuracy is of one output; give metric=function (y, [outputs]) for a model of several.")
+        raise DataError(
+            "Accuracy is of one output; give metric=function (y, [outputs]) for a model of several."
+        )
     y, outputs = np.asarray(y), outputs.reshape(len(outputs), -1)
     if len(y) != len(outputs):
         raise DataError(f"{len(outputs)} inputs but {len(y)} labels.")
     y = y.reshape(len(y), -1)
     if y.shape[1] not in (1, outputs.shape[1]):
-        raise DataError(f"Labels {list(y.shape)} fit neither class indices nor the outputs {list(outputs.shape)}.")
+        raise DataError(
+            f"Labels {list(y.shape)} fit neither class indices nor the outputs {list(outputs.shape)}."
+        )
     if outputs.shape[1] == 1:
         inside = outputs.min() >= 0 and outputs.max() <= 1
         return float(np.mean((outputs > (0.5 if inside else 0.0)) == (y > 0.5)))

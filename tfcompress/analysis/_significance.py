@@ -8,16 +8,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tfcompress._backend.activations import model_inputs
-from tfcompress._backend.calls import trace_calls
+from tfcompress._backend.graph._activations import model_inputs
+from tfcompress._backend.graph._calls import trace_calls
 from tfcompress._backend.progress import reporter
 from tfcompress.analysis._activations import channels_view, collect, flatten_view
-from tfcompress.analysis._dimension import Dimension, Estimator, check_points
-from tfcompress.analysis._duplicates import unique_rows
 from tfcompress.analysis._layers import Layers, find_layers
-from tfcompress.analysis._room import BUDGET_BYTES
 from tfcompress.analysis._scores import LayerScores
-from tfcompress.analysis._two_nn import TwoNN
+from tfcompress.analysis.dimension._duplicates import unique_rows
+from tfcompress.analysis.dimension._estimator import Dimension, Estimator, check_points
+from tfcompress.analysis.dimension._room import BUDGET_BYTES
+from tfcompress.analysis.dimension._two_nn import TwoNN
 from tfcompress.core import DataError, RecipeError
 
 
@@ -53,10 +53,14 @@ def significance(
     Raises ModelError, DataError (wrong shape, NaN, a layer without a dimension), RecipeError (option or layer unknown).
     """
     if view not in ("flatten", "channels") or rule not in ("change", "rise"):
-        raise RecipeError(f"view={view!r}, rule={rule!r}: view is 'flatten' or 'channels', rule is 'change' or 'rise'.")
+        raise RecipeError(
+            f"view={view!r}, rule={rule!r}: view is 'flatten' or 'channels', rule is 'change' or 'rise'."
+        )
     by = TwoNN() if by is None else by
     if not (isinstance(by, Estimator) or hasattr(by, "fit_transform") or callable(by)):
-        raise RecipeError(f"by={by!r} is no estimator: TwoNN(), PCADimension(), a scikit-dimension object, or a function of points [n, d].")
+        raise RecipeError(
+            f"by={by!r} is no estimator: TwoNN(), PCADimension(), a scikit-dimension object, or a function of points [n, d]."
+        )
     graph = trace_calls(model)
     found = find_layers(graph)
     chosen = found.choose(layers)
@@ -74,7 +78,9 @@ def significance(
     results: dict[str, Dimension] = {}
     with reporter(progress, total=len(views) + 1, title="significance") as step:
         step("forward pass")
-        for seen, data in collect(graph, arrays, views, batch_size=batch_size, budget_bytes=budget_bytes):
+        for seen, data in collect(
+            graph, arrays, views, batch_size=batch_size, budget_bytes=budget_bytes
+        ):
             name = seen.place.name
             step(name)
             results[name] = _measure(by, data, name, scales, budget_bytes, threads)
@@ -82,18 +88,24 @@ def significance(
     return _scores(found, chosen, results, view, rule, n)
 
 
-def _measure(by: Any, points: np.ndarray, name: str, scales: bool, budget_bytes: int, threads: int | None) -> Dimension:
+def _measure(
+    by: Any, points: np.ndarray, name: str, scales: bool, budget_bytes: int, threads: int | None
+) -> Dimension:
     """The dimension of one tensor's points by any estimator; errors say which tensor it was."""
     try:
         if isinstance(by, Estimator):
-            found = by.measure(points, overwrite=True, scales=scales, budget_bytes=budget_bytes, threads=threads)
+            found = by.measure(
+                points, overwrite=True, scales=scales, budget_bytes=budget_bytes, threads=threads
+            )
         else:
             found = _foreign(by, points)
     except DataError as error:
         raise DataError(f"Output of {name!r}: {error}") from error
     if not math.isfinite(found.id):
         why = "; ".join(found.warnings) or "no reason given"
-        raise DataError(f"The output of {name!r} has no dimension by {found.method} ({why}): leave it out by layers=[...], or take PCA.")
+        raise DataError(
+            f"The output of {name!r} has no dimension by {found.method} ({why}): leave it out by layers=[...], or take PCA."
+        )
     return found
 
 
@@ -111,7 +123,9 @@ def _foreign(by: Any, points: np.ndarray) -> Dimension:
         return Dimension(float(by(distinct)), label, n_rows=n, n_unique=m, n_used=m, warnings=said)
     from sklearn.base import clone
 
-    if distinct.shape[1] == 1:  # scikit-dimension refuses one feature; a column of zeros leaves every distance as it is
+    if (
+        distinct.shape[1] == 1
+    ):  # scikit-dimension refuses one feature; a column of zeros leaves every distance as it is
         distinct = np.pad(distinct, ((0, 0), (0, 1)))
     try:
         value = clone(by).fit_transform(distinct)
@@ -120,10 +134,21 @@ def _foreign(by: Any, points: np.ndarray) -> Dimension:
     return Dimension(float(np.mean(value)), label, n_rows=n, n_unique=m, n_used=m, warnings=said)
 
 
-def _scores(found: Layers, chosen: tuple[str, ...], results: dict[str, Dimension], view: str, rule: str, n: int) -> LayerScores:
+def _scores(
+    found: Layers,
+    chosen: tuple[str, ...],
+    results: dict[str, Dimension],
+    view: str,
+    rule: str,
+    n: int,
+) -> LayerScores:
     difference = {}
     for layer in chosen:
-        steps = [results[place.name].id - results[source].id for place in found.of(layer) for source in place.inputs]
+        steps = [
+            results[place.name].id - results[source].id
+            for place in found.of(layer)
+            for source in place.inputs
+        ]
         difference[layer] = max(steps, key=abs if rule == "change" else float)
     scores = {layer: abs(d) if rule == "change" else max(d, 0.0) for layer, d in difference.items()}
     details = {
@@ -132,7 +157,10 @@ def _scores(found: Layers, chosen: tuple[str, ...], results: dict[str, Dimension
         "n": n,
         "dimension": {name: result.id for name, result in results.items()},
         "difference": difference,
-        "inputs": {layer: sorted({source for place in found.of(layer) for source in place.inputs}) for layer in chosen},
+        "inputs": {
+            layer: sorted({source for place in found.of(layer) for source in place.inputs})
+            for layer in chosen
+        },
         "measured": {name: result.to_dict() for name, result in results.items()},
         "params": found.params,
         "other_params": found.other_params,

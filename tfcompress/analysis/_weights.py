@@ -17,7 +17,9 @@ def quantize(weights: np.ndarray, bits: int) -> np.ndarray:
     if bits >= 32 or largest == 0:
         return np.array(weights)
     if bits == 1:
-        return np.where(w < 0, -1.0, 1.0).astype(weights.dtype) * weights.dtype.type(np.abs(w).mean())
+        return np.where(w < 0, -1.0, 1.0).astype(weights.dtype) * weights.dtype.type(
+            np.abs(w).mean()
+        )
     steps = 2**bits - 1
 
     def rounded(values: np.ndarray, scale: float) -> np.ndarray:
@@ -43,7 +45,9 @@ def cluster(weights: np.ndarray, number: int, rounds: int = 50) -> np.ndarray:
     centroids = np.linspace(values[0], values[-1], number)
     sums = np.concatenate([[0.0], np.cumsum(values)])
     for _ in range(rounds):
-        edges = np.concatenate([[0], np.searchsorted(values, (centroids[1:] + centroids[:-1]) / 2), [len(values)]])
+        edges = np.concatenate(
+            [[0], np.searchsorted(values, (centroids[1:] + centroids[:-1]) / 2), [len(values)]]
+        )
         counts = np.diff(edges)
         moved = np.where(counts > 0, np.diff(sums[edges]) / np.maximum(counts, 1), centroids)
         if np.array_equal(moved, centroids):

@@ -18,7 +18,11 @@ def main() -> None:
     try:
         app()
     except TfcompressError as error:
-        print("tfcompress: " + "; ".join(line.strip() for line in str(error).splitlines() if line.strip()), file=sys.stderr)
+        print(
+            "tfcompress: "
+            + "; ".join(line.strip() for line in str(error).splitlines() if line.strip()),
+            file=sys.stderr,
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         print("tfcompress: stopped", file=sys.stderr)

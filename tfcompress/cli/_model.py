@@ -51,7 +51,9 @@ def compress(
     samples = max(samples, recipe.wanted_samples)
     trains = bool(data_name and schooling and schooling.epochs and recipe.techniques)
     if schooling and schooling.teacher and not trains:
-        raise TrainingError("--teacher: nothing trains here; give --data, at least one of --epochs, and a recipe with techniques.")
+        raise TrainingError(
+            "--teacher: nothing trains here; give --data, at least one of --epochs, and a recipe with techniques."
+        )
     load_tensorflow()
     model = load_model(path)
     data = load_data(data_name, model) if data_name else None
@@ -66,7 +68,11 @@ def compress(
         progress=sys.stderr.isatty(),
     )
     files = artifact.save(stem, overwrite=overwrite)
-    said: dict[str, Any] = {**artifact.to_dict(), "files": [str(file) for file in files], "model_bytes": path.stat().st_size}
+    said: dict[str, Any] = {
+        **artifact.to_dict(),
+        "files": [str(file) for file in files],
+        "model_bytes": path.stat().st_size,
+    }
     if data is not None and len(data.x_test):
         said["accuracy"] = evaluate(artifact, data.x_test, data.y_test)
         said["accuracy_before"] = evaluate(run(model, "float32"), data.x_test, data.y_test)
@@ -75,7 +81,9 @@ def compress(
         return
     typer.echo(str(artifact))
     if "accuracy" in said:
-        typer.echo(f"accuracy {said['accuracy']:.4f} (before {said['accuracy_before']:.4f}, {len(data.x_test):,} test images)")
+        typer.echo(
+            f"accuracy {said['accuracy']:.4f} (before {said['accuracy_before']:.4f}, {len(data.x_test):,} test images)"
+        )
     typer.echo("wrote " + ", ".join(said["files"]))
 
 
@@ -89,7 +97,9 @@ def read_recipe(name: str) -> Any:
     try:
         return Recipe.from_json(Path(name).read_text())
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"No recipe can be read from {name}: {error}. Recipe.to_json and `sensitivity --recipe` write one.") from error
+        raise RecipeError(
+            f"No recipe can be read from {name}: {error}. Recipe.to_json and `sensitivity --recipe` write one."
+        ) from error
 
 
 def cost_of(path: Path) -> Any:
@@ -104,7 +114,7 @@ def cost_of(path: Path) -> Any:
 def load_data(name: str, model: Any) -> Any:
     """The data set of that name or path, its images of the model's input size."""
     from tfcompress import zoo
-    from tfcompress._backend import keras as _keras
+    from tfcompress._backend import bridge as _keras
 
     shape = _keras.input_specs(model)[0][1]
     return zoo.load_data(name, input_shape=shape[1:])
@@ -113,7 +123,7 @@ def load_data(name: str, model: Any) -> Any:
 def test_data(name: str, file: Path) -> tuple[Any, Any]:
     """Test images and labels of that data set, of the size that the `.tflite` takes."""
     from tfcompress import zoo
-    from tfcompress._backend.interpreter import open_interpreter
+    from tfcompress._backend.interpreter._interpreter import open_interpreter
 
     shape = open_interpreter(file).inputs[0].shape
     data = zoo.load_data(name, input_shape=tuple(shape[1:]))
@@ -122,7 +132,7 @@ def test_data(name: str, file: Path) -> tuple[Any, Any]:
 
 def _trainer(model: Any, data: Any, schooling: Schooling) -> Any:
     """Fit, or Distill where there is a teacher."""
-    from tfcompress._backend import keras as _keras
+    from tfcompress._backend import bridge as _keras
     from tfcompress._compress import load_model
     from tfcompress.training import Distill, Fit
 
@@ -130,9 +140,19 @@ def _trainer(model: Any, data: Any, schooling: Schooling) -> Any:
     options["validation_data"] = data.x_val, data.y_val
     optimizer = _keras.make_optimizer("Adam", schooling.learning_rate)
     if schooling.teacher:
-        options |= {"temperature": schooling.temperature, "alpha": schooling.alpha, "optimizer": optimizer}
+        options |= {
+            "temperature": schooling.temperature,
+            "alpha": schooling.alpha,
+            "optimizer": optimizer,
+        }
         teacher = model if schooling.teacher == "self" else load_model(Path(schooling.teacher))
-        return Distill(teacher, data.x_train, data.y_train, attention="auto" if schooling.attention else None, **options)
+        return Distill(
+            teacher,
+            data.x_train,
+            data.y_train,
+            attention="auto" if schooling.attention else None,
+            **options,
+        )
     if not getattr(model, "compiled", getattr(model, "_is_compiled", False)):
         one = model.outputs[0].shape[-1] == 1
         loss = "binary_crossentropy" if one else "sparse_categorical_crossentropy"

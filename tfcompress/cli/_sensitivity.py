@@ -33,25 +33,38 @@ def run(
     from tfcompress.techniques import PruneFilters
 
     if not data_name:
-        raise DataError("sensitivity measures accuracy: pass --data digits, an .npz or a folder of images.")
+        raise DataError(
+            "sensitivity measures accuracy: pass --data digits, an .npz or a folder of images."
+        )
     load_tensorflow()
     model = load_model(path)
     data = load_data(data_name, model)
     x, y = data.x_val[:images], data.y_val[:images]
-    curves = analysis.filter_sensitivity(model, (x, y), by=by, importance=importance, progress=sys.stderr.isatty())
+    curves = analysis.filter_sensitivity(
+        model, (x, y), by=by, importance=importance, progress=sys.stderr.isatty()
+    )
     ratios = analysis.suggest_ratios(curves, max_drop)
     if as_json:
         said = {"base": curves.base, "metric": curves.metric, "n": curves.n, "suggested": ratios}
-        said |= {"curves": {name: {f"{ratio:g}": value for ratio, value in curve.items()} for name, curve in curves.curves.items()}}
+        said |= {
+            "curves": {
+                name: {f"{ratio:g}": value for ratio, value in curve.items()}
+                for name, curve in curves.curves.items()
+            }
+        }
         typer.echo(json.dumps(said, indent=2, sort_keys=True))
     else:
         _tell(curves, ratios, by, max_drop)
     if plot is not None:  # what was measured is said before a file can fail
-        write_all({plot: lambda temporary: curves.plot(max_drop, path=temporary)}, overwrite=overwrite)
+        write_all(
+            {plot: lambda temporary: curves.plot(max_drop, path=temporary)}, overwrite=overwrite
+        )
         typer.echo(f"wrote {plot}", err=True)
     if recipe is not None:
         if not ratios:
-            raise DataError(f"No recipe written: no layer loses filters within {max_drop:.1%}; a larger --max-drop allows more.")
+            raise DataError(
+                f"No recipe written: no layer loses filters within {max_drop:.1%}; a larger --max-drop allows more."
+            )
         pruned = Recipe([PruneFilters(ratios, importance=importance)], Int8(), name=recipe.stem)
         write_all({recipe: pruned.to_json() + "\n"}, overwrite=overwrite)
         typer.echo(f"wrote {recipe}", err=True)
@@ -61,9 +74,15 @@ def _tell(curves: Any, ratios: dict[str, float], by: str, max_drop: float) -> No
     """A table: a curve a line, with the ratio suggested for it."""
     wide = max(len("filters removed"), *(len(name) for name in curves.curves))
     steps = list(next(iter(curves.curves.values())))
-    typer.echo(f"{'filters removed':<{wide}} {' '.join(f'{ratio:>6.0%}' for ratio in steps)}   suggested")
+    typer.echo(
+        f"{'filters removed':<{wide}} {' '.join(f'{ratio:>6.0%}' for ratio in steps)}   suggested"
+    )
     for name, curve in curves.curves.items():
         best = ratios.get(curves.layers[name][0], 0.0)
-        typer.echo(f"{name:<{wide}} {' '.join(f'{100 * value:>6.2f}' for value in curve.values())} {best:>11.0%}")
-    typer.echo(f"accuracy in %; the whole model: {curves.base:.2%} of {curves.n:,} validation images; each {by} alone, not trained again")
+        typer.echo(
+            f"{name:<{wide}} {' '.join(f'{100 * value:>6.2f}' for value in curve.values())} {best:>11.0%}"
+        )
+    typer.echo(
+        f"accuracy in %; the whole model: {curves.base:.2%} of {curves.n:,} validation images; each {by} alone, not trained again"
+    )
     typer.echo(f"suggested: the most that loses no more than {max_drop:.1%}")

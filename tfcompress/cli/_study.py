@@ -32,7 +32,9 @@ def run(
     from tfcompress._study._spec import read_spec
     from tfcompress.core import write_all
 
-    spec = read_spec(path, full=full)  # what is wrong in the file is said before TensorFlow is loaded
+    spec = read_spec(
+        path, full=full
+    )  # what is wrong in the file is said before TensorFlow is loaded
     chosen(spec, models)
     load_tensorflow()
     start = time.perf_counter()
@@ -42,16 +44,32 @@ def run(
 
     command = shlex.join(["tfcompress", *sys.argv[1:]])
     progress = None if sys.stderr.isatty() else tell
-    options = {"out": out, "full": full, "seeds": seeds, "models": models, "n_jobs": n_jobs, "progress": progress}
+    options = {
+        "out": out,
+        "full": full,
+        "seeds": seeds,
+        "models": models,
+        "n_jobs": n_jobs,
+        "progress": progress,
+    }
     reports = study_file(path, command=command, **options)
     if results is not None:
         write_all({results: told(spec, reports, command)}, overwrite=True)
         typer.echo(f"wrote {results}", err=True)
     if as_json:
-        typer.echo(json.dumps({name: list(report.rows) for name, report in reports.items()}, indent=2, sort_keys=True, default=str))
+        typer.echo(
+            json.dumps(
+                {name: list(report.rows) for name, report in reports.items()},
+                indent=2,
+                sort_keys=True,
+                default=str,
+            )
+        )
     else:
         for name, report in reports.items():
-            typer.echo(f"{name}\n\n{report.to_markdown([column for column in COLUMNS if column in report.columns()] or None)}")
+            typer.echo(
+                f"{name}\n\n{report.to_markdown([column for column in COLUMNS if column in report.columns()] or None)}"
+            )
             if report.recommend().recipe:
                 typer.echo(f"{report.recommend()}\n")
     if any(row.get("error") for report in reports.values() for row in report.rows):

@@ -24,4 +24,36 @@ from tfcompress.core._target import Target
 from tfcompress.core._technique import Check, Skipped, Stage, Technique, Training
 from tfcompress.core._value import Value
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+__all__ = [
+    "Artifact",
+    "ArtifactError",
+    "Check",
+    "ConversionError",
+    "DataError",
+    "EQUAL_LATENCY",
+    "InterpreterError",
+    "InvariantError",
+    "Latency",
+    "ModelError",
+    "OpTime",
+    "ParityError",
+    "Profile",
+    "Recipe",
+    "RecipeError",
+    "Rows",
+    "Rule",
+    "Significance",
+    "Skipped",
+    "SkippedError",
+    "Stage",
+    "Target",
+    "Technique",
+    "TfcompressError",
+    "Training",
+    "TrainingError",
+    "Value",
+    "artifact_files",
+    "format_number",
+    "refuse_existing",
+    "write_all",
+]

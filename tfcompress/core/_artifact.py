@@ -51,7 +51,10 @@ class Artifact:
         nothing half-written is left behind.
         """
         tflite, about, keras = artifact_files(path)
-        writers: dict[Path, Any] = {tflite: self.data, about: json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"}
+        writers: dict[Path, Any] = {
+            tflite: self.data,
+            about: json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n",
+        }
         if model and self.model is not None:
             writers[keras] = lambda temporary: self.model.save(temporary)
         return write_all(writers, overwrite=overwrite)
@@ -91,7 +94,10 @@ class Artifact:
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.size_bytes:,} bytes ({self.gzip_bytes:,} gzipped)"]
-        lines += [f"  checked  {c.stage}: {c.what} {c.value:.6g} (bound {c.bound:.6g}) {c.layer}".rstrip() for c in self.checks]
+        lines += [
+            f"  checked  {c.stage}: {c.what} {c.value:.6g} (bound {c.bound:.6g}) {c.layer}".rstrip()
+            for c in self.checks
+        ]
         return "\n".join(lines + [f"  skipped  {item}" for item in self.skipped])
 
 
@@ -99,5 +105,7 @@ def artifact_files(path: str | Path) -> tuple[Path, Path, Path]:
     """The .tflite, .json and .keras files that an artifact saved at `path` has, with or without one of these endings."""
     path = Path(path)
     stem = path.with_suffix("") if path.suffix in (".tflite", ".json", ".keras") else path
-    tflite, about, keras = (stem.with_name(stem.name + ending) for ending in (".tflite", ".json", ".keras"))
+    tflite, about, keras = (
+        stem.with_name(stem.name + ending) for ending in (".tflite", ".json", ".keras")
+    )
     return tflite, about, keras

@@ -14,10 +14,14 @@ def refuse_existing(paths: Iterable[Path]) -> None:
     """Raises ArtifactError that names those of `paths` that are there already; ask before long work that ends in them."""
     existing = [str(path) for path in paths if path.exists()]
     if existing:
-        raise ArtifactError(f"{', '.join(existing)} already there; choose another name or pass overwrite=True (--overwrite).")
+        raise ArtifactError(
+            f"{', '.join(existing)} already there; choose another name or pass overwrite=True (--overwrite)."
+        )
 
 
-def write_all(writers: Mapping[Path, Callable[[Path], None] | bytes | str], *, overwrite: bool = False) -> list[Path]:
+def write_all(
+    writers: Mapping[Path, Callable[[Path], None] | bytes | str], *, overwrite: bool = False
+) -> list[Path]:
     """Write every file of `writers` (path → bytes, text, or a function that writes to the path it is given).
 
     Everything is first written to temporaries in the same folder; only when all are complete do they take their names.
@@ -44,7 +48,9 @@ def write_all(writers: Mapping[Path, Callable[[Path], None] | bytes | str], *, o
         for temporary, path in done:
             os.replace(temporary, path)
     except OSError as error:
-        raise ArtifactError(f"Could not write {path}: {error.strerror or error}. Nothing was left half-written.") from error
+        raise ArtifactError(
+            f"Could not write {path}: {error.strerror or error}. Nothing was left half-written."
+        ) from error
     finally:
         for temporary, _ in done:
             temporary.unlink(missing_ok=True)

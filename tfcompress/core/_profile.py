@@ -77,18 +77,27 @@ class Profile:
     @property
     def latency_ms_p50(self) -> float | None:
         """Median latency at the smallest thread count measured, milliseconds; None where nothing ran."""
-        return min(self.latency, key=lambda item: item.threads).latency_ms_p50 if self.latency else None
+        return (
+            min(self.latency, key=lambda item: item.threads).latency_ms_p50
+            if self.latency
+            else None
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON data."""
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [f"{self.name}  ({self.runtime})", f"  size      {self.size_bytes:,} bytes, {self.gzip_bytes:,} gzipped"]
+        lines = [
+            f"{self.name}  ({self.runtime})",
+            f"  size      {self.size_bytes:,} bytes, {self.gzip_bytes:,} gzipped",
+        ]
         if self.weights is not None:
             lines.append(f"  weights   {self.weights:,}   MACs {self.macs:,}")
         if self.init_ms is not None:
-            lines.append(f"  start     {self.init_ms:.2f} ms to load, {self.first_ms:.3f} ms first run, in a fresh process")
+            lines.append(
+                f"  start     {self.init_ms:.2f} ms to load, {self.first_ms:.3f} ms first run, in a fresh process"
+            )
         for row in self.latency:
             lines.append(
                 f"  {row.threads} thread{'s' if row.threads > 1 else ' '} p50 {row.latency_ms_p50:.3f} ms  p90 {row.latency_ms_p90:.3f}"

@@ -31,13 +31,21 @@ class Recipe(Value):
         object.__setattr__(self, "techniques", tuple(self.techniques))
         for member in self.techniques:
             if not isinstance(member, Technique):
-                raise RecipeError(f"A recipe's techniques must be Technique values, got {_came(member)}.")
+                raise RecipeError(
+                    f"A recipe's techniques must be Technique values, got {_came(member)}."
+                )
         if not isinstance(self.target, Target):
-            raise RecipeError(f"A recipe ends in a Target such as Int8(), got {_came(self.target)}.")
+            raise RecipeError(
+                f"A recipe ends in a Target such as Int8(), got {_came(self.target)}."
+            )
         ordered = sorted(self.techniques, key=lambda member: member.stage)
         if list(self.techniques) != ordered:
-            came, want = (" → ".join(type(m).__name__ for m in ms) for ms in (self.techniques, ordered))
-            raise RecipeError(f"Techniques in the wrong order: {came}. Each would undo the one before; write {want}.")
+            came, want = (
+                " → ".join(type(m).__name__ for m in ms) for ms in (self.techniques, ordered)
+            )
+            raise RecipeError(
+                f"Techniques in the wrong order: {came}. Each would undo the one before; write {want}."
+            )
         if not self.name:
             words = [member.label for member in self.techniques] + [self.target.label]
             object.__setattr__(self, "name", "-".join(words))
@@ -48,7 +56,10 @@ class Recipe(Value):
     @property
     def wanted_samples(self) -> int:
         """How many samples the rules among the techniques' options want to decide on; 0 without rules."""
-        return max((rule.inputs for technique in self.techniques for rule in technique.rules().values()), default=0)
+        return max(
+            (rule.inputs for technique in self.techniques for rule in technique.rules().values()),
+            default=0,
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -58,7 +69,9 @@ class Recipe(Value):
         except json.JSONDecodeError as error:
             raise RecipeError(f"Not a recipe: {error}.") from error
         if not isinstance(data, Mapping) or "class" not in data:
-            raise RecipeError(f"Not a recipe: expected an object with a 'class', got {type(data).__name__}.")
+            raise RecipeError(
+                f"Not a recipe: expected an object with a 'class', got {type(data).__name__}."
+            )
         return cls.from_dict(data)
 
 

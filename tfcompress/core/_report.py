@@ -15,7 +15,19 @@ from tfcompress.core._errors import RecipeError
 from tfcompress.core._files import write_all
 
 EQUAL_LATENCY = 0.03  # two identical models measured interleaved differ by up to 3.6 %, with a deviation of 0.9 %
-LOWER_IS_BETTER = ("bytes", "_ms", "latency", "macs", "weights", "memory", "seconds", "loss", "mse", "mae", "error")
+LOWER_IS_BETTER = (
+    "bytes",
+    "_ms",
+    "latency",
+    "macs",
+    "weights",
+    "memory",
+    "seconds",
+    "loss",
+    "mse",
+    "mae",
+    "error",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +48,14 @@ class Rows:
 
     def columns(self) -> list[str]:
         """Names of the numeric columns, in the order in which rows first mention them."""
-        return list(dict.fromkeys(key for row in self.rows for key, value in row.items() if key != "seed" and _is_number(value)))
+        return list(
+            dict.fromkeys(
+                key
+                for row in self.rows
+                for key, value in row.items()
+                if key != "seed" and _is_number(value)
+            )
+        )
 
     def recipes(self) -> list[str]:
         """Names of the recipes, in the order in which rows first mention them."""
@@ -61,7 +80,11 @@ class Rows:
             good = [row for row in members if not row.get("error")]
             line: dict[str, Any] = {"recipe": recipe, "seeds": len(good)}
             for column in columns:
-                values = [row[column] for row in good if _is_number(row.get(column)) and math.isfinite(row[column])]
+                values = [
+                    row[column]
+                    for row in good
+                    if _is_number(row.get(column)) and math.isfinite(row[column])
+                ]
                 if values:
                     line[column] = fmean(values)
                 if len(values) > 1:
@@ -81,7 +104,9 @@ class Rows:
         or for one that no row has.
         """
         if not columns:
-            raise RecipeError(f"Name the columns to weigh against each other; there are: {', '.join(self.columns())}.")
+            raise RecipeError(
+                f"Name the columns to weigh against each other; there are: {', '.join(self.columns())}."
+            )
         for column in columns:
             if column not in self.columns():
                 raise RecipeError(f"No column {column!r}; there are: {', '.join(self.columns())}.")
@@ -97,12 +122,19 @@ class Rows:
 
         def beats(one: str, other: str) -> bool:
             pairs = list(zip(points[one], points[other], timed))
-            room = [max(noise[one], noise[other]) * abs(b) if latency else 0.0 for _, b, latency in pairs]
+            room = [
+                max(noise[one], noise[other]) * abs(b) if latency else 0.0
+                for _, b, latency in pairs
+            ]
             steps = [a - b for a, b, _ in pairs]
-            return all(d >= -r for d, r in zip(steps, room)) and any(d > r for d, r in zip(steps, room))
+            return all(d >= -r for d, r in zip(steps, room)) and any(
+                d > r for d, r in zip(steps, room)
+            )
 
         front = {name for name in points if not any(beats(other, name) for other in points)}
-        return type(self)([row for row in self.rows if row["recipe"] in front], self.title, self.about)
+        return type(self)(
+            [row for row in self.rows if row["recipe"] in front], self.title, self.about
+        )
 
     def noise(self, *recipes: str) -> float:
         """The share by which two latencies of `recipes` (all, if none is named) may differ and still be called equal.
@@ -110,7 +142,11 @@ class Rows:
         3 %, which identical files differ by, or the measured uncertainty of a median (half its 95 % interval) where that is more.
         """
         rows = [row for row in self.rows if not recipes or row["recipe"] in recipes]
-        measured = (item.get("uncertainty_fraction") or 0.0 for row in rows for item in (row.get("profile") or {}).get("latency", ()))
+        measured = (
+            item.get("uncertainty_fraction") or 0.0
+            for row in rows
+            for item in (row.get("profile") or {}).get("latency", ())
+        )
         return max([EQUAL_LATENCY, *(value for value in measured if math.isfinite(value))])
 
     def to_markdown(self, columns: Iterable[str] | None = None) -> str:
@@ -122,8 +158,16 @@ class Rows:
                 cells = ["failed: " + line["error"], *[""] * (len(columns) - 1)]
             else:
                 cells = [_cell(line, column) for column in columns]
-            failed = f" ({line['failed']} of {line['failed'] + line['seeds']} seeds failed)" if line["seeds"] and "failed" in line else ""
-            lines.append("| " + " | ".join(_escape(cell) for cell in [line["recipe"] + failed, *cells]) + " |")
+            failed = (
+                f" ({line['failed']} of {line['failed'] + line['seeds']} seeds failed)"
+                if line["seeds"] and "failed" in line
+                else ""
+            )
+            lines.append(
+                "| "
+                + " | ".join(_escape(cell) for cell in [line["recipe"] + failed, *cells])
+                + " |"
+            )
         return "\n".join(lines) + "\n"
 
     def to_csv(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
@@ -131,9 +175,21 @@ class Rows:
 
         Raises ArtifactError when `path` is there already and `overwrite` is not set, or cannot be written.
         """
-        flat = [{k: v for k, v in row.items() if k != "correct" and not isinstance(v, (list, tuple, Mapping))} for row in self.rows]
+        flat = [
+            {
+                k: v
+                for k, v in row.items()
+                if k != "correct" and not isinstance(v, (list, tuple, Mapping))
+            }
+            for row in self.rows
+        ]
         out = io.StringIO()
-        writer = csv.DictWriter(out, list(dict.fromkeys(key for row in flat for key in row)), restval="", lineterminator="\n")
+        writer = csv.DictWriter(
+            out,
+            list(dict.fromkeys(key for row in flat for key in row)),
+            restval="",
+            lineterminator="\n",
+        )
         writer.writeheader()
         writer.writerows(flat)
         if path is not None:
@@ -158,7 +214,11 @@ def _cell(line: Mapping[str, Any], column: str) -> str:
     if column not in line:
         return ""
     text = format_number(line[column], column)
-    return text + (f" ± {format_number(line[column + '_std'], column, like=line[column])}" if line.get(column + "_std") else "")
+    return text + (
+        f" ± {format_number(line[column + '_std'], column, like=line[column])}"
+        if line.get(column + "_std")
+        else ""
+    )
 
 
 def format_number(value: float, column: str, *, like: float | None = None) -> str:

@@ -36,12 +36,22 @@ class Significance:
 
     def to_dict(self) -> dict[str, Any]:
         """Scores, source and details as plain JSON data."""
-        return {"by": self.by, "unit": self.unit, "scores": dict(self.scores), "details": dict(self.details)}
+        return {
+            "by": self.by,
+            "unit": self.unit,
+            "scores": dict(self.scores),
+            "details": dict(self.details),
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Significance:
         """The Significance that `to_dict` wrote; RecipeError if `data` is none."""
         try:
-            return cls(dict(data["scores"]), data["by"], data.get("unit", ""), dict(data.get("details", {})))
+            return cls(
+                dict(data["scores"]),
+                data["by"],
+                data.get("unit", ""),
+                dict(data.get("details", {})),
+            )
         except (KeyError, TypeError) as error:
             raise RecipeError(f"Not what Significance.to_dict writes: {error!r}.") from error

@@ -86,7 +86,9 @@ class Technique(Value, ABC):
 
     def rules(self) -> dict[str, Rule]:
         """Option → Rule, of the options that are decided by the model and its inputs."""
-        return {f.name: value for f in fields(self) if isinstance(value := getattr(self, f.name), Rule)}  # type: ignore[arg-type]
+        return {
+            f.name: value for f in fields(self) if isinstance(value := getattr(self, f.name), Rule)
+        }  # type: ignore[arg-type]
 
     def decided(self, model: Any, x: Any) -> Technique:
         """This technique with its rules decided for `model` and inputs `x` [n, …] (a list for several inputs)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,7 +28,10 @@ class Value:
                 object.__setattr__(self, field.name, {key: value[key] for key in sorted(value)})
 
     def _key(self) -> tuple:
-        return (type(self), *(_hashable(getattr(self, f.name)) for f in dataclasses.fields(self) if f.compare))  # type: ignore[arg-type]
+        return (
+            type(self),
+            *(_hashable(getattr(self, f.name)) for f in dataclasses.fields(self) if f.compare),
+        )  # type: ignore[arg-type]
 
     def __eq__(self, other):
         return self._key() == other._key() if isinstance(other, Value) else NotImplemented
@@ -43,7 +47,9 @@ class Value:
         out: dict[str, Any] = {"class": f"{public_module(type(self))}:{type(self).__name__}"}
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
-            if field.default is not dataclasses.MISSING and _hashable(value) == _hashable(field.default):
+            if field.default is not dataclasses.MISSING and _hashable(value) == _hashable(
+                field.default
+            ):
                 continue
             out[field.name] = _to_json(value, f"{type(self).__name__}.{field.name}")
         return out
@@ -56,7 +62,9 @@ class Value:
         try:
             found = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError, ValueError) as error:
-            raise RecipeError(f"No class {where!r}: expected 'module:Name' of an installed package. ({error})") from error
+            raise RecipeError(
+                f"No class {where!r}: expected 'module:Name' of an installed package. ({error})"
+            ) from error
         if not (isinstance(found, type) and issubclass(found, cls)):
             raise RecipeError(f"{where!r} is not a {cls.__name__}.")
         fields = {key: _from_json(value) for key, value in data.items() if key != "class"}
@@ -64,7 +72,9 @@ class Value:
             return found(**fields)
         except TypeError as error:
             known = ", ".join(f.name for f in dataclasses.fields(found))  # type: ignore[arg-type]
-            raise RecipeError(f"{name} does not take these options ({error}); it has: {known}.") from error
+            raise RecipeError(
+                f"{name} does not take these options ({error}); it has: {known}."
+            ) from error
 
     def to_json(self) -> str:
         """`to_dict` as one line of JSON with sorted keys."""
@@ -72,9 +82,11 @@ class Value:
 
 
 def public_module(cls: type) -> str:
-    """The module a class is re-exported from: `pkg.techniques._prune` → `pkg.techniques`."""
+    """The module a class is re-exported from: `pkg.techniques._prune` and `pkg.techniques.low_rank._technique` → `pkg.techniques`."""
     parts = cls.__module__.split(".")
     while len(parts) > 1 and parts[-1].startswith("_") and parts[-1] != "__main__":
+        parts.pop()
+    while len(parts) > 1 and vars(sys.modules[".".join(parts[:-1])]).get(cls.__name__) is cls:
         parts.pop()
     return ".".join(parts)
 
@@ -98,12 +110,18 @@ def _to_json(value: Any, where: str) -> Any:
         return value
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a NumPy scalar
         return value.item()
-    raise RecipeError(f"{where} is a {type(value).__name__}, which JSON cannot hold. Use a name, number, regex or list.")
+    raise RecipeError(
+        f"{where} is a {type(value).__name__}, which JSON cannot hold. Use a name, number, regex or list."
+    )
 
 
 def _from_json(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return Value.from_dict(value) if "class" in value else {key: _from_json(item) for key, item in value.items()}
+        return (
+            Value.from_dict(value)
+            if "class" in value
+            else {key: _from_json(item) for key, item in value.items()}
+        )
     if isinstance(value, list):
         return tuple(_from_json(item) for item in value)
     return value

@@ -20,16 +20,33 @@ from tfcompress.profiling import evaluate, profile_many
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line, print the profiles, return the exit status: 0, or 1 after one line on what went wrong."""
     parser = argparse.ArgumentParser(
-        prog="python -m tfcompress.profiling", description="Size, latency, memory and operations of .tflite files."
+        prog="python -m tfcompress.profiling",
+        description="Size, latency, memory and operations of .tflite files.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE.tflite")
-    parser.add_argument("--threads", default="1", type=_counts, help="thread counts, for example 1,2,4")
-    parser.add_argument("--runtime", default="auto", help="auto, litert, tflite_runtime or tensorflow")
-    parser.add_argument("--runs", default="auto", help="timed runs of each; auto: until the median is stable")
+    parser.add_argument(
+        "--threads", default="1", type=_counts, help="thread counts, for example 1,2,4"
+    )
+    parser.add_argument(
+        "--runtime", default="auto", help="auto, litert, tflite_runtime or tensorflow"
+    )
+    parser.add_argument(
+        "--runs", default="auto", help="timed runs of each; auto: until the median is stable"
+    )
     parser.add_argument("--no-ops", action="store_true", help="no times of single operations")
-    parser.add_argument("--data", help=".npz with x and y (or x_test and y_test) to score the files on")
-    parser.add_argument("--metric", default="accuracy", help="accuracy, top5, mse, mae, auc, or a Keras metric's name")
-    parser.add_argument("--keep-going", action="store_true", help="note a file that does not run or fit the data, and go on")
+    parser.add_argument(
+        "--data", help=".npz with x and y (or x_test and y_test) to score the files on"
+    )
+    parser.add_argument(
+        "--metric",
+        default="accuracy",
+        help="accuracy, top5, mse, mae, auc, or a Keras metric's name",
+    )
+    parser.add_argument(
+        "--keep-going",
+        action="store_true",
+        help="note a file that does not run or fit the data, and go on",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     try:
@@ -43,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in rows:
         print(row["profile"])
         if "score" in row:
-            print(f"  {row['metric']}  {row['error'] if row['score'] is None else format(row['score'], '.4f')}")
+            print(
+                f"  {row['metric']}  {row['error'] if row['score'] is None else format(row['score'], '.4f')}"
+            )
     return 0
 
 
@@ -61,7 +80,10 @@ def _measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     for file, row in zip(options.files, rows):
         if data is not None and row["profile"].init_ms is not None:
             try:
-                row |= {"metric": options.metric, "score": evaluate(file, *data, metric=options.metric, runtime=options.runtime)}
+                row |= {
+                    "metric": options.metric,
+                    "score": evaluate(file, *data, metric=options.metric, runtime=options.runtime),
+                }
             except TfcompressError as error:
                 if not options.keep_going:
                     raise
@@ -77,14 +99,18 @@ def _read(path: str) -> tuple[np.ndarray, np.ndarray]:
     for names in (("x", "y"), ("x_test", "y_test")):
         if all(name in arrays for name in names):
             return arrays[names[0]], arrays[names[1]]
-    raise DataError(f"{path} has the arrays {list(arrays)}; x and y, or x_test and y_test, are expected.")
+    raise DataError(
+        f"{path} has the arrays {list(arrays)}; x and y, or x_test and y_test, are expected."
+    )
 
 
 def _counts(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a list of thread counts such as 1,2,4") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of thread counts such as 1,2,4"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.interpreter import Interpreter, open_interpreter
-from tfcompress._backend.runtimes import load_runtime
+from tfcompress._backend.interpreter._interpreter import Interpreter, open_interpreter
+from tfcompress._backend.interpreter._runtimes import load_runtime
 from tfcompress.core import TfcompressError
 from tfcompress.profiling import _macs, _memory
 from tfcompress.profiling._latency import Series, measure, summary
@@ -52,7 +52,9 @@ def look(say: Say, path: str, runtime: str, threads: int, delegates: bool) -> di
 def memory(say: Say, path: str, runtime: str, threads: int, delegates: bool) -> dict[str, Any]:
     """How much the file adds to a process in which the runtime has already run something; see `_memory`."""
     say("running the smallest file")
-    _run_few(open_interpreter(_memory.SMALLEST, runtime=runtime, threads=threads, delegates=delegates))
+    _run_few(
+        open_interpreter(_memory.SMALLEST, runtime=runtime, threads=threads, delegates=delegates)
+    )
     reset = _memory.forget_peak()
     before = _memory.status()
     say("measuring memory")
@@ -90,10 +92,13 @@ def clock(
 
 def ops(say: Say, path: str, threads: int, seconds: float) -> list[tuple[str, int | None, float]]:
     """Times of single operations from inside LiteRT."""
-    from tfcompress._backend.litert_c import time_ops
+    from tfcompress._backend.interpreter._litert_c import time_ops
 
     say("timing operations")
-    return [(item.kernel, item.op, item.time_us_p50) for item in time_ops(path, threads=threads, seconds=seconds)]
+    return [
+        (item.kernel, item.op, item.time_us_p50)
+        for item in time_ops(path, threads=threads, seconds=seconds)
+    ]
 
 
 def random_inputs(opened: Interpreter) -> list[np.ndarray]:

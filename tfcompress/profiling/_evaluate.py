@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.metrics import keras_metric
-from tfcompress._backend.runtimes import available, choose
+from tfcompress._backend.interpreter._runtimes import available, choose
+from tfcompress._backend.keras._metrics import keras_metric
 from tfcompress.core import DataError
 from tfcompress.profiling._metrics import NATIVE
 from tfcompress.profiling._remote import Remote
@@ -48,7 +48,13 @@ def evaluate(
     options = {"threads": threads, "input_names": input_names, "output_names": output_names}
     with on_disk([source]) as paths:
         called = f"{runtime} {available()[runtime]}"
-        with Remote(paths[0], what=source.what, runtime=called, timeout=timeout, options={"runtime": runtime, **options}) as opened:
+        with Remote(
+            paths[0],
+            what=source.what,
+            runtime=called,
+            timeout=timeout,
+            options={"runtime": runtime, **options},
+        ) as opened:
             labels, outputs = _predict(opened, x, y, batch_size)
             names = [item["name"] for item in opened.outputs]
     if len(names) == 1:
@@ -75,10 +81,16 @@ def _one_score(metric: Metric, y: np.ndarray, outputs: np.ndarray) -> float:
 
 
 def _name(metric: Metric) -> str:
-    return metric if isinstance(metric, str) else getattr(metric, "name", getattr(metric, "__name__", type(metric).__name__))
+    return (
+        metric
+        if isinstance(metric, str)
+        else getattr(metric, "name", getattr(metric, "__name__", type(metric).__name__))
+    )
 
 
-def _predict(opened: Remote, x: Any, y: Any, batch_size: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def _predict(
+    opened: Remote, x: Any, y: Any, batch_size: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
     labels: list[list[np.ndarray]] = []
     outputs: list[list[np.ndarray]] = []
     for inputs, targets in _batches(opened, x, y):
@@ -86,22 +98,36 @@ def _predict(opened: Remote, x: Any, y: Any, batch_size: int) -> tuple[list[np.n
         labels.append(_by_output(opened, targets))
     if not outputs:
         raise DataError("The data set given has no samples.")
-    return [np.concatenate(column) for column in zip(*labels)], [np.concatenate(column) for column in zip(*outputs)]
+    return [np.concatenate(column) for column in zip(*labels)], [
+        np.concatenate(column) for column in zip(*outputs)
+    ]
 
 
 def _batches(opened: Remote, x: Any, y: Any) -> Iterator[tuple[Any, Any]]:
     if y is not None:
         yield _arrays(x, opened), y
         return
-    if isinstance(x, (np.ndarray, Mapping)) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
-        raise DataError(f"evaluate needs labels: pass y, or for x an iterable of (x, y) batches; {type(x).__name__} came alone.")
+    if isinstance(x, (np.ndarray, Mapping)) or not (
+        hasattr(x, "__iter__") or hasattr(x, "__getitem__")
+    ):
+        raise DataError(
+            f"evaluate needs labels: pass y, or for x an iterable of (x, y) batches; {type(x).__name__} came alone."
+        )
     for item in x if hasattr(x, "__iter__") else (x[i] for i in range(len(x))):
         if not isinstance(item, (tuple, list)) or len(item) != 2:
-            raise DataError(f"The data set has to give pairs (x, y); it gave {type(item).__name__}{_length(item)}.")
+            raise DataError(
+                f"The data set has to give pairs (x, y); it gave {type(item).__name__}{_length(item)}."
+            )
         inputs, targets = _arrays(item[0], opened), item[1]
         shapes = inputs.values() if isinstance(inputs, dict) else inputs
-        if all(values.ndim == len(info["shape"]) - 1 for values, info in zip(shapes, opened.inputs)):  # an unbatched data set
-            inputs = {name: v[None] for name, v in inputs.items()} if isinstance(inputs, dict) else [v[None] for v in inputs]
+        if all(
+            values.ndim == len(info["shape"]) - 1 for values, info in zip(shapes, opened.inputs)
+        ):  # an unbatched data set
+            inputs = (
+                {name: v[None] for name, v in inputs.items()}
+                if isinstance(inputs, dict)
+                else [v[None] for v in inputs]
+            )
             targets = _map(targets, lambda values: np.asarray(values)[None])
         yield inputs, targets
 
@@ -123,13 +149,19 @@ def _by_output(opened: Remote, y: Any) -> list[np.ndarray]:
         return [np.asarray(y[name]) for name in names]
     if isinstance(y, (list, tuple)) and len(y) == len(names):
         return [np.asarray(values) for values in y]
-    raise DataError(f"The file has the outputs {names}: pass their labels as a list in that order or as a dict.")
+    raise DataError(
+        f"The file has the outputs {names}: pass their labels as a list in that order or as a dict."
+    )
 
 
 def _map(values: Any, function: Callable[[Any], Any]) -> Any:
     if isinstance(values, Mapping):
         return {name: function(item) for name, item in values.items()}
-    return [function(item) for item in values] if isinstance(values, (list, tuple)) else function(values)
+    return (
+        [function(item) for item in values]
+        if isinstance(values, (list, tuple))
+        else function(values)
+    )
 
 
 def _length(item: Any) -> str:

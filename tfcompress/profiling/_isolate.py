@@ -14,7 +14,9 @@ from typing import Any
 from tfcompress.core import InterpreterError
 
 
-def in_child(job: str, arguments: dict[str, Any], *, what: str, runtime: str, timeout: float) -> Any:
+def in_child(
+    job: str, arguments: dict[str, Any], *, what: str, runtime: str, timeout: float
+) -> Any:
     """The result of `tfcompress.profiling._child`'s function `job` called with `arguments` in a child process.
 
     `what` names the file and `runtime` the interpreter in messages. Raises InterpreterError for what the job raised, the
@@ -26,21 +28,35 @@ def in_child(job: str, arguments: dict[str, Any], *, what: str, runtime: str, ti
             task = json.dumps({"job": job, "arguments": arguments}).encode()
             try:
                 status = subprocess.run(
-                    command("_child", str(out)), input=task, stdout=sink, stderr=sink, env=environment(), timeout=timeout, check=False
+                    command("_child", str(out)),
+                    input=task,
+                    stdout=sink,
+                    stderr=sink,
+                    env=environment(),
+                    timeout=timeout,
+                    check=False,
                 ).returncode
             except subprocess.TimeoutExpired:
                 status = None
-        said = [json.loads(line) for line in out.read_text().splitlines() if line.endswith("}")] if out.exists() else []
+        said = (
+            [json.loads(line) for line in out.read_text().splitlines() if line.endswith("}")]
+            if out.exists()
+            else []
+        )
         text = noise.read_text(errors="replace")
     doing = next((line["doing"] for line in reversed(said) if "doing" in line), "starting")
     last = said[-1] if said else {}
     if status is None:
-        raise InterpreterError(f"{what}: {runtime} did not finish within {timeout:g} s ({doing}); pass a larger timeout=.")
+        raise InterpreterError(
+            f"{what}: {runtime} did not finish within {timeout:g} s ({doing}); pass a larger timeout=."
+        )
     if "error" in last:
         text = last["error"].replace(arguments.get("path") or what, what)
         raise InterpreterError(text if what in text else f"{what}: {text}")
     if status or "result" not in last:
-        raise InterpreterError(obituary(status, what=what, runtime=runtime, doing=doing, noise=text))
+        raise InterpreterError(
+            obituary(status, what=what, runtime=runtime, doing=doing, noise=text)
+        )
     return last["result"]
 
 
@@ -58,7 +74,11 @@ def environment() -> dict[str, str]:
 
 def obituary(status: int, *, what: str, runtime: str, doing: str, noise: str) -> str:
     """One line on why a child ended with `status`: the signal's name if it was one, and the last thing it printed."""
-    lines = [line.strip() for line in noise.splitlines() if line.strip() and not line.startswith(("INFO", "WARNING"))]
+    lines = [
+        line.strip()
+        for line in noise.splitlines()
+        if line.strip() and not line.startswith(("INFO", "WARNING"))
+    ]
     last = f" It said: {lines[-1]}" if lines else ""
     if status < 0:
         return f"{what} crashes {runtime}: {signal.Signals(-status).name} (signal {-status}) while {doing}.{last}"

@@ -37,7 +37,9 @@ class Series:
         return [time_ms for block in self.blocks for time_ms in block]
 
 
-def measure(series: Sequence[Series], *, runs: int | None, precision: float, seconds: float, seed: int = 0) -> bool:
+def measure(
+    series: Sequence[Series], *, runs: int | None, precision: float, seconds: float, seed: int = 0
+) -> bool:
     """Time every series in rounds; each round visits all of them in a new random order, so that drift meets all alike.
 
     Stops after `runs` runs of each, or, where that is None, when every median is known to ± `precision` (see `uncertainty`)
@@ -52,7 +54,11 @@ def measure(series: Sequence[Series], *, runs: int | None, precision: float, sec
         end = time.perf_counter() + seconds * len(series)
         for done in range(1, 1_000_000):
             for item in order.sample(series, len(series)):
-                left = item.block_runs if runs is None else min(item.block_runs, runs - len(item.times))
+                left = (
+                    item.block_runs
+                    if runs is None
+                    else min(item.block_runs, runs - len(item.times))
+                )
                 if left > 0:
                     _visit(item, left, alone=len(series) == 1)
             if runs is not None:
@@ -107,7 +113,9 @@ def summary(item: Series) -> Latency:
 def _warm_up(item: Series) -> None:
     start = time.perf_counter()
     took = 0.0
-    while item.warmup_runs < WARMUP_RUNS or (took < WARMUP_MS and item.warmup_runs < MAX_WARMUP_RUNS):
+    while item.warmup_runs < WARMUP_RUNS or (
+        took < WARMUP_MS and item.warmup_runs < MAX_WARMUP_RUNS
+    ):
         item.invoke()
         item.warmup_runs += 1
         took = (time.perf_counter() - start) * 1e3

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from tfcompress._backend.interpreter import Interpreter
-from tfcompress._backend.tensors import OpInfo, TensorInfo
+from tfcompress._backend.interpreter._interpreter import Interpreter
+from tfcompress._backend.interpreter._tensors import OpInfo, TensorInfo
 from tfcompress.core import OpTime
 
 LSTM_MATRICES = range(1, 9)
@@ -16,7 +16,12 @@ def count_ops(opened: Interpreter) -> list[OpTime]:
     """Every operation of the file's main graph with its multiply-accumulates for one sample, delegates left out."""
     tensors = {info.index: info for info in opened.tensors()}
     return [
-        OpTime(op.index, op.kind, tensors[op.outputs[0]].name if op.outputs and op.outputs[0] in tensors else "", op_macs(op, tensors))
+        OpTime(
+            op.index,
+            op.kind,
+            tensors[op.outputs[0]].name if op.outputs and op.outputs[0] in tensors else "",
+            op_macs(op, tensors),
+        )
         for op in file_ops(opened)
     ]
 
@@ -50,9 +55,13 @@ def op_macs(op: OpInfo, tensors: dict[int, TensorInfo]) -> int:
             return math.prod(shapes[2]) * math.prod(shapes[1][:3])
         case "BATCH_MATMUL":
             # x is [..., m, k] or, transposed, [..., k, m], and the output is [..., m, n]: either way k = (m · k) / m.
-            return size * (math.prod(shapes[0][-2:]) // max(output[-2] if len(output) > 1 else 1, 1))
+            return size * (
+                math.prod(shapes[0][-2:]) // max(output[-2] if len(output) > 1 else 1, 1)
+            )
         case "UNIDIRECTIONAL_SEQUENCE_LSTM":
-            return math.prod(shapes[0][:2]) * sum(math.prod(shapes[i]) for i in LSTM_MATRICES if i < len(shapes) and shapes[i])
+            return math.prod(shapes[0][:2]) * sum(
+                math.prod(shapes[i]) for i in LSTM_MATRICES if i < len(shapes) and shapes[i]
+            )
     return 0
 
 
@@ -68,11 +77,19 @@ def count_weights(opened: Interpreter) -> int:
     for op in ops:  # operations are stored in an order in which they can run
         if live.intersection(op.inputs):
             live.update(op.outputs)
-    met = {index for op in ops if live.intersection(op.inputs) for index in op.inputs if index >= 0 and index not in live}
+    met = {
+        index
+        for op in ops
+        if live.intersection(op.inputs)
+        for index in op.inputs
+        if index >= 0 and index not in live
+    }
     return sum(math.prod(_shape(tensors, index)) for index in met if _is_real(tensors.get(index)))
 
 
-def matched(kernels: Iterable[tuple[str, int | None, float]], ops: list[OpTime]) -> tuple[list[OpTime], bool]:
+def matched(
+    kernels: Iterable[tuple[str, int | None, float]], ops: list[OpTime]
+) -> tuple[list[OpTime], bool]:
     """Timed kernels (name, index in the file or None, µs) put to the file's operations; False if some could not be.
 
     A delegate's kernels run in the file's order, so the n-th convolution it ran is the n-th convolution it took over;
@@ -81,13 +98,18 @@ def matched(kernels: Iterable[tuple[str, int | None, float]], ops: list[OpTime])
     kernels = list(kernels)
     by_index = {op.index: op for op in ops}
     own = {index for _, index, _ in kernels if index is not None}
-    waiting = {family: [op for op in ops if op.index not in own and _family(op.kind) == family] for family in set(_FAMILIES.values())}
+    waiting = {
+        family: [op for op in ops if op.index not in own and _family(op.kind) == family]
+        for family in set(_FAMILIES.values())
+    }
     ran = [_kernel_family(name) for name, index, _ in kernels if index is None]
     whole = {family: len(left) == ran.count(family) for family, left in waiting.items()}
     if not all(whole[one] for one in _ALIKE):
         both = [op for op in ops if op in waiting[_ALIKE[0]] or op in waiting[_ALIKE[1]]]
         whole |= dict.fromkeys(_ALIKE, len(both) == sum(map(ran.count, _ALIKE)))
-        waiting |= dict.fromkeys(_ALIKE, both)  # one list: whichever kernel comes next takes the next operation
+        waiting |= dict.fromkeys(
+            _ALIKE, both
+        )  # one list: whichever kernel comes next takes the next operation
     found = []
     for name, index, time_us in kernels:
         family = _kernel_family(name)
@@ -125,4 +147,6 @@ def _shape(tensors: dict[int, TensorInfo], index: int) -> tuple[int, ...]:
 
 
 def _is_real(info: TensorInfo | None) -> bool:
-    return info is not None and (info.dtype.kind == "f" or (info.dtype.kind in "iu" and info.scale != 0.0))
+    return info is not None and (
+        info.dtype.kind == "f" or (info.dtype.kind in "iu" and info.scale != 0.0)
+    )

@@ -14,7 +14,11 @@ def status() -> dict[str, int]:
         lines = STATUS.read_text().splitlines()
     except OSError:
         return {}
-    pairs = (line.split(":", 1) for line in lines if line.startswith(("VmHWM", "VmRSS", "RssAnon", "RssFile")))
+    pairs = (
+        line.split(":", 1)
+        for line in lines
+        if line.startswith(("VmHWM", "VmRSS", "RssAnon", "RssFile"))
+    )
     return {name: int(value.split()[0]) * 1024 for name, value in pairs}
 
 

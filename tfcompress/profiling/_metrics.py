@@ -52,18 +52,30 @@ def auc(y: np.ndarray, outputs: np.ndarray) -> float:
     Exact, from ranks (Mann–Whitney); Keras's AUC interpolates between 200 thresholds.
     """
     scores = np.asarray(outputs, np.float64)
-    scores = scores[:, 1] if scores.ndim == 2 and scores.shape[1] == 2 else scores.reshape(len(scores), -1)
+    scores = (
+        scores[:, 1]
+        if scores.ndim == 2 and scores.shape[1] == 2
+        else scores.reshape(len(scores), -1)
+    )
     labels = np.asarray(y)
-    labels = labels[:, 1] if labels.ndim == 2 and labels.shape[1] == 2 else labels.reshape(len(labels), -1)
+    labels = (
+        labels[:, 1]
+        if labels.ndim == 2 and labels.shape[1] == 2
+        else labels.reshape(len(labels), -1)
+    )
     if scores.size != len(scores) or labels.size != scores.size:
-        raise DataError(f"auc takes one score and one 0/1 label a sample; outputs {list(outputs.shape)}, labels {list(np.shape(y))} came.")
+        raise DataError(
+            f"auc takes one score and one 0/1 label a sample; outputs {list(outputs.shape)}, labels {list(np.shape(y))} came."
+        )
     positive = labels.reshape(-1) > 0.5
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     if not n_positive or not n_negative:
         raise DataError("auc needs positive and negative labels; only one kind came.")
     _, inverse, counts = np.unique(scores.reshape(-1), return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse.reshape(-1)]
-    return float((ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
+    return float(
+        (ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
+    )
 
 
 NATIVE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tfcompress._backend.interpreter import open_interpreter
+from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress.core import TfcompressError
 from tfcompress.profiling._wire import receive, send
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tfcompress._backend.interpreter import check_file
+from tfcompress._backend.interpreter._interpreter import check_file
 from tfcompress.core import Artifact, InterpreterError
 
 
@@ -37,7 +37,9 @@ class Source:
         if isinstance(file, (str, os.PathLike)):
             check_file(file)
             return cls(name or Path(file).stem, Path(file).read_bytes(), Path(file).absolute())
-        raise InterpreterError(f"Expected a path, the bytes of a .tflite or an Artifact; {type(file).__name__} came.")
+        raise InterpreterError(
+            f"Expected a path, the bytes of a .tflite or an Artifact; {type(file).__name__} came."
+        )
 
     @property
     def what(self) -> str:

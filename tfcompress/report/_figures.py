@@ -17,7 +17,16 @@ CHARACTER, LINE = 6.9, 15  # width and height of a label's letter
 class Scale:
     """Maps data values to positions between `start` and `end`, linear or logarithmic, with round ticks that lie inside."""
 
-    def __init__(self, values: Sequence[float], start: float, end: float, *, log: bool = False, zero: bool = False, ticks: int = 5):
+    def __init__(
+        self,
+        values: Sequence[float],
+        start: float,
+        end: float,
+        *,
+        log: bool = False,
+        zero: bool = False,
+        ticks: int = 5,
+    ):
         low, high = min(values), max(values)
         self.log = log and low > 0 and high / low >= LOG_FROM
         if self.log:
@@ -41,7 +50,9 @@ class Scale:
         return self(min(max(value, self.low), self.high))
 
 
-def scatter(report: Rows, x: str, y: str, say: Callable[[float, str], str], marks: Mapping[str, str]) -> dict[str, Any] | None:
+def scatter(
+    report: Rows, x: str, y: str, say: Callable[[float, str], str], marks: Mapping[str, str]
+) -> dict[str, Any] | None:
     """Geometry of y against x over recipes: points with error bars and labels, Pareto front, ticks; None below two points.
 
     `say(value, column)` words a tick, `marks` gives a recipe's role ("base", "recommended").
@@ -51,15 +62,25 @@ def scatter(report: Rows, x: str, y: str, say: Callable[[float, str], str], mark
     lines = [line for line in report.summary() if x in line and y in line]
     if len(lines) < 2:
         return None
-    along = Scale([line[x] for line in lines], LEFT, WIDTH - RIGHT, log=True, zero=report.lower_is_better(x))
+    along = Scale(
+        [line[x] for line in lines], LEFT, WIDTH - RIGHT, log=True, zero=report.lower_is_better(x)
+    )
     up = Scale([v for line in lines for v in reach_of(line, y)], HEIGHT - BOTTOM, TOP)
     front = {row["recipe"] for row in report.pareto(x, y).rows}
     points: list[dict[str, Any]] = []
     for line in lines:
         name = line["recipe"]
-        point = {"recipe": name, "x": along(line[x]), "y": up(line[y]), "front": name in front, "mark": marks.get(name, "")}
+        point = {
+            "recipe": name,
+            "x": along(line[x]),
+            "y": up(line[y]),
+            "front": name in front,
+            "mark": marks.get(name, ""),
+        }
         point["up"] = [up(v) for v in reach_of(line, y)] if y + "_std" in line else None
-        point["along"] = [along.clipped(v) for v in reach_of(line, x)] if x + "_std" in line else None
+        point["along"] = (
+            [along.clipped(v) for v in reach_of(line, x)] if x + "_std" in line else None
+        )
         points.append(point | {"label": None})
     _place_labels(points)
     on = sorted((p["x"], p["y"]) for p in points if p["front"])
@@ -74,25 +95,45 @@ def scatter(report: Rows, x: str, y: str, say: Callable[[float, str], str], mark
     }
 
 
-def thread_dots(latency: Mapping[str, Mapping[int, float]], say: Callable[[float, str], str]) -> dict[str, Any] | None:
+def thread_dots(
+    latency: Mapping[str, Mapping[int, float]], say: Callable[[float, str], str]
+) -> dict[str, Any] | None:
     """Geometry of one line a recipe with a dot for each thread count, latency along; None where nothing was measured."""
     if not latency:
         return None
     row, head = 40, 8
-    along = Scale([v for points in latency.values() for v in points.values()], 8, WIDTH - 24, zero=True)
+    along = Scale(
+        [v for points in latency.values() for v in points.values()], 8, WIDTH - 24, zero=True
+    )
     bottom = head + row * len(latency)
     threads = sorted({n for points in latency.values() for n in points})
     rows = [
-        {"recipe": name, "y": head + i * row + 27, "dots": [_thread_dot(along(v), n, v) for n, v in points.items()]}
+        {
+            "recipe": name,
+            "y": head + i * row + 27,
+            "dots": [_thread_dot(along(v), n, v) for n, v in points.items()],
+        }
         for i, (name, points) in enumerate(latency.items())
     ]
     ticks = _words(along, say, "latency_ms_p50")
-    return {"rows": rows, "height": bottom + 42, "bottom": bottom, "threads": threads, "x_ticks": ticks}
+    return {
+        "rows": rows,
+        "height": bottom + 42,
+        "bottom": bottom,
+        "threads": threads,
+        "x_ticks": ticks,
+    }
 
 
-def _words(scale: Scale, say: Callable[[float, str], str], column: str) -> list[tuple[float, str, str]]:
+def _words(
+    scale: Scale, say: Callable[[float, str], str], column: str
+) -> list[tuple[float, str, str]]:
     """Ticks along x: where, what, and which end of the words is there, so that the last ones stay inside."""
-    return [(at, say(v, column), "end" if at > WIDTH - 30 else "middle") for v in scale.ticks for at in [scale(v)]]
+    return [
+        (at, say(v, column), "end" if at > WIDTH - 30 else "middle")
+        for v in scale.ticks
+        for at in [scale(v)]
+    ]
 
 
 def _thread_dot(at: float, threads: int, value: float) -> dict[str, Any]:
@@ -110,13 +151,19 @@ def _round_ticks(low: float, high: float, about: int) -> list[float]:
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
-    return [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+    return [
+        k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    ]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
     """1, 2, 5 · 10^k inside [low, high], thinned to the powers of ten over more than two decades."""
     leads = (1, 2, 5) if high / low <= 100 else (1,)
-    found = [m * 10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1) for m in leads]
+    found = [
+        m * 10.0**k
+        for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        for m in leads
+    ]
     return [v for v in found if low <= v <= high]
 
 
@@ -148,7 +195,9 @@ def _place_labels(points: list[dict[str, Any]]) -> None:
             ("end", x - 5 - width, y + 20),
         ):
             box = (left, base - LINE + 4, left + width, base + 4)
-            inside = box[0] >= LEFT and box[2] <= WIDTH - 2 and box[1] >= 0 and box[3] <= HEIGHT - BOTTOM
+            inside = (
+                box[0] >= LEFT and box[2] <= WIDTH - 2 and box[1] >= 0 and box[3] <= HEIGHT - BOTTOM
+            )
             if inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 at = {"start": left, "end": left + width, "middle": left + width / 2}[anchor]

@@ -8,13 +8,26 @@ from typing import TYPE_CHECKING, Any
 from tfcompress.report import _figures, _lines
 from tfcompress.report._recommend import LATENCY, SIZE
 from tfcompress.report._sweeps import sweeps
-from tfcompress.report._words import HEADS, MEMORY, against_base, full, option_value, say, short, signed, tick, unit
+from tfcompress.report._words import (
+    HEADS,
+    MEMORY,
+    against_base,
+    full,
+    option_value,
+    say,
+    short,
+    signed,
+    tick,
+    unit,
+)
 
 if TYPE_CHECKING:
     from tfcompress.report._report import Report
 
 OPS_SHOWN = 10
-TIMED_FROM_US = 10  # the clock's step is 1 µs: below ten of them the shares of the time mean nothing
+TIMED_FROM_US = (
+    10  # the clock's step is 1 µs: below ten of them the shares of the time mean nothing
+)
 COUNTED = (("checks", "check"), ("skipped", "left alone"))
 DOWNLOAD = "gzip_bytes"
 APART = ("metric", "base", "running", "significance", "threshold")
@@ -26,7 +39,13 @@ def page(report: Report) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("tfcompress.report", ".")
-    pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    pages = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return pages.get_template("page.html").render(context(report))
 
 
@@ -35,13 +54,24 @@ def context(report: Report) -> dict[str, Any]:
     metric, chosen, lines = report.metric, report.recommend(), report.summary()
     good = {line["recipe"]: line for line in lines if "error" not in line}
     base, best = good.get(report.base), good.get(chosen.recipe)
-    marks = {name: mark for name, mark in ((report.base, "base"), (chosen.recipe, "recommended")) if name}
-    columns = [column for column in (metric, SIZE, DOWNLOAD, LATENCY, MEMORY) if column in report.columns()]
-    tips = {name: [name, *(f"{_head(c)} {full(line, c)}" for c in columns if c in line)] for name, line in good.items()}
+    marks = {
+        name: mark for name, mark in ((report.base, "base"), (chosen.recipe, "recommended")) if name
+    }
+    columns = [
+        column for column in (metric, SIZE, DOWNLOAD, LATENCY, MEMORY) if column in report.columns()
+    ]
+    tips = {
+        name: [name, *(f"{_head(c)} {full(line, c)}" for c in columns if c in line)]
+        for name, line in good.items()
+    }
     figures = []
     for x in (SIZE, DOWNLOAD, LATENCY):
         if figure := _figures.scatter(report, x, metric, tick, marks):
-            words = {"title": f"{metric.capitalize()} against {_head(x)}", "x_label": f"{_head(x)}, {unit(x)}", "y_label": metric}
+            words = {
+                "title": f"{metric.capitalize()} against {_head(x)}",
+                "x_label": f"{_head(x)}, {unit(x)}",
+                "y_label": metric,
+            }
             figures.append({**figure, **words})
     front = {point["recipe"] for figure in figures for point in figure["points"] if point["front"]}
     return {
@@ -49,7 +79,9 @@ def context(report: Report) -> dict[str, Any]:
         "subtitle": _subtitle(report),
         "chosen": chosen,
         "tiles": [_tile(report, best, base, c) for c in columns if c in best] if best else [],
-        "heads": [{"name": _head(c), "unit": unit(c), "lower": report.lower_is_better(c)} for c in columns],
+        "heads": [
+            {"name": _head(c), "unit": unit(c), "lower": report.lower_is_better(c)} for c in columns
+        ],
         "lines": [_table_line(report, line, base, columns, marks, front) for line in lines],
         "tips": tips,
         "figures": figures,
@@ -57,7 +89,9 @@ def context(report: Report) -> dict[str, Any]:
         "sweeps": list(_sweeps(report)),
         "threads": _figures.thread_dots(report.latency_by_threads(), tick),
         "dimension": _dimension(report),
-        "bits": _lines.bits_by_layer({name: report.layers(name) for name in report.recipes() if report.layers(name)}),
+        "bits": _lines.bits_by_layer(
+            {name: report.layers(name) for name in report.recipes() if report.layers(name)}
+        ),
         "bytes": _bytes(report, base, best),
         "details": [_detail(report, recipe) for recipe in report.recipes()],
         "running": _running(report),
@@ -70,13 +104,21 @@ def _sweeps(report: Report) -> Iterator[dict[str, Any]]:
     """Two figures for every number that recipes differ in alone: the metric and the sizes against it."""
     for option, series in sweeps(report).items():
         word = option.split(".")[1].replace("_", " ")
-        for what, columns in ((report.metric, {report.metric: ""}), ("size", {DOWNLOAD: ", download", SIZE: ", file"})):
+        for what, columns in (
+            (report.metric, {report.metric: ""}),
+            ("size", {DOWNLOAD: ", download", SIZE: ", file"}),
+        ):
 
             def value(x: float, option: str = option) -> str:
                 return option_value(option, x)
 
             if figure := _lines.sweep(report, series, columns, tick, value):
-                yield {**figure, "title": f"{what.capitalize()} against {word}", "x_label": word, "y_label": what}
+                yield {
+                    **figure,
+                    "title": f"{what.capitalize()} against {word}",
+                    "x_label": word,
+                    "y_label": what,
+                }
 
 
 def _dimension(report: Report) -> dict[str, Any] | None:
@@ -84,11 +126,20 @@ def _dimension(report: Report) -> dict[str, Any] | None:
     return _lines.dimension_profile(said, report.about.get("threshold", 20.0)) if said else None
 
 
-def _bytes(report: Report, base: Mapping[str, Any] | None, best: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def _bytes(
+    report: Report, base: Mapping[str, Any] | None, best: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
     """Bytes by layer of the base's file and of the recommended one, on one scale."""
-    names = list(dict.fromkeys(line["recipe"] for line in (base, best) if line and report.layers(line["recipe"])))
+    names = list(
+        dict.fromkeys(
+            line["recipe"] for line in (base, best) if line and report.layers(line["recipe"])
+        )
+    )
     most = max((layer["bytes"] for name in names for layer in report.layers(name)), default=0)
-    return [{"recipe": name, "layers": _lines.layer_bars(report.layers(name), "bytes", _in_bytes, most)} for name in names]
+    return [
+        {"recipe": name, "layers": _lines.layer_bars(report.layers(name), "bytes", _in_bytes, most)}
+        for name in names
+    ]
 
 
 def _in_bytes(value: float) -> str:
@@ -112,24 +163,53 @@ def _subtitle(report: Report) -> list[str]:
     return [item for item in (*said, str(report.about.get("created", ""))) if item]
 
 
-def _tile(report: Report, best: Mapping[str, Any], base: Mapping[str, Any] | None, column: str) -> dict[str, str]:
-    return {"name": _head(column), "value": short(best[column], column), "note": against_base(report, best, base, column)}
+def _tile(
+    report: Report, best: Mapping[str, Any], base: Mapping[str, Any] | None, column: str
+) -> dict[str, str]:
+    return {
+        "name": _head(column),
+        "value": short(best[column], column),
+        "note": against_base(report, best, base, column),
+    }
 
 
-def _table_line(report: Report, line: Mapping[str, Any], base: Any, columns: list[str], marks: Mapping, front: set[str]) -> dict[str, Any]:
+def _table_line(
+    report: Report,
+    line: Mapping[str, Any],
+    base: Any,
+    columns: list[str],
+    marks: Mapping,
+    front: set[str],
+) -> dict[str, Any]:
     name = line["recipe"]
     cells = []
     for column in columns:
         if column not in line:
             cells.append(None)
             continue
-        spread = f"± {say(line[column + '_std'], column, line[column])}" if line.get(column + "_std") else ""
+        spread = (
+            f"± {say(line[column + '_std'], column, line[column])}"
+            if line.get(column + "_std")
+            else ""
+        )
         note = against_base(report, line, base, column)
         interval = ""
         if column == report.metric and note and (difference := report.difference(name)):
             interval = f"[{signed(100 * difference.low)}, {signed(100 * difference.high)}]"
-        cells.append({"sort": line[column], "text": say(line[column], column), "spread": spread, "note": note, "interval": interval})
-    failed = f"{line['failed']} of {line['failed'] + line['seeds']} seeds failed" if "failed" in line and line["seeds"] else ""
+        cells.append(
+            {
+                "sort": line[column],
+                "text": say(line[column], column),
+                "spread": spread,
+                "note": note,
+                "interval": interval,
+            }
+        )
+    failed = (
+        f"{line['failed']} of {line['failed'] + line['seeds']} seeds failed"
+        if "failed" in line and line["seeds"]
+        else ""
+    )
     return {
         "recipe": name,
         "mark": marks.get(name, ""),
@@ -148,8 +228,14 @@ def _detail(report: Report, recipe: str) -> dict[str, Any]:
     facts = {key: profile[key] for key in PROFILE_FACTS if profile.get(key) not in (None, "")}
     return {
         "recipe": recipe,
-        "counts": " · ".join(_count(len(shown.get(key) or ()), word) for key, word in COUNTED if shown.get(key)),
-        "errors": [f"seed {row.get('seed')}: {row['error']}" if len(rows) > 1 else row["error"] for row in rows if row.get("error")],
+        "counts": " · ".join(
+            _count(len(shown.get(key) or ()), word) for key, word in COUNTED if shown.get(key)
+        ),
+        "errors": [
+            f"seed {row.get('seed')}: {row['error']}" if len(rows) > 1 else row["error"]
+            for row in rows
+            if row.get("error")
+        ],
         "call": made.pop("call", ""),
         "facts": _facts({**made, **facts}),
         "checks": shown.get("checks") or [],
@@ -193,5 +279,7 @@ def _facts(found: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         elif isinstance(value, float):
             out.append((name, f"{value:.4g}"))
         else:
-            out.append((name, f"{value:,}" if isinstance(value, int) and value >= 10000 else str(value)))
+            out.append(
+                (name, f"{value:,}" if isinstance(value, int) and value >= 10000 else str(value))
+            )
     return out

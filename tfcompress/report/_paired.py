@@ -36,7 +36,9 @@ class Difference:
     def __str__(self) -> str:
         if self.gained == self.lost == 0:
             return f"no difference on any of the {self.examples:,} examples"
-        verdict = "distinguishable from zero" if self.distinguishable else "not distinguishable from zero"
+        verdict = (
+            "distinguishable from zero" if self.distinguishable else "not distinguishable from zero"
+        )
         return f"{100 * self.mean:+.2f} points, {verdict} (95 % interval {100 * self.low:+.2f} to {100 * self.high:+.2f})"
 
 
@@ -48,16 +50,29 @@ def paired_difference(correct: Sequence[str], base: Sequence[str], *, seed: int 
     zero, which for one seed is McNemar's exact test. The seeds are taken as given: the interval speaks of other test examples,
     not of other trainings. Raises DataError unless both have the same number of seeds and examples.
     """
-    if len(correct) != len(base) or not correct or len({len(text) for text in [*correct, *base]}) != 1 or not correct[0]:
+    if (
+        len(correct) != len(base)
+        or not correct
+        or len({len(text) for text in [*correct, *base]}) != 1
+        or not correct[0]
+    ):
         came = f"{[len(text) for text in correct]} against {[len(text) for text in base]}"
-        raise DataError(f"Paired answers need the same seeds and the same test examples on both sides, got lengths {came}.")
+        raise DataError(
+            f"Paired answers need the same seeds and the same test examples on both sides, got lengths {came}."
+        )
     d = np.mean([_bits(a) - _bits(b) for a, b in zip(correct, base)], axis=0)
     values, counts = np.unique(d, return_counts=True)
     # Drawing n of n examples with replacement draws the counts of their few distinct values from a multinomial.
-    draws = np.random.default_rng(seed).multinomial(len(d), counts / len(d), size=RESAMPLES) @ values / len(d)
+    draws = (
+        np.random.default_rng(seed).multinomial(len(d), counts / len(d), size=RESAMPLES)
+        @ values
+        / len(d)
+    )
     low, high = np.quantile(draws, [0.025, 0.975])
     gained, lost = int(np.sum(d > 0)), int(np.sum(d < 0))
-    return Difference(float(np.mean(d)), float(low), float(high), _sign_test(gained, lost), gained, lost, len(d))
+    return Difference(
+        float(np.mean(d)), float(low), float(high), _sign_test(gained, lost), gained, lost, len(d)
+    )
 
 
 def _bits(text: str) -> np.ndarray:
@@ -67,5 +82,8 @@ def _bits(text: str) -> np.ndarray:
 def _sign_test(gained: int, lost: int) -> float:
     """2 · P(X ≤ min(gained, lost)) for X ~ Binomial(gained + lost, ½), at most 1."""
     n = gained + lost
-    logs = (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2) for k in range(min(gained, lost) + 1))
+    logs = (
+        math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2)
+        for k in range(min(gained, lost) + 1)
+    )
     return min(1.0, 2 * math.fsum(map(math.exp, logs)))

@@ -23,8 +23,24 @@ def scatter(report: Report, x: str, y: str, ax: Any = None) -> Any:
         on = line["recipe"] in front
         bars = {"xerr": line.get(x + "_std"), "yerr": line.get(y + "_std")}
         color = "tab:blue" if on else "tab:gray"
-        ax.errorbar(line[x], line[y], **bars, fmt="o", color=color, mfc=color if on else "none", capsize=2, lw=1, label=line["recipe"])
-        ax.annotate(line["recipe"], (line[x], line[y]), xytext=(5, 4), textcoords="offset points", fontsize=8)
+        ax.errorbar(
+            line[x],
+            line[y],
+            **bars,
+            fmt="o",
+            color=color,
+            mfc=color if on else "none",
+            capsize=2,
+            lw=1,
+            label=line["recipe"],
+        )
+        ax.annotate(
+            line["recipe"],
+            (line[x], line[y]),
+            xytext=(5, 4),
+            textcoords="offset points",
+            fontsize=8,
+        )
     if front:
         path = sorted((line[x], line[y]) for line in lines if line["recipe"] in front)
         ax.plot(*zip(*path), color="tab:blue", lw=1, alpha=0.6, zorder=0, label="Pareto front")
@@ -39,8 +55,13 @@ def sweep(report: Report, option: str, y: str | Sequence[str], ax: Any = None) -
     """See `Report.plot_sweep`."""
     found = sweeps(report).get(option)
     if not found:
-        raise RecipeError(f"No three recipes differ in {option!r} alone; there are: {', '.join(sweeps(report)) or 'none'}.")
-    columns, lines = [y] if isinstance(y, str) else list(y), {line["recipe"]: line for line in report.summary()}
+        raise RecipeError(
+            f"No three recipes differ in {option!r} alone; there are: {', '.join(sweeps(report)) or 'none'}."
+        )
+    columns, lines = (
+        [y] if isinstance(y, str) else list(y),
+        {line["recipe"]: line for line in report.summary()},
+    )
     ax = ax or _axes()
     for number, one in enumerate(found):
         for column, stroke in zip(columns, ("-", "--", ":", "-.")):
@@ -48,10 +69,23 @@ def sweep(report: Report, option: str, y: str | Sequence[str], ax: Any = None) -
             bars = [line.get(column + "_std", 0.0) for line in there.values()]
             label = one.name if len(columns) == 1 else f"{one.name}, {column}"
             ax.errorbar(
-                list(there), [line[column] for line in there.values()], bars, fmt="o" + stroke, color=f"C{number}", capsize=2, label=label
+                list(there),
+                [line[column] for line in there.values()],
+                bars,
+                fmt="o" + stroke,
+                color=f"C{number}",
+                capsize=2,
+                label=label,
             )
             if (level := lines.get(one.reference or "", {}).get(column)) is not None:
-                ax.axhline(level, color=f"C{number}", ls=stroke, lw=0.8, alpha=0.6, label=f"{one.reference}, {column}")
+                ax.axhline(
+                    level,
+                    color=f"C{number}",
+                    ls=stroke,
+                    lw=0.8,
+                    alpha=0.6,
+                    label=f"{one.reference}, {column}",
+                )
     values = [x for one in found for x in one.recipes]
     if min(values) > 0 and max(values) / min(values) >= 8:
         ax.set_xscale("log", base=2)
@@ -75,10 +109,15 @@ def ops(report: Report, recipe: str, ax: Any = None) -> Any:
     """See `Report.plot_ops`."""
     found = report.profile(recipe).get("ops") or []
     if not found:
-        raise RecipeError(f"No operations were profiled for {recipe!r}; pass profile=True to study(), or plot another recipe.")
+        raise RecipeError(
+            f"No operations were profiled for {recipe!r}; pass profile=True to study(), or plot another recipe."
+        )
     timed = all(op["time_us_p50"] is not None for op in found)
     ax = ax or _axes()
-    ax.barh([f"{op['index']} {op['kind']}" for op in found], [op["time_us_p50"] if timed else op["macs"] for op in found])
+    ax.barh(
+        [f"{op['index']} {op['kind']}" for op in found],
+        [op["time_us_p50"] if timed else op["macs"] for op in found],
+    )
     ax.invert_yaxis()
     ax.set(xlabel="time, µs (median)" if timed else "multiply-accumulates", title=recipe)
     return ax

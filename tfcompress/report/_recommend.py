@@ -26,12 +26,20 @@ class Recommendation(NamedTuple):
         return self.reason
 
 
-def recommend(report: Report, *, max_bytes: float | None, max_latency_ms: float | None, min_accuracy: float | None) -> Recommendation:
+def recommend(
+    report: Report,
+    *,
+    max_bytes: float | None,
+    max_latency_ms: float | None,
+    min_accuracy: float | None,
+) -> Recommendation:
     """See `Report.recommend`."""
     metric = report.metric
     lines = [line for line in report.summary() if "error" not in line and SIZE in line]
     if not lines:
-        return Recommendation(None, "No file could be made and measured, so there is nothing to recommend.")
+        return Recommendation(
+            None, "No file could be made and measured, so there is nothing to recommend."
+        )
     base = next((line for line in lines if line["recipe"] == report.base), None)
     bounds = [(SIZE, max_bytes), (LATENCY, max_latency_ms), (metric, min_accuracy)]
     asked = {column: bound for column, bound in bounds if bound is not None}
@@ -40,11 +48,22 @@ def recommend(report: Report, *, max_bytes: float | None, max_latency_ms: float 
         said = f"{_bound(report, metric, asked[metric])} (99 % of what {base['recipe']} has)"
     else:
         said = " and ".join(_bound(report, column, bound) for column, bound in asked.items())
-    fitting = [line for line in lines if all(_excess(report, line, column, bound) <= 0 for column, bound in asked.items())]
+    fitting = [
+        line
+        for line in lines
+        if all(_excess(report, line, column, bound) <= 0 for column, bound in asked.items())
+    ]
     if not fitting:
-        nearest = min(lines, key=lambda line: max(_excess(report, line, column, bound) for column, bound in asked.items()))
+        nearest = min(
+            lines,
+            key=lambda line: max(
+                _excess(report, line, column, bound) for column, bound in asked.items()
+            ),
+        )
         have = ", ".join(_told(nearest, column) for column in asked)
-        return Recommendation(None, f"No file has {said}; {nearest['recipe']} comes nearest with {have}.")
+        return Recommendation(
+            None, f"No file has {said}; {nearest['recipe']} comes nearest with {have}."
+        )
     if asked and metric not in asked and all(metric in line for line in fitting):
         why, chosen = "is the most accurate", _most_accurate(report, fitting)
     else:
@@ -57,7 +76,9 @@ def recommend(report: Report, *, max_bytes: float | None, max_latency_ms: float 
     if len(small) > 1:
         others = f", with {len(small) - 1} other{'s' * (len(small) > 2)} as small but "
         among += others + ("slower" if len(fast) == 1 else "no faster or more accurate")
-    return Recommendation(best["recipe"], f"{best['recipe']} {among}: {_cost_told(report, best, base)}.")
+    return Recommendation(
+        best["recipe"], f"{best['recipe']} {among}: {_cost_told(report, best, base)}."
+    )
 
 
 def kept(value: float, lower_is_better: bool) -> float:
@@ -74,7 +95,11 @@ def ratio_told(value: float, base: float, more: str, less: str) -> str:
 
 def latency_told(value: float, base: float, noise: float = EQUAL_LATENCY) -> str:
     """A latency against the base's in words; differences under the `noise` of the measurement are none."""
-    return "equally fast" if abs(value / base - 1) < noise else ratio_told(value, base, "faster", "slower")
+    return (
+        "equally fast"
+        if abs(value / base - 1) < noise
+        else ratio_told(value, base, "faster", "slower")
+    )
 
 
 def _excess(report: Report, line: Mapping[str, Any], column: str, bound: float) -> float:
@@ -99,25 +124,40 @@ def _most_accurate(report: Report, lines: list[dict]) -> list[dict]:
 
 def _least(lines: list[dict], column: str, equal: float) -> list[dict]:
     values = [line[column] for line in lines if column in line]
-    return [line for line in lines if column in line and line[column] <= min(values) * (1 + equal)] if values else lines
+    return (
+        [line for line in lines if column in line and line[column] <= min(values) * (1 + equal)]
+        if values
+        else lines
+    )
 
 
 def _told(line: Mapping[str, Any], column: str) -> str:
     if column not in line:
         return f"no {column} measured"
     unit = {SIZE: " bytes", LATENCY: " ms"}.get(column)
-    return format_number(line[column], column) + unit if unit else f"{column} {format_number(line[column], column)}"
+    return (
+        format_number(line[column], column) + unit
+        if unit
+        else f"{column} {format_number(line[column], column)}"
+    )
 
 
 def _bound(report: Report, column: str, bound: float) -> str:
     side = "at most" if report.lower_is_better(column) else "at least"
-    return f"{side} {_told({column: bound}, column)}" if column in (SIZE, LATENCY) else f"{column} {side} {format_number(bound, column)}"
+    return (
+        f"{side} {_told({column: bound}, column)}"
+        if column in (SIZE, LATENCY)
+        else f"{column} {side} {format_number(bound, column)}"
+    )
 
 
 def _cost_told(report: Report, line: Mapping[str, Any], base: Mapping[str, Any] | None) -> str:
     """Size, metric and latency, each followed by what it is against the base (nothing for the base itself)."""
     other = base if base is not None and base["recipe"] != line["recipe"] else {}
-    parts = [_told(line, SIZE) + (f", {ratio_told(line[SIZE], other[SIZE], 'smaller', 'larger')}" if other else "")]
+    parts = [
+        _told(line, SIZE)
+        + (f", {ratio_told(line[SIZE], other[SIZE], 'smaller', 'larger')}" if other else "")
+    ]
     if report.metric in line:
         parts.append(_told(line, report.metric))
         if other and (difference := report.difference(line["recipe"])):
@@ -126,5 +166,12 @@ def _cost_told(report: Report, line: Mapping[str, Any], base: Mapping[str, Any] 
             parts[-1] += f", {line[report.metric] - other[report.metric]:+.4f}"
     if LATENCY in line:
         noise = report.noise(line["recipe"], *([other["recipe"]] if other else []))
-        parts.append(_told(line, LATENCY) + (f", {latency_told(line[LATENCY], other[LATENCY], noise)}" if LATENCY in other else ""))
+        parts.append(
+            _told(line, LATENCY)
+            + (
+                f", {latency_told(line[LATENCY], other[LATENCY], noise)}"
+                if LATENCY in other
+                else ""
+            )
+        )
     return "; ".join(parts)

@@ -47,7 +47,10 @@ def sweeps(report: Rows) -> dict[str, list[Series]]:
 
 def _without(options: Mapping[str, Any], place: int, option: str) -> str:
     """All that a recipe says but that one option, as text to compare."""
-    techniques = [[kind, {k: v for k, v in values.items() if (at, k) != (place, option)}] for at, (kind, _, values) in _placed(options)]
+    techniques = [
+        [kind, {k: v for k, v in values.items() if (at, k) != (place, option)}]
+        for at, (kind, _, values) in _placed(options)
+    ]
     return json.dumps([techniques, options["target"]], sort_keys=True, default=str)
 
 
@@ -55,13 +58,19 @@ def _plain(said: Mapping[str, Any], options: Mapping[str, Any], place: int) -> s
     """The recipe that has the same target and other techniques, and not the one at `place`."""
     wanted = [[kind, values] for at, (kind, _, values) in _placed(options) if at != place]
     for recipe, other in said.items():
-        if other["target"] == options["target"] and [[kind, values] for kind, _, values in other["techniques"]] == wanted:
+        if (
+            other["target"] == options["target"]
+            and [[kind, values] for kind, _, values in other["techniques"]] == wanted
+        ):
             return recipe
     return None
 
 
 def _name(options: Mapping[str, Any], place: int) -> str:
-    words = [label.rstrip("0123456789.") + "…" if at == place else label for at, (_, label, _) in _placed(options)]
+    words = [
+        label.rstrip("0123456789.") + "…" if at == place else label
+        for at, (_, label, _) in _placed(options)
+    ]
     return "-".join([*words, options["target"]])
 
 

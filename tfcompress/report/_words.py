@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from tfcompress.report._report import Report
 
 MEMORY = "peak_memory_bytes"
-UNITS = {SIZE: "bytes on disk", "gzip_bytes": "bytes gzipped", LATENCY: "ms, median", MEMORY: "MiB at its peak"}
+UNITS = {
+    SIZE: "bytes on disk",
+    "gzip_bytes": "bytes gzipped",
+    LATENCY: "ms, median",
+    MEMORY: "MiB at its peak",
+}
 SHARES = ("sparsity", "ratio", "target_macs", "target_params", "target_latency", "final_sparsity")
 HEADS = {SIZE: "size", "gzip_bytes": "download", LATENCY: "latency", MEMORY: "memory"}
 
@@ -39,7 +44,9 @@ def short(value: float, column: str) -> str:
     if column == MEMORY:
         return f"{say(value, column)} MiB"
     if "bytes" in column:
-        size, name = next(((s, n) for s, n in ((1e6, "MB"), (1e3, "kB")) if value >= s), (1, "bytes"))
+        size, name = next(
+            ((s, n) for s, n in ((1e6, "MB"), (1e3, "kB")) if value >= s), (1, "bytes")
+        )
         return f"{value / size:.4g} {name}"
     return say(value, column) + (" %" if is_share(column) else " ms" if "_ms" in column else "")
 
@@ -59,7 +66,9 @@ def full(line: Mapping[str, Any], column: str) -> str:
     return f"{text} {unit(column)}".strip()
 
 
-def against_base(report: Report, line: Mapping[str, Any], base: Mapping[str, Any] | None, column: str) -> str:
+def against_base(
+    report: Report, line: Mapping[str, Any], base: Mapping[str, Any] | None, column: str
+) -> str:
     """What `line` gains or loses against the base in that column; empty for the base itself."""
     if base is None or base["recipe"] == line["recipe"] or column not in base or column not in line:
         return ""
@@ -69,7 +78,9 @@ def against_base(report: Report, line: Mapping[str, Any], base: Mapping[str, Any
     if min(line[column], base[column]) <= 0:
         return ""
     if column == LATENCY:
-        return latency_told(line[column], base[column], report.noise(line["recipe"], base["recipe"]))
+        return latency_told(
+            line[column], base[column], report.noise(line["recipe"], base["recipe"])
+        )
     return ratio_told(line[column], base[column], "smaller", "larger")
 
 

@@ -8,4 +8,13 @@ from tfcompress.targets._int16x8 import Int16x8
 from tfcompress.targets._packed import Packed
 from tfcompress.targets.packing import PackedLayer, packed_layers
 
-__all__ = ["DynamicRange", "Float16", "Float32", "Int8", "Int16x8", "Packed", "PackedLayer", "packed_layers"]
+__all__ = [
+    "DynamicRange",
+    "Float16",
+    "Float32",
+    "Int8",
+    "Int16x8",
+    "Packed",
+    "PackedLayer",
+    "packed_layers",
+]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tfcompress._backend import converter, precision
+from tfcompress._backend.tflite import _converter as converter
+from tfcompress._backend.tflite import _precision as precision
 from tfcompress.core import Check, Skipped, Target
 
 
@@ -36,7 +37,11 @@ class DynamicRange(Target):
         out = []
         for layer, op, kind, size in precision.kernels(model, data):
             if kind == "FLOAT32":
-                reason = f"its kernel of {size:,} weights is below the converter's threshold of {few:,}" if size < few else _NO_FORM
+                reason = (
+                    f"its kernel of {size:,} weights is below the converter's threshold of {few:,}"
+                    if size < few
+                    else _NO_FORM
+                )
                 out.append(Skipped(layer, op, self.label, reason))
         kernels = {(item.layer, item.kind) for item in out}
         for layer, op, size in precision.constants(model, data, "FLOAT32"):
@@ -49,7 +54,11 @@ class DynamicRange(Target):
         excused = [
             (layer, op)
             for layer, op, kind, size in precision.kernels(model, data)
-            if kind == "FLOAT32" and (size < precision.DYNAMIC_THRESHOLD or op not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"))
+            if kind == "FLOAT32"
+            and (
+                size < precision.DYNAMIC_THRESHOLD
+                or op not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+            )
         ]
         right, left = precision.check_kernels(model, data, "INT8", self.label, excused=excused)
         precision.check_ends(data, "FLOAT32", self.label)

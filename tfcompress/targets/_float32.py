@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tfcompress._backend import converter, precision
+from tfcompress._backend.tflite import _converter as converter
+from tfcompress._backend.tflite import _precision as precision
 from tfcompress.core import Check, Target
 
 
@@ -25,7 +26,9 @@ class Float32(Target):
 
     def check(self, model: Any, data: bytes) -> tuple[Check, ...]:
         """Every kernel is float32; of a quantization-aware model those the converter has already made int8 are let be."""
-        excused = [(layer, op) for layer, op, kind, _ in precision.kernels(model, data) if kind == "INT8"]
+        excused = [
+            (layer, op) for layer, op, kind, _ in precision.kernels(model, data) if kind == "INT8"
+        ]
         excused = excused if precision.is_quantization_aware(model) else []
         right, _ = precision.check_kernels(model, data, "FLOAT32", self.label, excused=excused)
         precision.check_ends(data, "FLOAT32", self.label)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tfcompress._backend import converter, precision
+from tfcompress._backend.tflite import _converter as converter
+from tfcompress._backend.tflite import _precision as precision
 from tfcompress.core import Check, RecipeError, Skipped, Target
 
 _IO = {"float": "FLOAT32", "int16": "INT16"}
@@ -31,7 +32,9 @@ class Int16x8(Target):
     def __post_init__(self):
         super().__post_init__()
         if self.io not in _IO:
-            raise RecipeError(f"Int16x8(io={self.io!r}): expected one of {', '.join(map(repr, _IO))}.")
+            raise RecipeError(
+                f"Int16x8(io={self.io!r}): expected one of {', '.join(map(repr, _IO))}."
+            )
 
     @property
     def label(self) -> str:
@@ -40,13 +43,18 @@ class Int16x8(Target):
 
     def convert(self, model: Any, samples: Any = None) -> bytes:
         """`model` as 16×8-bit `.tflite` bytes; raises ModelError, DataError (samples missing or wrong), ConversionError."""
-        form = converter.Format(self.label, optimize=True, activations="int16", io=self.io, fallback=self.fallback)
+        form = converter.Format(
+            self.label, optimize=True, activations="int16", io=self.io, fallback=self.fallback
+        )
         return converter.convert(model, form, samples)
 
     def skips(self, model: Any, data: bytes) -> tuple[Skipped, ...]:
         """The operators that compute in float32."""
         reason = "the converter has no 16×8-bit form of it: it runs in float32 between casts"
-        return tuple(Skipped(layer, op, self.label, reason) for layer, op in precision.float_operators(model, data))
+        return tuple(
+            Skipped(layer, op, self.label, reason)
+            for layer, op in precision.float_operators(model, data)
+        )
 
     def check(self, model: Any, data: bytes) -> tuple[Check, ...]:
         """Every Conv, Dense and transposed Conv kernel is int8 and the ends are what `io` says; else InvariantError."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tfcompress._backend import converter, precision
+from tfcompress._backend.tflite import _converter as converter
+from tfcompress._backend.tflite import _precision as precision
 from tfcompress.core import Check, RecipeError, Skipped, Target
 
 _IO = {"float": "FLOAT32", "int8": "INT8", "uint8": "UINT8"}
@@ -42,13 +43,18 @@ class Int8(Target):
 
     def convert(self, model: Any, samples: Any = None) -> bytes:
         """`model` as int8 `.tflite` bytes; raises ModelError, DataError (samples missing or wrong), ConversionError."""
-        form = converter.Format(self.label, optimize=True, activations="int8", io=self.io, fallback=self.fallback)
+        form = converter.Format(
+            self.label, optimize=True, activations="int8", io=self.io, fallback=self.fallback
+        )
         return converter.convert(model, form, samples)
 
     def skips(self, model: Any, data: bytes) -> tuple[Skipped, ...]:
         """The operators that compute in float32."""
         reason = "the converter has no int8 form of it here: it runs in float32 between casts"
-        return tuple(Skipped(layer, op, self.label, reason) for layer, op in precision.float_operators(model, data))
+        return tuple(
+            Skipped(layer, op, self.label, reason)
+            for layer, op in precision.float_operators(model, data)
+        )
 
     def check(self, model: Any, data: bytes) -> tuple[Check, ...]:
         """Every Conv, Dense and transposed Conv kernel is int8, and the ends are what `io` says.

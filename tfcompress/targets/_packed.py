@@ -7,10 +7,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tfcompress._backend import converter, precision
-from tfcompress._backend import keras as _keras
+from tfcompress._backend import bridge as _keras
+from tfcompress._backend.tflite import _converter as converter
+from tfcompress._backend.tflite import _precision as precision
 from tfcompress.core import Check, InvariantError, RecipeError, Skipped, Target
-from tfcompress.targets.packing import PREFERENCES, RESTS, RUNTIMES, TOLERANCE, other_weights, pack, packed_layers
+from tfcompress.targets.packing import (
+    PREFERENCES,
+    RESTS,
+    RUNTIMES,
+    TOLERANCE,
+    other_weights,
+    pack,
+    packed_layers,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +49,9 @@ class Packed(Target):
         super().__post_init__()
         for field, known in (("prefer", PREFERENCES), ("runtime", RUNTIMES), ("rest", RESTS)):
             if getattr(self, field) not in known:
-                raise RecipeError(f"Packed({field}={getattr(self, field)!r}): expected one of {', '.join(map(repr, known))}.")
+                raise RecipeError(
+                    f"Packed({field}={getattr(self, field)!r}): expected one of {', '.join(map(repr, known))}."
+                )
 
     @property
     def label(self) -> str:
@@ -54,16 +65,31 @@ class Packed(Target):
 
     def convert(self, model: Any, samples: Any = None) -> bytes:
         """`model` as a packed `.tflite`; `samples` are not needed."""
-        kernels = [layer for layer in _keras.leaf_layers(model) if any(len(weight.shape) >= 2 for weight in layer.weights)]
+        kernels = [
+            layer
+            for layer in _keras.leaf_layers(model)
+            if any(len(weight.shape) >= 2 for weight in layer.weights)
+        ]
         names = [layer.name for layer in kernels]
-        return pack(_plain_file(model), prefer=self.prefer, runtime=self.runtime, rest=self.rest, names=names)
+        return pack(
+            _plain_file(model),
+            prefer=self.prefer,
+            runtime=self.runtime,
+            rest=self.rest,
+            names=names,
+        )
 
     def skips(self, model: Any, data: bytes) -> tuple[Skipped, ...]:
         """Layers whose weights are float in the file, each with what was found in them."""
         left = [
-            Skipped(layer.name, layer.op, self.label, self._reason(layer)) for layer in packed_layers(data) if layer.encoding == "float"
+            Skipped(layer.name, layer.op, self.label, self._reason(layer))
+            for layer in packed_layers(data)
+            if layer.encoding == "float"
         ]
-        others = [Skipped(name, op, self.label, f"no encoding for {op} ({size:,} bytes float)") for name, op, size in other_weights(data)]
+        others = [
+            Skipped(name, op, self.label, f"no encoding for {op} ({size:,} bytes float)")
+            for name, op, size in other_weights(data)
+        ]
         return (*left, *others)
 
     def check(self, model: Any, data: bytes) -> tuple[Check, ...]:
@@ -74,21 +100,42 @@ class Packed(Target):
         checks = []
         model_layers, file_layers = packed_layers(_plain_file(model)), packed_layers(data)
         if len(model_layers) != len(file_layers):
-            raise InvariantError(f"{self.label}: the model has {len(model_layers)} layers with weights, the file {len(file_layers)}.")
+            raise InvariantError(
+                f"{self.label}: the model has {len(model_layers)} layers with weights, the file {len(file_layers)}."
+            )
         for wanted, got in zip(model_layers, file_layers):
-            before, after = wanted.weights().astype(np.float64), got.weights().astype(np.float64).reshape(wanted.shape)
+            before, after = (
+                wanted.weights().astype(np.float64),
+                got.weights().astype(np.float64).reshape(wanted.shape),
+            )
             what, bound, floor = "relative error of the weights", TOLERANCE, np.abs(before)
-            if self.rest == "int8" and got.encoding != "float" and not np.allclose(before, after, rtol=TOLERANCE, atol=0):
+            if (
+                self.rest == "int8"
+                and got.encoding != "float"
+                and not np.allclose(before, after, rtol=TOLERANCE, atol=0)
+            ):
                 what, bound = "error of the weights over their channel's largest", 0.502 / 127
                 floor = np.abs(before).max(axis=_others(wanted), keepdims=True)
                 if "clusters" in wanted.levels:
                     floor = np.abs(before).max()
-            error = float((np.abs(after - before) / np.maximum(floor, np.finfo(np.float32).tiny)).max(initial=0))
+            error = float(
+                (np.abs(after - before) / np.maximum(floor, np.finfo(np.float32).tiny)).max(
+                    initial=0
+                )
+            )
             if not error <= bound:
                 raise InvariantError(
                     f"{self.label}: the weights of {got.name!r} ({got.encoding}) are off by {error:.3g}, bound {bound:.3g}."
                 )
-            checks.append(Check(self.label, f"{what} ({got.encoding}, {got.bits:g} bits, {got.bytes:,} bytes)", error, bound, got.name))
+            checks.append(
+                Check(
+                    self.label,
+                    f"{what} ({got.encoding}, {got.bits:g} bits, {got.bytes:,} bytes)",
+                    error,
+                    bound,
+                    got.name,
+                )
+            )
         return tuple(checks)
 
     def _reason(self, layer: Any) -> str:
@@ -101,7 +148,9 @@ class Packed(Target):
 
 def _plain_file(model: Any) -> bytes:
     """The model in float32, or in int8 where QuantizeAware trained it for that."""
-    return converter.convert(model, converter.Format("packed", optimize=precision.is_quantization_aware(model)))
+    return converter.convert(
+        model, converter.Format("packed", optimize=precision.is_quantization_aware(model))
+    )
 
 
 def _others(layer: Any) -> tuple[int, ...]:

@@ -2,11 +2,20 @@
 
 from tfcompress.techniques._cluster import Cluster
 from tfcompress.techniques._fine_tune import FineTune
-from tfcompress.techniques._low_rank import LowRank
-from tfcompress.techniques._mixed_precision import MixedPrecision
 from tfcompress.techniques._prune import Prune
 from tfcompress.techniques._prune_filters import PruneFilters
 from tfcompress.techniques._quantize_aware import QuantizeAware
 from tfcompress.techniques._slim import Slim
+from tfcompress.techniques.low_rank import LowRank
+from tfcompress.techniques.mixed_precision import MixedPrecision
 
-__all__ = ["Cluster", "FineTune", "LowRank", "MixedPrecision", "Prune", "PruneFilters", "QuantizeAware", "Slim"]
+__all__ = [
+    "Cluster",
+    "FineTune",
+    "LowRank",
+    "MixedPrecision",
+    "Prune",
+    "PruneFilters",
+    "QuantizeAware",
+    "Slim",
+]

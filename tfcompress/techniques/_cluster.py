@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from tfcompress._backend import keras as _keras
+from tfcompress._backend import bridge as _keras
 from tfcompress._backend import tfmot as _tfmot
-from tfcompress._backend.select import Selector, check_selector, select
-from tfcompress.core import Check, InvariantError, ModelError, RecipeError, Skipped, Stage, Technique, Training
+from tfcompress._backend.bridge import _pairing
+from tfcompress.core import (
+    Check,
+    InvariantError,
+    ModelError,
+    RecipeError,
+    Skipped,
+    Stage,
+    Technique,
+    Training,
+)
+from tfcompress.core._select import Selector, check_selector, select
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +50,9 @@ class Cluster(Technique):
         least = 3 if self.keep_zeros else 2
         if not isinstance(self.clusters, int) or self.clusters < least:
             why = " with keep_zeros (one is zero)" if self.keep_zeros else ""
-            raise RecipeError(f"clusters must be a whole number of at least {least}{why}, got {self.clusters!r}.")
+            raise RecipeError(
+                f"clusters must be a whole number of at least {least}{why}, got {self.clusters!r}."
+            )
         if self.init not in _tfmot.INITS:
             raise RecipeError(f"init must be one of {', '.join(_tfmot.INITS)}; got {self.init!r}.")
         check_selector(self.only, "only")
@@ -59,10 +70,12 @@ class Cluster(Technique):
         """
         chosen, skipped = self._plan(model)
         if not chosen:
-            raise ModelError(f"{self.label} finds no layer to cluster. " + " ".join(map(str, skipped)))
+            raise ModelError(
+                f"{self.label} finds no layer to cluster. " + " ".join(map(str, skipped))
+            )
         wrapped = _tfmot.wrap_clustered(
             _keras.to_tf_keras(model, flatten=True),
-            _tfmot.flat_names(model, chosen),
+            _pairing.flat_names(model, chosen),
             clusters=self.clusters,
             init=self.init,
             per_channel=self.per_channel,
@@ -89,21 +102,32 @@ class Cluster(Technique):
         """
         left = _tfmot.wrapped_clusters(after)
         if left:
-            raise InvariantError(f"{self.label}: {left[0].name!r} still carries its clustering wrapper. Call strip() before check().")
+            raise InvariantError(
+                f"{self.label}: {left[0].name!r} still carries its clustering wrapper. Call strip() before check()."
+            )
         chosen = {id(layer) for layer in self._plan(before)[0]}
         checks = []
-        for source, layer in _tfmot.paired(before, after):
+        for source, layer in _pairing.paired(before, after):
             if id(source) not in chosen:
                 continue
-            for old, new in zip(map(_tfmot.value, _tfmot.clusterable(source)), map(_tfmot.value, _tfmot.clusterable(layer))):
+            for old, new in zip(
+                map(_tfmot.value, _tfmot.clusterable(source)),
+                map(_tfmot.value, _tfmot.clusterable(layer)),
+            ):
                 values = max(len(np.unique(part)) for part in self._parts(layer, new))
                 if values > self.clusters:
-                    raise InvariantError(f"{self.label}: {layer.name!r} has {values} different values, promised are {self.clusters}.")
-                checks.append(Check(self.label, "different values", values, self.clusters, layer.name))
+                    raise InvariantError(
+                        f"{self.label}: {layer.name!r} has {values} different values, promised are {self.clusters}."
+                    )
+                checks.append(
+                    Check(self.label, "different values", values, self.clusters, layer.name)
+                )
                 if self.keep_zeros:
                     lost = int(np.count_nonzero(new[old == 0]))
                     if lost:
-                        raise InvariantError(f"{self.label}: {lost} zeros of {layer.name!r} are no longer zero.")
+                        raise InvariantError(
+                            f"{self.label}: {lost} zeros of {layer.name!r} are no longer zero."
+                        )
                     checks.append(Check(self.label, "zeros lost", lost, 0, layer.name))
         return tuple(checks)
 
@@ -117,7 +141,14 @@ class Cluster(Technique):
             if kernels and not reason:
                 chosen.append(layer)
             elif _tfmot.matrices(layer):
-                skipped.append(Skipped(layer.name, type(layer).__name__, self.label, reason or "TFMOT clusters no weights of this class"))
+                skipped.append(
+                    Skipped(
+                        layer.name,
+                        type(layer).__name__,
+                        self.label,
+                        reason or "TFMOT clusters no weights of this class",
+                    )
+                )
         return chosen, tuple(skipped)
 
     def _reason(self, layer: Any, kernels: list[Any]) -> str:

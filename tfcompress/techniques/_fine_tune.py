@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tfcompress._backend import keras as _keras
+from tfcompress._backend import bridge as _keras
 from tfcompress.core import Stage, Technique, Training
 
 

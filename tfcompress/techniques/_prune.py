@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from tfcompress._backend import keras as _keras
+from tfcompress._backend import bridge as _keras
 from tfcompress._backend import tfmot as _tfmot
-from tfcompress._backend.select import Selector, check_selector, select
-from tfcompress.core import Check, InvariantError, ModelError, RecipeError, Skipped, Stage, Technique, Training
+from tfcompress._backend.bridge import _pairing
+from tfcompress.core import (
+    Check,
+    InvariantError,
+    ModelError,
+    RecipeError,
+    Skipped,
+    Stage,
+    Technique,
+    Training,
+)
+from tfcompress.core._select import Selector, check_selector, select
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,18 +59,28 @@ class Prune(Technique):
                 fixed = f"pattern={self.pattern!r} fixes the sparsity at {zeros / group:g}"
                 raise RecipeError(f"{fixed}; leave sparsity={self.sparsity!r} out.")
             if self.block is not None or self.schedule != "constant":
-                raise RecipeError("pattern= goes with neither block= nor schedule='polynomial': TFMOT sets an m:n mask once.")
+                raise RecipeError(
+                    "pattern= goes with neither block= nor schedule='polynomial': TFMOT sets an m:n mask once."
+                )
             object.__setattr__(self, "sparsity", zeros / group)
         if not (isinstance(self.sparsity, (int, float)) and 0 < self.sparsity < 1):
-            raise RecipeError(f"sparsity must lie between 0 and 1, both excluded, got {self.sparsity!r} (80 % is 0.8).")
+            raise RecipeError(
+                f"sparsity must lie between 0 and 1, both excluded, got {self.sparsity!r} (80 % is 0.8)."
+            )
         if self.schedule not in ("constant", "polynomial"):
-            raise RecipeError(f"schedule must be 'constant' or 'polynomial', got {self.schedule!r}.")
+            raise RecipeError(
+                f"schedule must be 'constant' or 'polynomial', got {self.schedule!r}."
+            )
         for name, least in (("begin", 0), ("end", self.begin + 1), ("frequency", 1)):
             given = getattr(self, name)
             if given is not None and not (isinstance(given, int) and given >= least):
-                raise RecipeError(f"{name} must be a whole number of steps, at least {least}, got {given!r}.")
+                raise RecipeError(
+                    f"{name} must be a whole number of steps, at least {least}, got {given!r}."
+                )
         if self.block is not None and not _two_counts(self.block):
-            raise RecipeError(f"block must be two whole numbers (rows, columns) of at least 1, got {self.block!r}.")
+            raise RecipeError(
+                f"block must be two whole numbers (rows, columns) of at least 1, got {self.block!r}."
+            )
         check_selector(self.only, "only")
         check_selector(self.skip, "skip")
 
@@ -73,13 +92,17 @@ class Prune(Technique):
         except (TypeError, ValueError):
             zeros, group = 0, 0
         if not 0 < zeros < group:
-            raise RecipeError(f"pattern must be 'm:n' or (m, n) with 0 < m < n: m zeros in every n weights; got {self.pattern!r}.")
+            raise RecipeError(
+                f"pattern must be 'm:n' or (m, n) with 0 < m < n: m zeros in every n weights; got {self.pattern!r}."
+            )
         return zeros, group
 
     @property
     def label(self) -> str:
         """`prune80`, or `prune2of4` for a pattern."""
-        return "prune{}of{}".format(*self._m_by_n) if self.pattern else f"prune{100 * self.sparsity:g}"
+        return (
+            "prune{}of{}".format(*self._m_by_n) if self.pattern else f"prune{100 * self.sparsity:g}"
+        )
 
     def apply(self, model: Any) -> Any:
         """A tf_keras model whose selected layers carry TFMOT's pruning wrapper, compiled as `model` is.
@@ -88,10 +111,12 @@ class Prune(Technique):
         """
         chosen, skipped = self._plan(model)
         if not chosen:
-            raise ModelError(f"{self.label} finds no layer to prune. " + " ".join(map(str, skipped)))
+            raise ModelError(
+                f"{self.label} finds no layer to prune. " + " ".join(map(str, skipped))
+            )
         wrapped = _tfmot.wrap_pruned(
             _keras.to_tf_keras(model, flatten=True),
-            _tfmot.flat_names(model, chosen),
+            _pairing.flat_names(model, chosen),
             sparsity=float(self.sparsity),
             polynomial=self.schedule == "polynomial",
             begin=self.begin,
@@ -125,14 +150,18 @@ class Prune(Technique):
         """
         left = _tfmot.wrapped_pruning(after)
         if left:
-            raise InvariantError(f"{self.label}: {left[0].name!r} still carries its pruning wrapper. Call strip() before check().")
+            raise InvariantError(
+                f"{self.label}: {left[0].name!r} still carries its pruning wrapper. Call strip() before check()."
+            )
         chosen = {id(layer) for layer in self._plan(before)[0]}
         checks = []
-        for source, layer in _tfmot.paired(before, after):
+        for source, layer in _pairing.paired(before, after):
             for kernel in _tfmot.prunable(layer) if id(source) in chosen else ():
                 what, share, bound = self.measure(_tfmot.value(kernel))
                 if share < bound:
-                    raise InvariantError(f"{self.label}: {layer.name!r} has a {what} of {share:.6f}, promised is {bound:.6f}.")
+                    raise InvariantError(
+                        f"{self.label}: {layer.name!r} has a {what} of {share:.6f}, promised is {bound:.6f}."
+                    )
                 checks.append(Check(self.label, what, share, bound, layer.name))
         return tuple(checks)
 
@@ -146,15 +175,29 @@ class Prune(Technique):
             if kernels and not reason:
                 chosen.append(layer)
             elif _tfmot.matrices(layer):
-                skipped.append(Skipped(layer.name, type(layer).__name__, self.label, reason or "TFMOT prunes no weights of this class"))
+                skipped.append(
+                    Skipped(
+                        layer.name,
+                        type(layer).__name__,
+                        self.label,
+                        reason or "TFMOT prunes no weights of this class",
+                    )
+                )
         return chosen, tuple(skipped)
 
     def _reason(self, kernels: list[Any]) -> str:
         ranks = {len(kernel.shape) for kernel in kernels}
         if self.pattern and not ranks <= {2, 4}:
-            return f"m:n sparsity needs kernels of 2 or 4 dimensions, these have {max(ranks - {2, 4})}"
+            return (
+                f"m:n sparsity needs kernels of 2 or 4 dimensions, these have {max(ranks - {2, 4})}"
+            )
         if self.block and self.block != (1, 1) and ranks != {2}:
-            return "block sparsity needs matrices (2 dimensions), " + f"these kernels have {max(ranks)}" if ranks else ""
+            return (
+                "block sparsity needs matrices (2 dimensions), "
+                + f"these kernels have {max(ranks)}"
+                if ranks
+                else ""
+            )
         return ""
 
     def kept(self, kernel: np.ndarray) -> np.ndarray:
@@ -175,13 +218,23 @@ class Prune(Technique):
         """(what, share, bound) of one kernel: the share of zeros, zero blocks or groups with m zeros, and what is promised."""
         scores = self._scores(kernel)
         if self.pattern:
-            return "share of groups with their zeros", float(np.mean((scores > 0).sum(-1) <= self._keep(scores.shape))), 1.0
+            return (
+                "share of groups with their zeros",
+                float(np.mean((scores > 0).sum(-1) <= self._keep(scores.shape))),
+                1.0,
+            )
         what = "share of zeros" if self.block in (None, (1, 1)) else "share of zero blocks"
-        return what, 1 - np.count_nonzero(scores) / scores.size, 1 - self._keep(scores.shape) / scores.size
+        return (
+            what,
+            1 - np.count_nonzero(scores) / scores.size,
+            1 - self._keep(scores.shape) / scores.size,
+        )
 
     def _keep(self, shape: tuple[int, ...]) -> int:
         zeros, group = self._m_by_n if self.pattern else (0, 0)
-        return group - zeros if self.pattern else max(round(shape[-1] * (1 - self.sparsity)), 1)  # TFMOT's own rounding
+        return (
+            group - zeros if self.pattern else max(round(shape[-1] * (1 - self.sparsity)), 1)
+        )  # TFMOT's own rounding
 
     def _scores(self, kernel: np.ndarray) -> np.ndarray:
         """Magnitudes [groups, members] among which the largest `_keep` of each group stay."""
@@ -213,4 +266,8 @@ class Prune(Technique):
 
 
 def _two_counts(pair: Any) -> bool:
-    return isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(n, int) and n >= 1 for n in pair)
+    return (
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and all(isinstance(n, int) and n >= 1 for n in pair)
+    )

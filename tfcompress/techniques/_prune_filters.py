@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from tfcompress._backend import filters as _filters
-from tfcompress._backend import keras as _keras
-from tfcompress._backend.channels import analyse
-from tfcompress._backend.gates import hold_weights
-from tfcompress._backend.narrow import cost as model_cost
-from tfcompress._backend.select import check_selector
+from tfcompress._backend import bridge as _keras
+from tfcompress._backend.channels import _plan as _filters
+from tfcompress._backend.channels._gates import hold_weights
+from tfcompress._backend.channels._labels import analyse
+from tfcompress._backend.channels._narrow import cost as model_cost
+from tfcompress._backend.tflite._stopwatch import Stopwatch
 from tfcompress.core import Check, InvariantError, RecipeError, Skipped, Stage, Technique, Training
+from tfcompress.core._select import check_selector
 
 GOALS = ("target_macs", "target_params", "target_latency")
 
@@ -57,22 +58,42 @@ class PruneFilters(Technique):
         super().__post_init__()
         goals = [name for name in ("ratio", *GOALS) if getattr(self, name) is not None]
         if len(goals) > 1:
-            raise RecipeError(f"PruneFilters takes one of ratio, {', '.join(GOALS)}, got {', '.join(goals)}.")
-        ratios = self.ratio.values() if isinstance(self.ratio, Mapping) else [] if self.ratio is None else [self.ratio]
+            raise RecipeError(
+                f"PruneFilters takes one of ratio, {', '.join(GOALS)}, got {', '.join(goals)}."
+            )
+        ratios = (
+            self.ratio.values()
+            if isinstance(self.ratio, Mapping)
+            else []
+            if self.ratio is None
+            else [self.ratio]
+        )
         for ratio in ratios:
             if not 0 <= ratio < 1:
-                raise RecipeError(f"PruneFilters(ratio={ratio}): the share of filters to remove must be in [0, 1).")
+                raise RecipeError(
+                    f"PruneFilters(ratio={ratio}): the share of filters to remove must be in [0, 1)."
+                )
         for name in GOALS:
             if getattr(self, name) is not None and not 0 < getattr(self, name) <= 1:
-                raise RecipeError(f"PruneFilters({name}={getattr(self, name)}): the share to remain must be in (0, 1].")
+                raise RecipeError(
+                    f"PruneFilters({name}={getattr(self, name)}): the share to remain must be in (0, 1]."
+                )
         if not callable(self.importance) and self.importance not in _filters.IMPORTANCE:
-            raise RecipeError(f"PruneFilters(importance={self.importance!r}): expected {', '.join(_filters.IMPORTANCE)} or a function.")
+            raise RecipeError(
+                f"PruneFilters(importance={self.importance!r}): expected {', '.join(_filters.IMPORTANCE)} or a function."
+            )
         if self.scope not in ("layer", "global"):
             raise RecipeError(f"PruneFilters(scope={self.scope!r}): expected 'layer' or 'global'.")
         if self.round_to < 1:
-            raise RecipeError(f"PruneFilters(round_to={self.round_to}): expected a positive number of filters.")
-        if self.batches is not None and (isinstance(self.batches, bool) or not isinstance(self.batches, int) or self.batches < 1):
-            raise RecipeError(f"PruneFilters(batches={self.batches!r}): expected a whole number of at least 1, or None.")
+            raise RecipeError(
+                f"PruneFilters(round_to={self.round_to}): expected a positive number of filters."
+            )
+        if self.batches is not None and (
+            isinstance(self.batches, bool) or not isinstance(self.batches, int) or self.batches < 1
+        ):
+            raise RecipeError(
+                f"PruneFilters(batches={self.batches!r}): expected a whole number of at least 1, or None."
+            )
         check_selector(self.only, "only")
         check_selector(self.skip, "skip")
 
@@ -96,7 +117,10 @@ class PruneFilters(Technique):
         else:
             value = 1 - (1 - value) ** (1 / count) if goal == "ratio" else value ** (1 / count)
         first: Any = replace(self, **{goal: value})
-        return (first, *(replace(first, batches=None) if self._watches else first for _ in range(count - 1)))
+        return (
+            first,
+            *(replace(first, batches=None) if self._watches else first for _ in range(count - 1)),
+        )
 
     def apply(self, model: Any) -> Any:
         """A narrower model with the layer names of `model`, compiled as it is; nested models are inlined.
@@ -124,17 +148,33 @@ class PruneFilters(Technique):
         """Layers whose filters all stay: coupled to something that cannot be followed or is left out; and those that a threshold
         over all layers would have emptied, where that is known before training and measuring."""
         plan = self._plan(model, budget=not self._watches and self.target_latency is None)
-        return tuple(Skipped(layer, kind, self.label, reason) for layer, kind, reason in plan.kept_whole())
+        return tuple(
+            Skipped(layer, kind, self.label, reason) for layer, kind, reason in plan.kept_whole()
+        )
 
     def check(self, before: Any, after: Any) -> tuple[Check, ...]:
         """No more multiply-accumulates and parameters than computed or allowed; `value` is the share of MACs that remains."""
-        (had_params, had_macs), (params, macs) = (model_cost(analyse(model)) for model in (before, after))
+        (had_params, had_macs), (params, macs) = (
+            model_cost(analyse(model)) for model in (before, after)
+        )
         if after.count_params() != params or params > had_params:
-            raise InvariantError(f"{self.label}: {after.count_params():,} parameters, computed {params:,}, before {had_params:,}.")
-        for name, share in (("target_macs", macs / max(had_macs, 1)), ("target_params", params / max(had_params, 1))):
+            raise InvariantError(
+                f"{self.label}: {after.count_params():,} parameters, computed {params:,}, before {had_params:,}."
+            )
+        for name, share in (
+            ("target_macs", macs / max(had_macs, 1)),
+            ("target_params", params / max(had_params, 1)),
+        ):
             if (goal := getattr(self, name)) is not None and share > goal:
                 raise InvariantError(f"{self.label}: {share:.1%} remain, {name}={goal}.")
-        return (Check(self.label, "share of the multiply-accumulates that remains", macs / max(had_macs, 1), self.target_macs or 1.0),)
+        return (
+            Check(
+                self.label,
+                "share of the multiply-accumulates that remains",
+                macs / max(had_macs, 1),
+                self.target_macs or 1.0,
+            ),
+        )
 
     def _plan(self, model: Any, budget: bool = True, recorded: bool = False) -> Any:
         """What goes; without `budget` nothing does, and only what could is looked for."""
@@ -142,9 +182,16 @@ class PruneFilters(Technique):
         goals = {name: getattr(self, name) if budget else None for name in GOALS}
         ratio = self.ratio if budget or isinstance(self.ratio, Mapping) else None
         importance = "l1" if self._watches and not recorded else self.importance
-        options = {"scope": self.scope, "round_to": self.round_to, "only": self.only, "skip": self.skip}
+        options = {
+            "scope": self.scope,
+            "round_to": self.round_to,
+            "only": self.only,
+            "skip": self.skip,
+        }
         options["through_norms"] = self.through_norms
-        return _filters.plan(model, importance=importance, ratio=ratio, **goals, **options)
+        return _filters.plan(
+            model, importance=importance, ratio=ratio, stopwatch=Stopwatch, **goals, **options
+        )
 
     @property
     def _watches(self) -> bool:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from tfcompress._backend import keras as _keras
+from tfcompress._backend import bridge as _keras
 from tfcompress._backend import tfmot as _tfmot
-from tfcompress._backend.select import Selector, check_selector, select
-from tfcompress.core import Check, InvariantError, ModelError, RecipeError, Skipped, Stage, Technique, Training
+from tfcompress._backend.bridge import _pairing
+from tfcompress.core import (
+    Check,
+    InvariantError,
+    ModelError,
+    RecipeError,
+    Skipped,
+    Stage,
+    Technique,
+    Training,
+)
+from tfcompress.core._select import Selector, check_selector, select
 
 _LABELS = {None: "qat", "sparsity": "pqat", "clusters": "cqat", "both": "pcqat"}
 
@@ -44,9 +53,13 @@ class QuantizeAware(Technique):
     def __post_init__(self):
         super().__post_init__()
         if self.bits != 8:
-            raise RecipeError(f"QuantizeAware trains for 8 bits, got bits={self.bits!r}. MixedPrecision is the technique for fewer bits.")
+            raise RecipeError(
+                f"QuantizeAware trains for 8 bits, got bits={self.bits!r}. MixedPrecision is the technique for fewer bits."
+            )
         if self.preserve not in _LABELS:
-            raise RecipeError(f"preserve must be None, 'sparsity', 'clusters' or 'both', got {self.preserve!r}.")
+            raise RecipeError(
+                f"preserve must be None, 'sparsity', 'clusters' or 'both', got {self.preserve!r}."
+            )
         if self.scheme not in ("tfcompress", "tfmot"):
             raise RecipeError(f"scheme must be 'tfcompress' or 'tfmot', got {self.scheme!r}.")
         check_selector(self.only, "only")
@@ -65,7 +78,10 @@ class QuantizeAware(Technique):
         flat = _keras.to_tf_keras(model, flatten=True, split=True)
         placement = self._place(flat)
         if not placement.annotated:
-            raise ModelError(f"{self.label} finds no layer to quantize. " + " ".join(map(str, self._skipped(model, placement))))
+            raise ModelError(
+                f"{self.label} finds no layer to quantize. "
+                + " ".join(map(str, self._skipped(model, placement)))
+            )
         wrapped = _tfmot.quantize(
             flat,
             placement,
@@ -107,11 +123,13 @@ class QuantizeAware(Technique):
         promised = _tfmot.noted(after, "quantized") or set()
         lost = sorted(promised - names)
         if lost or not names:
-            raise InvariantError(f"{self.label}: {', '.join(lost) or 'no layer'} is no longer quantized. Train and keep the wrapped model.")
+            raise InvariantError(
+                f"{self.label}: {', '.join(lost) or 'no layer'} is no longer quantized. Train and keep the wrapped model."
+            )
         checks = [Check(self.label, "quantized layers", len(names), len(promised))]
         if self.preserve is None:
             return tuple(checks)
-        for name, source in _tfmot.kernels_by_name(before).items():
+        for name, source in _pairing.kernels_by_name(before).items():
             if name in kernels:
                 checks += self._check_kernel(name, source, kernels[name][0])
         return tuple(checks)
@@ -121,10 +139,14 @@ class QuantizeAware(Technique):
         promised = self.preserve in ("clusters", "both") and self.scheme == "tfcompress"
         found = _tfmot.assignment(source) if promised else None
         if found:
-            parts = [np.moveaxis(array, -1, 0) if found[1] else array[None] for array in (source, kernel)]
+            parts = [
+                np.moveaxis(array, -1, 0) if found[1] else array[None] for array in (source, kernel)
+            ]
             had, has = (max(len(np.unique(part)) for part in array) for array in parts)
             if has > had:
-                raise InvariantError(f"{self.label}: {name!r} had {had} different values and has {has}.")
+                raise InvariantError(
+                    f"{self.label}: {name!r} had {had} different values and has {has}."
+                )
             checks.append(Check(self.label, "different values", has, had, name))
         if self.preserve in ("sparsity", "both"):
             lost = int(np.count_nonzero(kernel[source == 0]))
@@ -137,6 +159,9 @@ class QuantizeAware(Technique):
         return _tfmot.place(flat, select(flat.layers, self.only, self.skip))
 
     def _skipped(self, model: Any, placement: _tfmot.Placement) -> tuple[Skipped, ...]:
-        mine = _tfmot.users_layers(model)
+        mine = _pairing.users_layers(model)
         named = [(mine.get(name), name, why) for name, why in placement.left.items()]
-        return tuple(Skipped(getattr(layer, "name", name), type(layer).__name__, self.label, why) for layer, name, why in named)
+        return tuple(
+            Skipped(getattr(layer, "name", name), type(layer).__name__, self.label, why)
+            for layer, name, why in named
+        )

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tfcompress._backend import filters as _filters
-from tfcompress._backend import keras as _keras
-from tfcompress._backend.channels import analyse
-from tfcompress._backend.narrow import narrow
-from tfcompress._backend.select import check_selector
+from tfcompress._backend import bridge as _keras
+from tfcompress._backend.channels import _plan as _filters
+from tfcompress._backend.channels._labels import analyse
+from tfcompress._backend.channels._narrow import narrow
 from tfcompress.core import Check, InvariantError, RecipeError, Skipped, Stage, Technique, Training
+from tfcompress.core._select import check_selector
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +43,19 @@ class Slim(Technique):
         if self.ratio is not None and self.target_macs is not None:
             raise RecipeError("Slim takes one of ratio and target_macs, got both.")
         if self.target_macs is not None and not 0 < self.target_macs <= 1:
-            raise RecipeError(f"Slim(target_macs={self.target_macs}): the share to remain must be in (0, 1].")
+            raise RecipeError(
+                f"Slim(target_macs={self.target_macs}): the share to remain must be in (0, 1]."
+            )
         if self.ratio is not None and not 0 <= self.ratio < 1:
-            raise RecipeError(f"Slim(ratio={self.ratio}): the share of channels to remove must be in [0, 1).")
+            raise RecipeError(
+                f"Slim(ratio={self.ratio}): the share of channels to remove must be in [0, 1)."
+            )
         if self.l1 < 0:
             raise RecipeError(f"Slim(l1={self.l1}): λ must not be negative.")
         if self.round_to < 1:
-            raise RecipeError(f"Slim(round_to={self.round_to}): expected a positive number of channels.")
+            raise RecipeError(
+                f"Slim(round_to={self.round_to}): expected a positive number of channels."
+            )
         check_selector(self.only, "only")
         check_selector(self.skip, "skip")
 
@@ -70,7 +76,11 @@ class Slim(Technique):
 
         def relieve(layer: Any, config: dict) -> None:
             regularizer = config.get("gamma_regularizer")
-            if _scaled(layer) and regularizer and abs(regularizer["config"].get("l1", -1) - self.l1) <= 1e-6 * self.l1:
+            if (
+                _scaled(layer)
+                and regularizer
+                and abs(regularizer["config"].get("l1", -1) - self.l1) <= 1e-6 * self.l1
+            ):
                 config["gamma_regularizer"] = None
 
         plan = self._plan(model)
@@ -80,13 +90,20 @@ class Slim(Technique):
 
     def skips(self, model: Any) -> tuple[Skipped, ...]:
         """Layers whose channels all stay: no scale behind them, coupled to something that cannot be followed, or not selected."""
-        return tuple(Skipped(layer, kind, self.label, reason) for layer, kind, reason in self._plan(model, budget=False).kept_whole())
+        return tuple(
+            Skipped(layer, kind, self.label, reason)
+            for layer, kind, reason in self._plan(model, budget=False).kept_whole()
+        )
 
     def check(self, before: Any, after: Any) -> tuple[Check, ...]:
         """No layer is empty, and the removed share of the channels that could go is `ratio` or less; `value` is the share that remains."""
-        kept, had = (sum(len(ids) for ids in analyse(model).made.values()) for model in (after, before))
+        kept, had = (
+            sum(len(ids) for ids in analyse(model).made.values()) for model in (after, before)
+        )
         if kept > had or ((self.ratio or 0) > 0.05 and kept == had and self.round_to == 1):
-            raise InvariantError(f"{self.label}: {kept:,} of {had:,} channels are left, expected fewer.")
+            raise InvariantError(
+                f"{self.label}: {kept:,} of {had:,} channels are left, expected fewer."
+            )
         return (Check(self.label, "share of the channels that remains", kept / had, 1.0),)
 
     def _plan(self, model: Any, budget: bool = True) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend import training as _training
+from tfcompress._backend.bridge import _training as _training
 from tfcompress.core import DataError
 
 
@@ -22,15 +22,23 @@ def check_arrays(x: Any, y: Any, weight: Any, what: str) -> None:
     for name, thing in (("x", x), ("y", y), ("sample_weight", weight)):
         for label, array in leaves(name, thing):
             if array.ndim == 0 or len(array) == 0:
-                raise DataError(f"{what}: {label} is empty (shape {array.shape}); expected at least one sample.")
+                raise DataError(
+                    f"{what}: {label} is empty (shape {array.shape}); expected at least one sample."
+                )
             lengths[label] = len(array)
             if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
                 bad = int((~np.isfinite(array)).sum())
-                raise DataError(f"{what}: {label} holds NaN or infinite values in {bad:,} of {array.size:,} places; remove those samples.")
+                raise DataError(
+                    f"{what}: {label} holds NaN or infinite values in {bad:,} of {array.size:,} places; remove those samples."
+                )
             if array.dtype == object:
-                raise DataError(f"{what}: {label} holds Python objects; expected numbers, all samples of one shape.")
+                raise DataError(
+                    f"{what}: {label} holds Python objects; expected numbers, all samples of one shape."
+                )
     if len(set(lengths.values())) > 1:
-        raise DataError(f"{what}: {', '.join(f'{label} has {n:,}' for label, n in lengths.items())} samples; expected equally many.")
+        raise DataError(
+            f"{what}: {', '.join(f'{label} has {n:,}' for label, n in lengths.items())} samples; expected equally many."
+        )
 
 
 def check_shapes(x: Any, specs: list[tuple[str, tuple, str]], what: str) -> None:
@@ -42,7 +50,9 @@ def check_shapes(x: Any, specs: list[tuple[str, tuple, str]], what: str) -> None
         specs = [spec for spec in specs if spec[0] in by_name]
     elif len(arrays) != len(specs):
         names = ", ".join(name for name, _, _ in specs)
-        raise DataError(f"{what}: {len(arrays)} arrays for a model with {len(specs)} inputs ({names}).")
+        raise DataError(
+            f"{what}: {len(arrays)} arrays for a model with {len(specs)} inputs ({names})."
+        )
     for (_, array), (name, shape, _) in zip(arrays, specs):
         came, want = tuple(array.shape[1:]), tuple(shape[1:])
         if came == () and want == (1,):
@@ -60,7 +70,9 @@ def leaves(name: str, thing: Any) -> list[tuple[str, np.ndarray]]:
     if isinstance(thing, Mapping):
         return [pair for key, item in thing.items() for pair in leaves(f"{name}[{key!r}]", item)]
     if isinstance(thing, (list, tuple)) and any(hasattr(item, "shape") for item in thing):
-        return [pair for index, item in enumerate(thing) for pair in leaves(f"{name}[{index}]", item)]
+        return [
+            pair for index, item in enumerate(thing) for pair in leaves(f"{name}[{index}]", item)
+        ]
     try:
         return [(name, np.asarray(thing))]
     except ValueError as error:
@@ -72,9 +84,13 @@ def is_batches(x: Any, y: Any, steps: int | None, what: str) -> bool:
     if not _training.is_batches(x):
         return False
     if y is not None:
-        raise DataError(f"{what}: a {type(x).__name__} yields its labels itself, batches (x, y); leave y out.")
+        raise DataError(
+            f"{what}: a {type(x).__name__} yields its labels itself, batches (x, y); leave y out."
+        )
     if hasattr(x, "__next__") and steps is None:
-        raise DataError(f"{what}: a generator can be run through only once; give the function that returns it (Fit: or steps_per_epoch).")
+        raise DataError(
+            f"{what}: a generator can be run through only once; give the function that returns it (Fit: or steps_per_epoch)."
+        )
     if hasattr(x, "cardinality") and int(x.cardinality()) == 0:
         raise DataError(f"{what}: the tf.data set is empty.")
     return True

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend import distilling as _distilling
-from tfcompress._backend import keras as _keras
-from tfcompress._backend import training as _training
+from tfcompress._backend import bridge as _keras
+from tfcompress._backend.bridge import _training as _training
 from tfcompress.core import DataError, ModelError, TrainingError
+from tfcompress.training import _distillation as _distilling
 from tfcompress.training._arrays import check_arrays, check_shapes, is_batches
 
 LEAST_POSITIONS = 49  # 7 × 7, the smallest maps of Zagoruyko & Komodakis, for which β = 1000 is
@@ -56,17 +56,25 @@ class Distill:
 
     def __post_init__(self):
         if self.temperature <= 0:
-            raise TrainingError(f"temperature={self.temperature}: expected a positive number, such as 4.")
+            raise TrainingError(
+                f"temperature={self.temperature}: expected a positive number, such as 4."
+            )
         if not 0 <= self.alpha <= 1:
-            raise TrainingError(f"alpha={self.alpha}: the teacher's share of the loss must be in [0, 1].")
+            raise TrainingError(
+                f"alpha={self.alpha}: the teacher's share of the loss must be in [0, 1]."
+            )
         if self.beta < 0:
             raise TrainingError(f"beta={self.beta}: the weight of attention must not be negative.")
         if isinstance(self.attention, str) and self.attention != "auto":
-            raise TrainingError(f"attention={self.attention!r}: expected 'auto' or {{student layer: teacher layer}}.")
+            raise TrainingError(
+                f"attention={self.attention!r}: expected 'auto' or {{student layer: teacher layer}}."
+            )
         _keras.require_graph(self.teacher)
         if not is_batches(self.x, self.y, None, "x"):
             check_arrays(self.x, self.y, None, "training data")
-        if self.validation_data is not None and not is_batches(self.validation_data, None, None, "validation_data"):
+        if self.validation_data is not None and not is_batches(
+            self.validation_data, None, None, "validation_data"
+        ):
             check_arrays(*self.validation_data, None, "validation_data")
 
     def __repr__(self) -> str:
@@ -78,9 +86,14 @@ class Distill:
         if self.seed is not None:
             _keras.set_seed(self.seed)
         pairs = self._pairs(model)
-        whole = _distilling.with_outputs(model, list(pairs))  # the student itself keeps its own loss and optimizer
+        whole = _distilling.with_outputs(
+            model, list(pairs)
+        )  # the student itself keeps its own loss and optimizer
         sizes = [_distilling.spatial_size(model, layer) for layer in pairs]
-        losses = [_distilling.soft_loss(kind, classes, self.temperature, self.alpha), *map(_distilling.attention_loss, sizes)]
+        losses = [
+            _distilling.soft_loss(kind, classes, self.temperature, self.alpha),
+            *map(_distilling.attention_loss, sizes),
+        ]
         flavour = _keras.flavour(model)
         options: dict[str, Any] = {"optimizer": _training.fresh_optimizer(self.optimizer, flavour)}
         if getattr(model, "optimizer", None) is not None:
@@ -93,7 +106,13 @@ class Distill:
             whole.compile(loss=losses[0], metrics=[metric], **options)
         carried = [*callbacks, *self.callbacks]
         if self.early_stopping is not None and not callbacks:
-            carried.append(_training.early_stopping(flavour, "loss" if self.validation_data is None else "val_loss", self.early_stopping))
+            carried.append(
+                _training.early_stopping(
+                    flavour,
+                    "loss" if self.validation_data is None else "val_loss",
+                    self.early_stopping,
+                )
+            )
         layers = tuple(pairs.values())
         history = whole.fit(
             **self._data(model, layers, tuple(sizes), classes),
@@ -102,12 +121,16 @@ class Distill:
             verbose=self.verbose,
         )
         if not math.isfinite(history.history["loss"][-1]):
-            raise TrainingError(f"The loss became {history.history['loss'][-1]}; use a smaller learning rate or beta.")
+            raise TrainingError(
+                f"The loss became {history.history['loss'][-1]}; use a smaller learning rate or beta."
+            )
 
     def _classes(self, model: Any) -> int:
         mine, theirs = (tuple(m.outputs[0].shape)[1:] for m in (model, self.teacher))
         if mine != theirs or len(mine) != 1:
-            raise ModelError(f"Teacher and student must answer alike: teacher {theirs}, student {mine} per sample.")
+            raise ModelError(
+                f"Teacher and student must answer alike: teacher {theirs}, student {mine} per sample."
+            )
         return int(mine[0])
 
     def _pairs(self, model: Any) -> dict[str, str]:
@@ -115,14 +138,23 @@ class Distill:
             return {}
         if not isinstance(self.attention, str):
             return dict(self.attention)
-        mine, theirs = _distilling.last_of_each_size(model), _distilling.last_of_each_size(self.teacher)
+        mine, theirs = (
+            _distilling.last_of_each_size(model),
+            _distilling.last_of_each_size(self.teacher),
+        )
         sizes = [size for size in mine if size in theirs]
         if not sizes:
-            raise ModelError(f"attention='auto': no size in common (student {list(mine)}, teacher {list(theirs)}); give the pairs.")
-        wide = [size for size in sizes if math.prod(size) >= LEAST_POSITIONS] or [max(sizes, key=math.prod)]
+            raise ModelError(
+                f"attention='auto': no size in common (student {list(mine)}, teacher {list(theirs)}); give the pairs."
+            )
+        wide = [size for size in sizes if math.prod(size) >= LEAST_POSITIONS] or [
+            max(sizes, key=math.prod)
+        ]
         return {mine[size]: theirs[size] for size in wide}
 
-    def _data(self, model: Any, layers: tuple[str, ...], sizes: tuple, classes: int) -> dict[str, Any]:
+    def _data(
+        self, model: Any, layers: tuple[str, ...], sizes: tuple, classes: int
+    ) -> dict[str, Any]:
         """The arguments of Keras's fit: the data with what the teacher says of them."""
         specs, flavour = _keras.input_specs(model), _keras.flavour(model)
 
@@ -135,12 +167,18 @@ class Distill:
                 check_shapes(x, specs, what)
                 _one_hot(np.asarray(y), classes)
 
-            return _distilling.taught_batches(source, flavour, _distilling.teach(self.teacher, layers, sizes, classes), check)
+            return _distilling.taught_batches(
+                source, flavour, _distilling.teach(self.teacher, layers, sizes, classes), check
+            )
 
         validation = self.validation_data
         if validation is not None:
             made_of = _training.is_batches(validation)
-            validation = batches(validation, "validation_data") if made_of else arrays(*validation, "validation_data")
+            validation = (
+                batches(validation, "validation_data")
+                if made_of
+                else arrays(*validation, "validation_data")
+            )
         if _training.is_batches(self.x):
             x = batches(self.x, "training data")
             return {"x": x, "validation_data": validation, "shuffle": hasattr(x, "__getitem__")}
@@ -158,8 +196,12 @@ class Distill:
         packed = np.concatenate([labels.reshape(len(labels), -1).astype(np.float32), kept[0]], 1)
         return [packed, *kept[1:]] if layers else packed
 
-    def _ask(self, inputs: list[np.ndarray], layers: tuple[str, ...], sizes: tuple) -> list[np.ndarray]:
-        logits = _distilling.logits_of(_keras.predict(self.teacher, inputs)[0], _distilling.output_kind(self.teacher))
+    def _ask(
+        self, inputs: list[np.ndarray], layers: tuple[str, ...], sizes: tuple
+    ) -> list[np.ndarray]:
+        logits = _distilling.logits_of(
+            _keras.predict(self.teacher, inputs)[0], _distilling.output_kind(self.teacher)
+        )
         maps: list[list[np.ndarray]] = [[] for _ in layers]
         if layers:
             for layer in layers:
@@ -179,5 +221,7 @@ def _one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
         return labels
     labels = labels.reshape(-1).astype(int)
     if labels.min() < 0 or labels.max() >= classes:
-        raise DataError(f"y holds labels {labels.min()} to {labels.max()}; the model has {classes} classes, 0 to {classes - 1}.")
+        raise DataError(
+            f"y holds labels {labels.min()} to {labels.max()}; the model has {classes} classes, 0 to {classes - 1}."
+        )
     return np.eye(classes, dtype=np.float32)[labels]

@@ -8,8 +8,8 @@ from contextlib import nullcontext
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
-from tfcompress._backend import keras as _keras
-from tfcompress._backend import training as _training
+from tfcompress._backend import bridge as _keras
+from tfcompress._backend.bridge import _training as _training
 from tfcompress.core import DataError, TrainingError
 from tfcompress.training._arrays import check_arrays, check_shapes, is_batches
 
@@ -53,15 +53,25 @@ class Fit:
     def __post_init__(self):
         for name in ("epochs", "batch_size", "early_stopping", "steps_per_epoch"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, int) or value < 1
+            ):
                 raise TrainingError(f"{name}={value!r}: expected a whole number of at least 1.")
         if not is_batches(self.x, self.y, self.steps_per_epoch, "x"):
             check_arrays(self.x, self.y, self.sample_weight, "training data")
         elif self.sample_weight is not None:
-            raise DataError("sample_weight goes with arrays; a data set yields (x, y, sample_weight).")
-        if self.validation_data is not None and not is_batches(self.validation_data, None, None, "validation_data"):
-            if not isinstance(self.validation_data, (list, tuple)) or len(self.validation_data) not in (2, 3):
-                raise DataError(f"validation_data: expected (x, y) or a data set, got {type(self.validation_data).__name__}.")
+            raise DataError(
+                "sample_weight goes with arrays; a data set yields (x, y, sample_weight)."
+            )
+        if self.validation_data is not None and not is_batches(
+            self.validation_data, None, None, "validation_data"
+        ):
+            if not isinstance(self.validation_data, (list, tuple)) or len(
+                self.validation_data
+            ) not in (2, 3):
+                raise DataError(
+                    f"validation_data: expected (x, y) or a data set, got {type(self.validation_data).__name__}."
+                )
             check_arrays(*[*self.validation_data, None][:3], "validation_data")
 
     def __repr__(self) -> str:
@@ -76,14 +86,24 @@ class Fit:
         """Train `model` in place; `callbacks` are what a technique needs to see every step."""
         flavour = _keras.flavour(model)
         if self.strategy is not None and model.distribute_strategy is not self.strategy:
-            raise TrainingError("The model was not made inside this Fit's strategy; build or apply it within `with fit.scope():`.")
+            raise TrainingError(
+                "The model was not made inside this Fit's strategy; build or apply it within `with fit.scope():`."
+            )
         if self.seed is not None:
             _keras.set_seed(self.seed)
         with self.scope():
-            _training.prepare(model, flavour, optimizer=self.optimizer, loss=self.loss, metrics=self.metrics)
+            _training.prepare(
+                model, flavour, optimizer=self.optimizer, loss=self.loss, metrics=self.metrics
+            )
         carried = [*callbacks, *self.callbacks]
         if self.early_stopping is not None and not callbacks:
-            carried.append(_training.early_stopping(flavour, "loss" if self.validation_data is None else "val_loss", self.early_stopping))
+            carried.append(
+                _training.early_stopping(
+                    flavour,
+                    "loss" if self.validation_data is None else "val_loss",
+                    self.early_stopping,
+                )
+            )
         history = model.fit(
             **self._data(model, flavour),
             epochs=self.epochs,
@@ -94,7 +114,9 @@ class Fit:
         )
         losses = history.history.get("loss", [])
         if losses and not math.isfinite(losses[-1]):
-            raise TrainingError(f"The loss became {losses[-1]} in epoch {len(losses)}; use a smaller learning rate or check the labels.")
+            raise TrainingError(
+                f"The loss became {losses[-1]} in epoch {len(losses)}; use a smaller learning rate or check the labels."
+            )
 
     def _data(self, model: Any, flavour: str) -> dict[str, Any]:
         specs = _keras.input_specs(model)

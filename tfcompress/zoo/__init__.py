@@ -8,4 +8,14 @@ from tfcompress.zoo._resnet import resnet
 from tfcompress.zoo._student import student
 from tfcompress.zoo._vgg import vgg16, vgg19
 
-__all__ = ["Data", "efficientnet", "load_data", "mobilenet", "quantnet", "resnet", "student", "vgg16", "vgg19"]
+__all__ = [
+    "Data",
+    "efficientnet",
+    "load_data",
+    "mobilenet",
+    "quantnet",
+    "resnet",
+    "student",
+    "vgg16",
+    "vgg19",
+]

@@ -10,12 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.datasets import keras_dataset, sklearn_digits
+from tfcompress._backend.keras._datasets import keras_dataset, sklearn_digits
 from tfcompress.core import DataError
 from tfcompress.zoo._files import read_folder, read_npz
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-CLASS_NAMES = {"digits": tuple("0123456789"), "mnist": tuple("0123456789"), "cifar10": CIFAR10, "cifar100": ()}
+CLASS_NAMES = {
+    "digits": tuple("0123456789"),
+    "mnist": tuple("0123456789"),
+    "cifar10": CIFAR10,
+    "cifar100": (),
+}
 POOLED = (0.7, 0.1, 0.2)
 
 
@@ -81,14 +86,20 @@ def load_data(
         arrays[f"x_{part}"] = x.reshape(len(x), -1) if flat else x
         arrays[f"y_{part}"] = y.astype("int64" if np.issubdtype(y.dtype, np.integer) else "float32")
     came = arrays["x_train"].shape[1:]
-    if input_shape is not None and not flatten and any(want not in (None, have) for want, have in zip(input_shape, came)):
+    if (
+        input_shape is not None
+        and not flatten
+        and any(want not in (None, have) for want, have in zip(input_shape, came))
+    ):
         raise DataError(
             f"The images of {own!r} have shape {came}, the model takes {tuple(input_shape)}; only folders of images are resized."
         )
     return Data(**arrays, name=own, class_names=known)
 
 
-def _read(name: str | Path, folder: str | Path | None, size: Any) -> tuple[dict[str, np.ndarray], tuple[str, ...], str]:
+def _read(
+    name: str | Path, folder: str | Path | None, size: Any
+) -> tuple[dict[str, np.ndarray], tuple[str, ...], str]:
     """Arrays as they are stored, class names, and what to call the set."""
     if str(name) in CLASS_NAMES:
         return _named(str(name), folder), CLASS_NAMES[str(name)], str(name)
@@ -112,7 +123,9 @@ def _named(name: str, folder: str | Path | None) -> dict[str, np.ndarray]:
         if path is not None and path.is_file():
             return read_npz(path)
         if folder is not None:
-            raise DataError(f"No {path}; expected there x_train, y_train, x_test and y_test as numpy.savez writes them.")
+            raise DataError(
+                f"No {path}; expected there x_train, y_train, x_test and y_test as numpy.savez writes them."
+            )
     try:
         return read_npz(keras_dataset(name))
     except Exception as error:
@@ -129,7 +142,9 @@ def _choose(
     numbers = []
     for one in classes:
         if isinstance(one, str) and one not in known:
-            raise DataError(f"No class {one!r}; this set has {', '.join(known) or 'no class names: give numbers'}.")
+            raise DataError(
+                f"No class {one!r}; this set has {', '.join(known) or 'no class names: give numbers'}."
+            )
         numbers.append(known.index(one) if isinstance(one, str) else int(one))
     if len(numbers) < 2 or len(set(numbers)) < len(numbers):
         raise DataError(f"classes={tuple(classes)}: expected two or more different classes.")
@@ -138,17 +153,23 @@ def _choose(
         x, y = given[f"x{part}"], given[f"y{part}"]
         absent = [str(number) for number in numbers if number not in y]
         if absent:
-            raise DataError(f"No image of class {', '.join(absent)} among the labels {y.min()}..{y.max()} of y{part}.")
+            raise DataError(
+                f"No image of class {', '.join(absent)} among the labels {y.min()}..{y.max()} of y{part}."
+            )
         keep = np.isin(y, numbers)
         out[f"x{part}"] = x[keep]
         out[f"y{part}"] = np.argmax(y[keep][:, None] == np.array(numbers), axis=1)
     return out, tuple(known[number] if known else str(number) for number in numbers)
 
 
-def _pool(given: Mapping[str, np.ndarray], split: Sequence[float], seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _pool(
+    given: Mapping[str, np.ndarray], split: Sequence[float], seed: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """All images together, shuffled by `seed` and cut at the fractions of `split`."""
     if len(split) != 3 or min(split) < 0 or abs(sum(split) - 1) > 1e-6:
-        raise DataError(f"split={tuple(split)}: expected three fractions (train, validation, test) that sum to 1, e.g. {POOLED}.")
+        raise DataError(
+            f"split={tuple(split)}: expected three fractions (train, validation, test) that sum to 1, e.g. {POOLED}."
+        )
     x = np.concatenate([value for key, value in given.items() if key.startswith("x")])
     y = np.concatenate([value for key, value in given.items() if key.startswith("y")])
     order = np.random.RandomState(seed).permutation(len(x))
@@ -157,7 +178,9 @@ def _pool(given: Mapping[str, np.ndarray], split: Sequence[float], seed: int) ->
     return {part: (x[index], y[index]) for part, index in rows.items()}
 
 
-def _own_split(given: Mapping[str, np.ndarray], seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _own_split(
+    given: Mapping[str, np.ndarray], seed: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The set's own test images; its own validation images or else a tenth of the training images, drawn by `seed`."""
     x, y = given["x_train"], given["y_train"]
     if "x_val" in given:

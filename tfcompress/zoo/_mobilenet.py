@@ -6,7 +6,17 @@ from typing import Any
 
 from tfcompress.zoo._common import finish, start, stem_stride
 
-BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
+BLOCKS = (
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    *[(512, 1)] * 5,
+    (1024, 2),
+    (1024, 1),
+)
 
 
 def mobilenet(
@@ -27,14 +37,27 @@ def mobilenet(
     layers = module.layers
 
     def normalize(x, name):
-        return layers.ReLU(6.0, name=f"{name}_relu")(layers.BatchNormalization(name=f"{name}_bn")(x))
+        return layers.ReLU(6.0, name=f"{name}_relu")(
+            layers.BatchNormalization(name=f"{name}_bn")(x)
+        )
 
-    stem = layers.Conv2D(int(32 * width), 3, strides=stem_stride(input_shape), padding="same", use_bias=False, name="stem")
+    stem = layers.Conv2D(
+        int(32 * width),
+        3,
+        strides=stem_stride(input_shape),
+        padding="same",
+        use_bias=False,
+        name="stem",
+    )
     x = normalize(stem(image), "stem")
     for number, (filters, stride) in enumerate(BLOCKS, start=1):
-        x = layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=f"block{number}_depthwise")(x)
+        x = layers.DepthwiseConv2D(
+            3, strides=stride, padding="same", use_bias=False, name=f"block{number}_depthwise"
+        )(x)
         x = normalize(x, f"block{number}_depthwise")
-        x = layers.Conv2D(int(filters * width), 1, use_bias=False, name=f"block{number}_pointwise")(x)
+        x = layers.Conv2D(int(filters * width), 1, use_bias=False, name=f"block{number}_pointwise")(
+            x
+        )
         x = normalize(x, f"block{number}_pointwise")
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(dropout, name="dropout")(x)

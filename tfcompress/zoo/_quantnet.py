@@ -27,11 +27,20 @@ def quantnet(
     x = image
     for number, filters in enumerate((32, 64), start=1):
         filters = max(1, int(filters * width))
-        x = layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal", name=f"conv{number}")(x)
+        x = layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            activation="relu",
+            kernel_initializer="he_normal",
+            name=f"conv{number}",
+        )(x)
         x = layers.MaxPooling2D(2, name=f"pool{number}")(x)
         x = layers.Dropout(dropout, name=f"dropout{number}")(x)
     x = layers.Flatten(name="flatten")(x)
     for number, units in enumerate((128, 16), start=1):
         units = max(1, int(units * width))
-        x = layers.Dense(units, activation="relu", kernel_initializer="he_normal", name=f"linear{number}")(x)
+        x = layers.Dense(
+            units, activation="relu", kernel_initializer="he_normal", name=f"linear{number}"
+        )(x)
     return finish(module, image, x, classes, "quantnet", compile, "glorot_normal")

@@ -32,13 +32,23 @@ def resnet(
     if depth == 50:
         x = _bottlenecks(module, image, width)
     else:
-        x = _basic_blocks(module, image, 1 if depth == 8 else (depth - 2) // 6, width, bias=depth == 8)
+        x = _basic_blocks(
+            module, image, 1 if depth == 8 else (depth - 2) // 6, width, bias=depth == 8
+        )
     x = module.layers.GlobalAveragePooling2D(name="average")(x)
     return finish(module, image, x, classes, f"resnet{depth}", compile, "he_normal")
 
 
 def _conv(module, x, filters, size, name, strides=1, bias=False):
-    return module.layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=bias, kernel_initializer="he_normal", name=name)(x)
+    return module.layers.Conv2D(
+        filters,
+        size,
+        strides=strides,
+        padding="same",
+        use_bias=bias,
+        kernel_initializer="he_normal",
+        name=name,
+    )(x)
 
 
 def _normalize(module, x, name, relu=True):
@@ -53,8 +63,15 @@ def _basic_blocks(module, x, blocks, width, bias):
         filters = int(16 * width) * 2**stage
         for block in range(blocks):
             at, stride = f"stage{stage + 1}_block{block + 1}", 2 if stage and not block else 1
-            y = _normalize(module, _conv(module, x, filters, 3, f"{at}_conv1", stride, bias), f"{at}_conv1")
-            y = _normalize(module, _conv(module, y, filters, 3, f"{at}_conv2", bias=bias), f"{at}_conv2", relu=False)
+            y = _normalize(
+                module, _conv(module, x, filters, 3, f"{at}_conv1", stride, bias), f"{at}_conv1"
+            )
+            y = _normalize(
+                module,
+                _conv(module, y, filters, 3, f"{at}_conv2", bias=bias),
+                f"{at}_conv2",
+                relu=False,
+            )
             if stride == 2:
                 x = _conv(module, x, filters, 1, f"{at}_shortcut", 2, bias)
                 x = x if bias else _normalize(module, x, f"{at}_shortcut", relu=False)
@@ -71,7 +88,9 @@ def _bottlenecks(module, x, width):
         for block in range(blocks):
             at, stride = f"stage{stage + 1}_block{block + 1}", 2 if stage and not block else 1
             y = _conv(module, _normalize(module, x, f"{at}_conv1"), filters, 1, f"{at}_conv1")
-            y = _conv(module, _normalize(module, y, f"{at}_conv2"), filters, 3, f"{at}_conv2", stride)
+            y = _conv(
+                module, _normalize(module, y, f"{at}_conv2"), filters, 3, f"{at}_conv2", stride
+            )
             y = _conv(module, _normalize(module, y, f"{at}_conv3"), 4 * filters, 1, f"{at}_conv3")
             if not block:
                 x = _conv(module, x, 4 * filters, 1, f"{at}_shortcut", stride)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfcompress._backend import keras as _keras
+from tfcompress._backend import bridge as _keras
 from tfcompress.core import ModelError
 from tfcompress.zoo._efficientnet import efficientnet
 from tfcompress.zoo._mobilenet import mobilenet
@@ -13,7 +13,17 @@ from tfcompress.zoo._resnet import resnet
 from tfcompress.zoo._vgg import vgg16, vgg19
 
 DEPTHS = {"resnet": (8, 20, 32, 50), "vgg": (16, 19)}
-NAMES = ("quantnet", "vgg16", "vgg19", "resnet8", "resnet20", "resnet32", "resnet50", "mobilenet", "efficientnet")
+NAMES = (
+    "quantnet",
+    "vgg16",
+    "vgg19",
+    "resnet8",
+    "resnet20",
+    "resnet32",
+    "resnet50",
+    "mobilenet",
+    "efficientnet",
+)
 
 
 def student(teacher: Any, width: float = 0.5, depth: float | None = None, **options: Any) -> Any:
@@ -31,19 +41,34 @@ def student(teacher: Any, width: float = 0.5, depth: float | None = None, **opti
     if not isinstance(teacher, str):
         _keras.require_graph(teacher)
         shape, outputs = _keras.input_specs(teacher)[0][1], teacher.outputs[0].shape
-        options = {"keras": _keras.flavour(teacher), "input_shape": tuple(shape[1:]), "classes": int(outputs[-1]), **options}
+        options = {
+            "keras": _keras.flavour(teacher),
+            "input_shape": tuple(shape[1:]),
+            "classes": int(outputs[-1]),
+            **options,
+        }
     name = teacher if isinstance(teacher, str) else teacher.name
     if name not in NAMES:
-        raise ModelError(f"{name!r} is no architecture of the zoo ({', '.join(NAMES)}); build its student yourself, and Distill takes it.")
+        raise ModelError(
+            f"{name!r} is no architecture of the zoo ({', '.join(NAMES)}); build its student yourself, and Distill takes it."
+        )
     family = name.rstrip("0123456789")
     if family in DEPTHS:
         layers = int(name.removeprefix(family)) if depth is None else depth
         if layers not in DEPTHS[family]:
-            raise ModelError(f"student({name!r}, depth={depth}): expected one of {', '.join(map(str, DEPTHS[family]))}.")
+            raise ModelError(
+                f"student({name!r}, depth={depth}): expected one of {', '.join(map(str, DEPTHS[family]))}."
+            )
         build = {16: vgg16, 19: vgg19} if family == "vgg" else {}
-        return build[int(layers)](width=width, **options) if build else resnet(int(layers), width=width, **options)
+        return (
+            build[int(layers)](width=width, **options)
+            if build
+            else resnet(int(layers), width=width, **options)
+        )
     if family == "efficientnet":
         return efficientnet(width=width, depth=1.0 if depth is None else depth, **options)
     if depth is not None:
-        raise ModelError(f"student({name!r}, depth={depth}): {name} has one depth only; leave it out.")
+        raise ModelError(
+            f"student({name!r}, depth={depth}): {name} has one depth only; leave it out."
+        )
     return {"mobilenet": mobilenet, "quantnet": quantnet}[name](width=width, **options)

@@ -36,13 +36,20 @@ def _vgg(
     module, image = start(keras, input_shape, classes)
     layers = module.layers
     x = image
-    for stage, (repeats, filters) in enumerate(zip(STAGES[depth], (64, 128, 256, 512, 512)), start=1):
+    for stage, (repeats, filters) in enumerate(
+        zip(STAGES[depth], (64, 128, 256, 512, 512)), start=1
+    ):
         if stage > 1:
             x = layers.MaxPooling2D(2, padding="same", name=f"pool{stage - 1}")(x)
         for number in range(1, repeats + 1):
             at = f"{stage}_{number}"
             x = layers.Conv2D(
-                max(1, int(filters * width)), 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"conv{at}"
+                max(1, int(filters * width)),
+                3,
+                padding="same",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                name=f"conv{at}",
             )(x)
             x = layers.BatchNormalization(name=f"bn{at}")(x)
             x = layers.ReLU(name=f"relu{at}")(x)

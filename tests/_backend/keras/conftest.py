@@ -6,14 +6,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tfcompress._backend import keras as bridge
+from tfcompress._backend import bridge as bridge
 
 
 def randomize(model, seed=0):
     """Give every weight another value than its initial one; variances stay positive."""
     rng = np.random.default_rng(seed)
-    bridge.predict(model, bridge.random_inputs(model, n=2))  # Keras 3 builds PReLU used as an activation in the first call only
-    model.set_weights([w + rng.uniform(0.05, 0.3, w.shape).astype(w.dtype) if w.dtype.kind == "f" else w for w in model.get_weights()])
+    bridge.predict(
+        model, bridge.random_inputs(model, n=2)
+    )  # Keras 3 builds PReLU used as an activation in the first call only
+    model.set_weights(
+        [
+            w + rng.uniform(0.05, 0.3, w.shape).astype(w.dtype) if w.dtype.kind == "f" else w
+            for w in model.get_weights()
+        ]
+    )
     for layer in bridge.leaf_layers(model):
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()
@@ -27,7 +34,9 @@ def sequential(k):
             layers.Input((8, 8, 1)),
             layers.Conv2D(4, 3, padding="same", activation="relu", name="conv1"),
             layers.MaxPooling2D(),
-            layers.SeparableConv2D(6, 3, padding="same", activation="relu6", depth_multiplier=2, name="separable"),
+            layers.SeparableConv2D(
+                6, 3, padding="same", activation="relu6", depth_multiplier=2, name="separable"
+            ),
             layers.BatchNormalization(name="bn"),
             layers.DepthwiseConv2D(3, strides=2, padding="same"),
             layers.PReLU(shared_axes=[1, 2]),
@@ -45,13 +54,17 @@ def nested(k):
 
     def block(name, channels, inner=None):
         x = i = layers.Input((8, 8, channels))
-        x = layers.Conv2D(4, 3, padding="same", name="conv", kernel_regularizer=k.regularizers.L2(1e-3))(x)
+        x = layers.Conv2D(
+            4, 3, padding="same", name="conv", kernel_regularizer=k.regularizers.L2(1e-3)
+        )(x)
         x = layers.BatchNormalization(name="bn")(x)
         if inner is not None:
             x = inner(x)
         return k.Model(i, layers.ReLU(name="relu")(x), name=name)
 
-    tail = k.Sequential([layers.Input((8, 8, 4)), layers.Conv2D(4, 1, name="conv"), layers.ELU()], name="tail")
+    tail = k.Sequential(
+        [layers.Input((8, 8, 4)), layers.Conv2D(4, 1, name="conv"), layers.ELU()], name="tail"
+    )
     first, second = block("first", 3), block("second", 4, tail)
     i = layers.Input((8, 8, 3), name="image")
     x = second(second(first(i)))
@@ -71,14 +84,22 @@ def branches(k):
     x = layers.GlobalMaxPooling2D()(x)
     y = layers.Dense(4, activation="tanh")(aux)
     z = layers.Concatenate()([x, y, x * y])
-    return k.Model({"image": image, "aux": aux}, [layers.Dense(2, name="a")(z), layers.Dense(1, name="b")(z)], name="branches")
+    return k.Model(
+        {"image": image, "aux": aux},
+        [layers.Dense(2, name="a")(z), layers.Dense(1, name="b")(z)],
+        name="branches",
+    )
 
 
 def dict_outputs(k):
     layers = k.layers
     i = [k.Input((5,), name="left"), k.Input((5,), name="right")]
     x = layers.Subtract()(i)
-    return k.Model(i, {"zeta": layers.Dense(2)(x), "alpha": layers.Dense(3)(layers.Maximum()(i))}, name="dict_outputs")
+    return k.Model(
+        i,
+        {"zeta": layers.Dense(2)(x), "alpha": layers.Dense(3)(layers.Maximum()(i))},
+        name="dict_outputs",
+    )
 
 
 def user_activation(x):
@@ -86,7 +107,17 @@ def user_activation(x):
 
 
 def activations(k):
-    names = ["selu", "softplus", "gelu", "swish", "hard_sigmoid", "exponential", "mish", "relu6", user_activation]
+    names = [
+        "selu",
+        "softplus",
+        "gelu",
+        "swish",
+        "hard_sigmoid",
+        "exponential",
+        "mish",
+        "relu6",
+        user_activation,
+    ]
     x = i = k.Input((6,))
     outs = []
     for index, name in enumerate(names):
@@ -99,7 +130,9 @@ def activations(k):
 def preprocessing(k):
     layers = k.layers
     normalization = layers.Normalization(name="norm")
-    normalization.adapt(np.random.default_rng(0).normal(100.0, 30.0, (64, 8, 8, 3)).astype("float32"))
+    normalization.adapt(
+        np.random.default_rng(0).normal(100.0, 30.0, (64, 8, 8, 3)).astype("float32")
+    )
     return k.Sequential(
         [
             layers.Input((8, 8, 3)),
@@ -127,7 +160,10 @@ def recurrent(k):
         [
             layers.Input((7,), dtype="int32"),
             layers.Embedding(12, 6, mask_zero=True),
-            layers.Bidirectional(layers.LSTM(5, return_sequences=True, recurrent_activation="hard_sigmoid"), name="both"),
+            layers.Bidirectional(
+                layers.LSTM(5, return_sequences=True, recurrent_activation="hard_sigmoid"),
+                name="both",
+            ),
             layers.GRU(4, return_sequences=True),
             layers.TimeDistributed(layers.Dense(4, activation="relu")),
             layers.SimpleRNN(4),
@@ -139,7 +175,10 @@ def recurrent(k):
 
 def lstm(k):
     layers = k.layers
-    return k.Sequential([layers.Input((6, 3)), layers.LSTM(4, name="lstm"), layers.Dense(2, name="out")], name="lstm_net")
+    return k.Sequential(
+        [layers.Input((6, 3)), layers.LSTM(4, name="lstm"), layers.Dense(2, name="out")],
+        name="lstm_net",
+    )
 
 
 def transformer(k):
@@ -147,7 +186,9 @@ def transformer(k):
     tokens = k.Input((6,), dtype="int32", name="tokens")
     x = layers.Embedding(20, 8)(tokens)
     for index in range(2):
-        attended = layers.MultiHeadAttention(2, 4, dropout=0.1, name=f"mha{index}")(x, x, use_causal_mask=True)
+        attended = layers.MultiHeadAttention(2, 4, dropout=0.1, name=f"mha{index}")(
+            x, x, use_causal_mask=True
+        )
         x = layers.LayerNormalization(epsilon=1e-6)(layers.Add()([x, attended]))
         y = layers.Dense(16, activation="gelu")(x)
         y = layers.Dense(8)(layers.Dropout(0.1)(y))
@@ -159,9 +200,21 @@ def transformer(k):
 def time_distributed_model(k):
     layers = k.layers
     image = layers.Input((5, 5, 1))
-    norms = layers.BatchNormalization(), layers.BatchNormalization()  # weights of two, in an order the Kerases do not share
-    inner = k.Sequential([image, layers.Conv2D(3, 3), norms[0], layers.Conv2D(2, 1), norms[1], layers.Flatten()])
-    return k.Sequential([layers.Input((4, 5, 5, 1)), layers.TimeDistributed(inner), layers.GlobalAveragePooling1D()], name="frames")
+    norms = (
+        layers.BatchNormalization(),
+        layers.BatchNormalization(),
+    )  # weights of two, in an order the Kerases do not share
+    inner = k.Sequential(
+        [image, layers.Conv2D(3, 3), norms[0], layers.Conv2D(2, 1), norms[1], layers.Flatten()]
+    )
+    return k.Sequential(
+        [
+            layers.Input((4, 5, 5, 1)),
+            layers.TimeDistributed(inner),
+            layers.GlobalAveragePooling1D(),
+        ],
+        name="frames",
+    )
 
 
 def mixed_precision(k):
@@ -232,4 +285,6 @@ def any_model(request, keras_flavour):
 def models():
     """The same models by name, not yet built: `models.build(models.nested, "keras")`."""
     functions = {function.__name__: function for function in ALL}
-    return SimpleNamespace(build=build, assert_same_outputs=assert_same_outputs, randomize=randomize, **functions)
+    return SimpleNamespace(
+        build=build, assert_same_outputs=assert_same_outputs, randomize=randomize, **functions
+    )

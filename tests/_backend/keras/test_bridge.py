@@ -1,6 +1,6 @@
 """Models carried over to tf_keras, cloned and restored: equal outputs, the user's model untouched."""
 
-from tfcompress._backend import keras as bridge
+from tfcompress._backend import bridge as bridge
 
 
 def tolerance_of(model):
@@ -16,20 +16,26 @@ def test_carried_over_and_restored(any_model, models):
     flat.set_weights([w * 1.25 if w.dtype.kind == "f" else w for w in flat.get_weights()])
     restored = bridge.restore(flat, any_model)
     assert bridge.flavour(restored) == bridge.flavour(any_model)
-    assert [type(layer) for layer in bridge.leaf_layers(restored)] == [type(layer) for layer in bridge.leaf_layers(any_model)]
+    assert [type(layer) for layer in bridge.leaf_layers(restored)] == [
+        type(layer) for layer in bridge.leaf_layers(any_model)
+    ]
     models.assert_same_outputs(flat, restored, tolerance)
     assert bridge.fingerprint(any_model) == before
 
 
 def test_carried_over_nested(any_model, models):
-    models.assert_same_outputs(any_model, bridge.to_tf_keras(any_model, flatten=False), tolerance_of(any_model))
+    models.assert_same_outputs(
+        any_model, bridge.to_tf_keras(any_model, flatten=False), tolerance_of(any_model)
+    )
 
 
 def test_clone_is_equal_and_shares_nothing(any_model, models):
     copied = bridge.clone(any_model)
     assert bridge.fingerprint(copied) == bridge.fingerprint(any_model)
     models.assert_same_outputs(any_model, copied, 1e-6)
-    assert not {id(layer) for layer in bridge.leaf_layers(copied)} & {id(layer) for layer in bridge.leaf_layers(any_model)}
+    assert not {id(layer) for layer in bridge.leaf_layers(copied)} & {
+        id(layer) for layer in bridge.leaf_layers(any_model)
+    }
     before = any_model.get_weights()
     copied.set_weights([w * 0 for w in copied.get_weights()])
     assert all((a == b).all() for a, b in zip(before, any_model.get_weights()))

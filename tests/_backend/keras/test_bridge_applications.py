@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
-from tfcompress._backend import keras as bridge
+from tfcompress._backend import bridge as bridge
 
 SIZES = {
     "VGG16": 32,
@@ -24,14 +24,18 @@ SIZES = {
 def application(name, size, flavour):
     package = importlib.import_module(flavour)
     bridge.set_seed(0)
-    return getattr(package.applications, name)(weights=None, input_shape=(size, size, 3), classes=10)
+    return getattr(package.applications, name)(
+        weights=None, input_shape=(size, size, 3), classes=10
+    )
 
 
 def check(model, models):
     flat = bridge.to_tf_keras(model, split=True)
     models.assert_same_outputs(model, flat)
     layers = bridge.leaf_layers(flat)
-    wrapped = {type(layer.inner).__name__ for layer in layers if type(layer).__name__ == "Keras3Layer"}
+    wrapped = {
+        type(layer.inner).__name__ for layer in layers if type(layer).__name__ == "Keras3Layer"
+    }
     assert wrapped <= {"LayerScale"}  # ConvNeXt's own layer, in no Keras's keras.layers
     flat.set_weights([w * 0.9 for w in flat.get_weights()])
     models.assert_same_outputs(flat, bridge.restore(flat, model))

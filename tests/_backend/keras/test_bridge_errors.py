@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 import tf_keras
 
-from tfcompress._backend import keras as bridge
+from tfcompress._backend import bridge as bridge
 from tfcompress.core import ModelError
 
 
 @pytest.mark.parametrize(
-    "thing, told", [(3, "int"), ("net.keras", "load_model"), (keras.Sequential, "class Sequential"), (None, "NoneType")]
+    "thing, told",
+    [
+        (3, "int"),
+        ("net.keras", "load_model"),
+        (keras.Sequential, "class Sequential"),
+        (None, "NoneType"),
+    ],
 )
 def test_no_model(thing, told):
     with pytest.raises(ModelError, match=told):
@@ -32,14 +38,18 @@ def test_unbuilt_subclassed_and_layer(keras_flavour):
 
     with pytest.raises(ModelError, match=r"no input shape yet.*build"):
         bridge.to_tf_keras(package.Sequential([package.layers.Dense(3)], name="bare"))
-    with pytest.raises(ModelError, match=r"Net.*subclassed.*first: Dense.*keras.Model\(inputs, outputs\)"):
+    with pytest.raises(
+        ModelError, match=r"Net.*subclassed.*first: Dense.*keras.Model\(inputs, outputs\)"
+    ):
         bridge.require_graph(Net())
     with pytest.raises(ModelError, match="Dense layer 'lone'"):
         bridge.require_graph(package.layers.Dense(3, name="lone"))
     built = package.Sequential([package.layers.Dense(3)])
     built(np.zeros((1, 4), "float32"))
     bridge.require_graph(built)
-    assert bridge.input_specs(bridge.to_tf_keras(built))[0][1] == (None, 4) or bridge.input_specs(built)[0][1] == (1, 4)
+    assert bridge.input_specs(bridge.to_tf_keras(built))[0][1] == (None, 4) or bridge.input_specs(
+        built
+    )[0][1] == (1, 4)
 
 
 def test_layer_without_config(keras_flavour):

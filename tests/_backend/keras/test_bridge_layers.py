@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tf_keras
 
-from tfcompress._backend import keras as bridge
-from tfcompress._backend.keras import _native
+from tfcompress._backend import bridge as bridge
+from tfcompress._backend.bridge import _native
 from tfcompress.core import ModelError
 
 
@@ -56,14 +56,20 @@ OWN = {"keras": Scale, "tf_keras": TfScale}
 
 def own_layer_model(flavour):
     package = importlib.import_module(flavour)
-    layers = [package.layers.Input((6,)), OWN[flavour](5, name="own"), package.layers.Dense(2, name="out")]
+    layers = [
+        package.layers.Input((6,)),
+        OWN[flavour](5, name="own"),
+        package.layers.Dense(2, name="out"),
+    ]
     return package.Sequential(layers, name="owned")
 
 
 def test_every_keras3_activation_means_the_same():
     x = np.linspace(-7, 7, 60, dtype="float32").reshape(3, 20)
     names = [
-        n for n, f in inspect.getmembers(keras.activations, inspect.isfunction) if n not in ("get", "serialize", "deserialize", "threshold")
+        n
+        for n, f in inspect.getmembers(keras.activations, inspect.isfunction)
+        if n not in ("get", "serialize", "deserialize", "threshold")
     ]
     assert len(names) > 25
     for name in names:
@@ -103,7 +109,15 @@ def test_own_keras3_layer_trains(models):
     assert len(model.layers[0].losses) <= 1
 
 
-@pytest.mark.parametrize("name", ["GroupQueryAttention", "RMSNormalization", "AdaptiveAveragePooling2D", "SpectralNormalization"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "GroupQueryAttention",
+        "RMSNormalization",
+        "AdaptiveAveragePooling2D",
+        "SpectralNormalization",
+    ],
+)
 def test_layers_that_tf_keras_lacks(name, models):
     layers = keras.layers
     if name == "GroupQueryAttention":
@@ -139,7 +153,15 @@ def test_keras3_operations(models):
     model = keras.Model(i, [ops.sum(x, axis=1), ops.argmax(x, axis=-1)])
     flat = bridge.to_tf_keras(model)
     kinds = {type(layer).__name__ for layer in flat.layers}
-    assert {"Add", "Permute", "Rescaling", "Concatenate", "GlobalAveragePooling2D", "Reshape", "OpLayer"} <= kinds
+    assert {
+        "Add",
+        "Permute",
+        "Rescaling",
+        "Concatenate",
+        "GlobalAveragePooling2D",
+        "Reshape",
+        "OpLayer",
+    } <= kinds
     models.assert_same_outputs(model, tf_keras.Model.from_config(flat.get_config()))
 
 
@@ -165,7 +187,9 @@ def test_keras3_layers_run_in_a_tflite_file(models):
     x = Scale(5, name="own")(i)
     model = models.randomize(keras.Model(i, keras.ops.where(x > 0.5, x, -x)))
     flat = bridge.to_tf_keras(model)
-    interpreter = tf.lite.Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(flat).convert())
+    interpreter = tf.lite.Interpreter(
+        model_content=tf.lite.TFLiteConverter.from_keras_model(flat).convert()
+    )
     interpreter.allocate_tensors()
     data = bridge.random_inputs(model, n=1)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], data[0])
@@ -179,14 +203,19 @@ def test_names_are_kept_and_clashes_numbered(models, keras_flavour):
     names = [layer.name for layer in bridge.to_tf_keras(model).layers]
     assert len(set(names)) == len(names)
     assert {"image", "conv", "bn", "relu", "conv_1", "conv_2", "conv_3"} <= set(names)
-    assert bridge.to_tf_keras(model).get_layer("conv_1").units == 3  # the Dense that the user called conv_1
+    assert (
+        bridge.to_tf_keras(model).get_layer("conv_1").units == 3
+    )  # the Dense that the user called conv_1
 
 
 def test_split_layers(models, keras_flavour):
     model = models.build(models.sequential, keras_flavour)
     flat = bridge.to_tf_keras(model, split=True)
     kinds = {layer.name: type(layer).__name__ for layer in flat.layers}
-    assert kinds["separable_depthwise"] == "DepthwiseConv2D" and kinds["separable_pointwise"] == "Conv2D"
+    assert (
+        kinds["separable_depthwise"] == "DepthwiseConv2D"
+        and kinds["separable_pointwise"] == "Conv2D"
+    )
     assert kinds["separable_act"] == "ReLU"
     assert "separable" not in kinds and kinds["conv1"] == "Conv2D"
 
@@ -197,16 +226,27 @@ def test_trainable_flags(models, keras_flavour):
     model.get_layer("second").get_layer("tail").trainable = False
     model.get_layer("first").get_layer("bn").trainable = False
     flat, copied = bridge.to_tf_keras(model), bridge.clone(model)
-    assert len(flat.trainable_weights) == len(copied.trainable_weights) == len(model.trainable_weights)
+    assert (
+        len(flat.trainable_weights) == len(copied.trainable_weights) == len(model.trainable_weights)
+    )
     assert not flat.get_layer("bn").trainable and flat.get_layer("conv").trainable
     whole = models.build(models.sequential, keras_flavour)
     whole.trainable = False
-    assert not bridge.to_tf_keras(whole).trainable_weights and not bridge.clone(whole).trainable_weights
+    assert (
+        not bridge.to_tf_keras(whole).trainable_weights
+        and not bridge.clone(whole).trainable_weights
+    )
     assert isinstance(copied, package.Model)
 
 
 def test_frozen_batch_norm_in_a_tf_keras_model_stays_in_inference_mode():
-    inner = tf_keras.Sequential([tf_keras.layers.Input((4,)), tf_keras.layers.BatchNormalization(), tf_keras.layers.Dropout(0.9)])
+    inner = tf_keras.Sequential(
+        [
+            tf_keras.layers.Input((4,)),
+            tf_keras.layers.BatchNormalization(),
+            tf_keras.layers.Dropout(0.9),
+        ]
+    )
     i = tf_keras.Input((4,))
     flat = bridge.to_tf_keras(tf_keras.Model(i, inner(i, training=False)))
     x = np.random.default_rng(0).random((16, 4), dtype="float32") * 9
@@ -232,8 +272,17 @@ def test_restore_refuses_another_models_weights(models, keras_flavour):
 def test_a_layer_that_computes_otherwise_in_tf_keras_is_wrapped(monkeypatch, models):
     """Were a twin wrong, the proof would find the layer and take the Keras 3 one."""
     true = _native._SPECIAL["LeakyReLU"]
-    monkeypatch.setitem(_native._SPECIAL, "LeakyReLU", lambda layer, config: {**true(layer, config), "alpha": 0.9})
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4), keras.layers.LeakyReLU(name="leaky"), keras.layers.Dense(2)])
+    monkeypatch.setitem(
+        _native._SPECIAL, "LeakyReLU", lambda layer, config: {**true(layer, config), "alpha": 0.9}
+    )
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(4),
+            keras.layers.LeakyReLU(name="leaky"),
+            keras.layers.Dense(2),
+        ]
+    )
     flat = bridge.to_tf_keras(model)
     assert type(flat.get_layer("leaky")).__name__ == "Keras3Layer"
     models.assert_same_outputs(model, flat)

@@ -7,17 +7,22 @@ import numpy as np
 import pytest
 import tf_keras
 
-from tfcompress._backend import keras as bridge
+from tfcompress._backend import bridge as bridge
 
 
 def net(package, outputs=1):
     i = package.Input((4,), name="i")
     x = package.layers.Dense(5, activation="relu")(i)
-    outs = [package.layers.Dense(3, activation="softmax", name=f"head{n}")(x) for n in range(outputs)]
+    outs = [
+        package.layers.Dense(3, activation="softmax", name=f"head{n}")(x) for n in range(outputs)
+    ]
     return package.Model(i, outs[0] if outputs == 1 else outs)
 
 
-DATA = np.random.default_rng(0).random((64, 4), dtype="float32"), np.random.default_rng(1).integers(0, 3, 64)
+DATA = (
+    np.random.default_rng(0).random((64, 4), dtype="float32"),
+    np.random.default_rng(1).integers(0, 3, 64),
+)
 
 
 def carried(**arguments):
@@ -30,8 +35,12 @@ def carried(**arguments):
 
 def same_steps(model, flat, y=DATA[1], **options):
     """Both train to the same losses and weights."""
-    ours = model.fit(DATA[0], y, epochs=3, batch_size=16, shuffle=False, verbose=0, **options).history
-    theirs = flat.fit(DATA[0], y, epochs=3, batch_size=16, shuffle=False, verbose=0, **options).history
+    ours = model.fit(
+        DATA[0], y, epochs=3, batch_size=16, shuffle=False, verbose=0, **options
+    ).history
+    theirs = flat.fit(
+        DATA[0], y, epochs=3, batch_size=16, shuffle=False, verbose=0, **options
+    ).history
     np.testing.assert_allclose(ours["loss"], theirs["loss"], rtol=2e-4)
     for a, b in zip(model.get_weights(), flat.get_weights()):
         np.testing.assert_allclose(a, b, atol=2e-4)
@@ -40,19 +49,25 @@ def same_steps(model, flat, y=DATA[1], **options):
 
 OPTIMIZERS = [
     lambda: keras.optimizers.Adam(0.02, beta_1=0.8, epsilon=1e-3),
-    lambda: keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.5, 3, 0.5), momentum=0.9, nesterov=True),
+    lambda: keras.optimizers.SGD(
+        keras.optimizers.schedules.ExponentialDecay(0.5, 3, 0.5), momentum=0.9, nesterov=True
+    ),
     lambda: keras.optimizers.RMSprop(0.01, rho=0.7, clipnorm=0.1),
     lambda: keras.optimizers.AdamW(0.02, weight_decay=0.05),
     lambda: keras.optimizers.Adam(0.01, global_clipnorm=0.2),
     lambda: keras.optimizers.Lion(0.01),
     lambda: keras.optimizers.Adagrad(0.1),
-    lambda: keras.optimizers.SGD(keras.optimizers.schedules.PiecewiseConstantDecay([2, 5], [0.5, 0.1, 0.01])),
+    lambda: keras.optimizers.SGD(
+        keras.optimizers.schedules.PiecewiseConstantDecay([2, 5], [0.5, 0.1, 0.01])
+    ),
 ]
 
 
 @pytest.mark.parametrize("number", range(len(OPTIMIZERS)))
 def test_optimizers_take_the_same_steps(number):
-    model, flat = carried(optimizer=OPTIMIZERS[number](), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    model, flat = carried(
+        optimizer=OPTIMIZERS[number](), loss="sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     assert type(flat.optimizer).__name__ == type(model.optimizer).__name__
     ours, theirs = same_steps(model, flat)
     np.testing.assert_allclose(ours["accuracy"], theirs["accuracy"], atol=0.02)
@@ -65,7 +80,11 @@ def test_learning_rate_as_it_is_now_and_source_untouched():
     model.optimizer.learning_rate = 0.025
     before = [np.asarray(v) for v in model.optimizer.variables]
     flat, copied = bridge.to_tf_keras(model), bridge.clone(model)
-    assert float(flat.optimizer.learning_rate) == float(copied.optimizer.learning_rate) == np.float32(0.025)
+    assert (
+        float(flat.optimizer.learning_rate)
+        == float(copied.optimizer.learning_rate)
+        == np.float32(0.025)
+    )
     assert int(copied.optimizer.iterations) == int(flat.optimizer.iterations) == 0
     assert all((a == np.asarray(b)).all() for a, b in zip(before, model.optimizer.variables))
     assert copied.optimizer is not model.optimizer
@@ -81,11 +100,16 @@ class Halving(keras.optimizers.schedules.LearningRateSchedule):
 
 class SquaredTwice(keras.losses.Loss):
     def call(self, y_true, y_pred):
-        return 2.0 * keras.ops.mean(keras.ops.square(keras.ops.one_hot(keras.ops.cast(y_true, "int32"), 3) - y_pred), axis=-1)
+        return 2.0 * keras.ops.mean(
+            keras.ops.square(keras.ops.one_hot(keras.ops.cast(y_true, "int32"), 3) - y_pred),
+            axis=-1,
+        )
 
 
 def own_loss(y_true, y_pred):
-    return keras.ops.mean(keras.ops.square(keras.ops.one_hot(keras.ops.cast(y_true, "int32"), 3) - y_pred), axis=-1)
+    return keras.ops.mean(
+        keras.ops.square(keras.ops.one_hot(keras.ops.cast(y_true, "int32"), 3) - y_pred), axis=-1
+    )
 
 
 LOSSES = [
@@ -128,13 +152,22 @@ def test_several_outputs(form, keras_flavour):
     package = importlib.import_module(keras_flavour)
     model = net(package, outputs=2)
     loss = ["sparse_categorical_crossentropy", package.losses.SparseCategoricalCrossentropy()]
-    metrics, weights = [["accuracy"], [package.metrics.SparseCategoricalAccuracy(name="acc2")]], [1.0, 0.25]
+    metrics, weights = (
+        [["accuracy"], [package.metrics.SparseCategoricalAccuracy(name="acc2")]],
+        [1.0, 0.25],
+    )
     names = ["head0", "head1"]
     if form == "dict":
-        loss, metrics, weights = dict(zip(names, loss)), dict(zip(names, metrics)), dict(zip(names, weights))
+        loss, metrics, weights = (
+            dict(zip(names, loss)),
+            dict(zip(names, metrics)),
+            dict(zip(names, weights)),
+        )
     model.compile("sgd", loss=loss, metrics=metrics, loss_weights=weights)
     y = [DATA[1], 2 - DATA[1]]
-    model.fit(DATA[0], y, shuffle=False, verbose=0)  # a used model: tf_keras has put the outputs' names into the metrics
+    model.fit(
+        DATA[0], y, shuffle=False, verbose=0
+    )  # a used model: tf_keras has put the outputs' names into the metrics
     flat, copied = bridge.to_tf_keras(model), bridge.clone(model)
     expected = model.fit(DATA[0], y, shuffle=False, verbose=0).history
     for other in (flat, copied):
@@ -165,7 +198,10 @@ class Mine(keras.optimizers.SGD):
     [
         ({"optimizer": Mine(0.1), "loss": "mse"}, "Optimizer Mine"),
         ({"optimizer": keras.optimizers.Muon(0.1), "loss": "mse"}, "Optimizer Muon"),
-        ({"optimizer": keras.optimizers.Adam(gradient_accumulation_steps=4), "loss": "mse"}, "gradient_accumulation_steps"),
+        (
+            {"optimizer": keras.optimizers.Adam(gradient_accumulation_steps=4), "loss": "mse"},
+            "gradient_accumulation_steps",
+        ),
         ({"optimizer": "sgd", "loss": "mse", "metrics": [Count()]}, "Metric Count"),
     ],
 )
@@ -201,7 +237,11 @@ def test_own_train_step_is_named(keras_flavour):
 def test_tf_keras_compile_state_is_copied():
     model = net(tf_keras)
     schedule = tf_keras.optimizers.schedules.CosineDecay(0.1, 10)
-    model.compile(tf_keras.optimizers.SGD(schedule, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        tf_keras.optimizers.SGD(schedule, momentum=0.9),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
     for other in (bridge.to_tf_keras(model), bridge.clone(model)):
         assert other.optimizer is not model.optimizer and other.optimizer.momentum == 0.9
         fresh = bridge.clone(model)

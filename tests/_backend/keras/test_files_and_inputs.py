@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tf_keras
 
-from tfcompress._backend import keras as bridge
+from tfcompress._backend import bridge as bridge
 from tfcompress.core import ArtifactError, ModelError
 from tfcompress.training import Fit
 
@@ -76,15 +76,21 @@ def test_nothing_half_written(tmp_path, models):
 
 
 def test_hard_sigmoid_of_a_keras2_file_keeps_its_meaning(tmp_path):
-    model = tf_keras.Sequential([tf_keras.layers.Input((3,)), tf_keras.layers.Dense(2, activation="hard_sigmoid")])
+    model = tf_keras.Sequential(
+        [tf_keras.layers.Input((3,)), tf_keras.layers.Dense(2, activation="hard_sigmoid")]
+    )
     model.save(tmp_path / "old.h5")
     loaded = bridge.load_model(tmp_path / "old.h5")
     x = np.linspace(-9, 9, 30, dtype="float32").reshape(10, 3)
-    np.testing.assert_allclose(bridge.predict(loaded, [x])[0], model.predict(x, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(
+        bridge.predict(loaded, [x])[0], model.predict(x, verbose=0), atol=1e-6
+    )
 
 
 def test_the_accuracy_of_a_keras2_file_can_be_trained_with(tmp_path):
-    model = tf_keras.Sequential([tf_keras.layers.Input((3,)), tf_keras.layers.Dense(2, activation="softmax")])
+    model = tf_keras.Sequential(
+        [tf_keras.layers.Input((3,)), tf_keras.layers.Dense(2, activation="softmax")]
+    )
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     x, y = np.eye(3, dtype=np.float32), np.eye(2, dtype=np.float32)[[0, 1, 0]]
     model.fit(x, y, verbose=0)  # names the function behind "accuracy"
@@ -96,7 +102,9 @@ def test_the_accuracy_of_a_keras2_file_can_be_trained_with(tmp_path):
     assert loaded.evaluate(x, y, verbose=0)[1] == pytest.approx(right)
 
 
-@pytest.mark.parametrize("name", ["mlperf_tiny_resnet8_cifar10.h5", "mobilenet_v1_025_224_imagenet.h5"])
+@pytest.mark.parametrize(
+    "name", ["mlperf_tiny_resnet8_cifar10.h5", "mobilenet_v1_025_224_imagenet.h5"]
+)
 def test_pretrained_models_load(shared, models, name):
     model = bridge.load_model(shared / "models" / name)
     models.assert_same_outputs(model, bridge.to_tf_keras(model, split=True))
@@ -115,17 +123,36 @@ def test_random_inputs_fit(keras_flavour):
         package.Input((1,), dtype="bool", name="flag"),
         package.Input((None, 2), name="sequence"),
     ]
-    inner = package.Sequential([layers.Input((4, 4, 3)), layers.Rescaling(1 / 127.5, offset=-1), layers.Flatten()])
-    outs = [inner(i[0]), layers.Embedding(7, 2)(i[1]), layers.Embedding(30, 2)(i[2]), norm(i[3]), i[4] * 2.0, i[5], layers.GRU(2)(i[6])]
+    inner = package.Sequential(
+        [layers.Input((4, 4, 3)), layers.Rescaling(1 / 127.5, offset=-1), layers.Flatten()]
+    )
+    outs = [
+        inner(i[0]),
+        layers.Embedding(7, 2)(i[1]),
+        layers.Embedding(30, 2)(i[2]),
+        norm(i[3]),
+        i[4] * 2.0,
+        i[5],
+        layers.GRU(2)(i[6]),
+    ]
     model = package.Model(i, outs)
     assert bridge.input_specs(model)[1] == ("tokens", (None, 5), "int64")
-    pixels, tokens, float_tokens, measured, plain, flag, sequence = bridge.random_inputs(model, n=200)
+    pixels, tokens, float_tokens, measured, plain, flag, sequence = bridge.random_inputs(
+        model, n=200
+    )
     assert 100 < pixels.max() <= 255 and pixels.min() >= 0 and pixels.shape == (200, 4, 4, 3)
     assert tokens.dtype == np.int64 and set(np.unique(tokens)) == set(range(7))
     assert set(np.unique(float_tokens)) == set(range(30)) and float_tokens.dtype == np.float32
     assert 30 <= measured.min() < 35 and 65 < measured.max() <= 70
-    assert plain.min() >= 0 and plain.max() <= 1 and flag.dtype == bool and sequence.shape == (200, 8, 2)
-    assert all((a == b).all() for a, b in zip(bridge.random_inputs(model), bridge.random_inputs(model)))
+    assert (
+        plain.min() >= 0
+        and plain.max() <= 1
+        and flag.dtype == bool
+        and sequence.shape == (200, 8, 2)
+    )
+    assert all(
+        (a == b).all() for a, b in zip(bridge.random_inputs(model), bridge.random_inputs(model))
+    )
 
 
 def test_predict_in_batches(models, keras_flavour):
@@ -145,7 +172,13 @@ def test_fingerprint_and_seed(models, keras_flavour):
 
     def seeded(seed):
         bridge.set_seed(seed)
-        return package.Sequential([package.layers.Input((3,), name="i"), package.layers.Dense(4, name="d")], name="n")
+        return package.Sequential(
+            [package.layers.Input((3,), name="i"), package.layers.Dense(4, name="d")], name="n"
+        )
 
-    one, same, other = bridge.fingerprint(seeded(1)), bridge.fingerprint(seeded(1)), bridge.fingerprint(seeded(2))
+    one, same, other = (
+        bridge.fingerprint(seeded(1)),
+        bridge.fingerprint(seeded(1)),
+        bridge.fingerprint(seeded(2)),
+    )
     assert one == same and one != other and len(one) == 64

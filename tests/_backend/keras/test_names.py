@@ -2,7 +2,7 @@
 
 import importlib
 
-from tfcompress._backend.keras import fresh_names, make_optimizer
+from tfcompress._backend.bridge import fresh_names, make_optimizer
 
 
 def test_names_start_anew_inside_and_go_on_outside(keras_flavour):

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfcompress._backend import flatbuffer
-from tfcompress._backend.flatbuffer_builder import Builder
+from tfcompress._backend.tflite import _flatbuffer as flatbuffer
+from tfcompress._backend.tflite._builder import Builder
 from tfcompress.targets.packing import ENCODINGS, pack
 from tfcompress.targets.packing._pack import find_layers
 
@@ -55,11 +55,19 @@ def _weights_on(levels, shape, axis=0, per_channel=False, seed=0):
         wide[axis] = shape[axis]
         scale = r.uniform(0.02, 0.1, wide).astype(np.float32)
     if levels == "clusters":
-        return (r.normal(0, 1, 16).astype(np.float32)[r.randint(0, 16, shape)] * scale).astype(np.float32)
+        return (r.normal(0, 1, 16).astype(np.float32)[r.randint(0, 16, shape)] * scale).astype(
+            np.float32
+        )
     if levels == "clusters and zeros":
         table = np.append(0, r.normal(0, 1, 6)).astype(np.float32)
-        return (table[np.where(r.random_sample(shape) < 0.8, 0, r.randint(1, 7, shape))] * scale).astype(np.float32)
-    values = r.normal(0, 30, shape) if levels in ("sparse", "blocks") else r.choice(INTEGERS.get(levels, INTEGERS["int8"]), shape)
+        return (
+            table[np.where(r.random_sample(shape) < 0.8, 0, r.randint(1, 7, shape))] * scale
+        ).astype(np.float32)
+    values = (
+        r.normal(0, 30, shape)
+        if levels in ("sparse", "blocks")
+        else r.choice(INTEGERS.get(levels, INTEGERS["int8"]), shape)
+    )
     if levels.startswith("sparse"):
         values = values * (r.random_sample(shape) < 0.1)
     if levels.startswith("blocks"):
@@ -78,11 +86,19 @@ def _one_layer(kind, weights, activation=1, bias=True, size=7, seed=0):
         x, y = b.tensor([1, weights.shape[1]]), b.tensor([1, channels])
     else:
         x, y = b.tensor([1, size, size, weights.shape[3]]), b.tensor([1, size, size, channels])
-        options |= {"padding": 0, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+        options |= {
+            "padding": 0,
+            "strideH": 1,
+            "strideW": 1,
+            "dilationHFactor": 1,
+            "dilationWFactor": 1,
+        }
         if kind == "DEPTHWISE_CONV_2D":
             options["depthMultiplier"] = 1
     b.graph.tensors[y].name = "layer"
-    inputs = [x, b.constant(weights)] + [b.constant(r.normal(0, 0.1, channels).astype(np.float32))] * bias
+    inputs = [x, b.constant(weights)] + [
+        b.constant(r.normal(0, 0.1, channels).astype(np.float32))
+    ] * bias
     b.op(kind.split()[0], inputs if bias else [*inputs, -1], y, **options)
     b.graph.inputs, b.graph.outputs, b.graph.operators = [x], [y], b.ops
     values = r.randint(-127, 128, b.shape(x)) / 64
@@ -93,7 +109,11 @@ def _one_layer(kind, weights, activation=1, bias=True, size=7, seed=0):
 def _encodings_for(source, runtime):
     """Names of the encodings that fit the file's only layer."""
     layer = find_layers(flatbuffer.read(source))[0]
-    return [encoding.name for encoding in ENCODINGS if encoding.name != "float" and encoding.fits(layer, runtime)]
+    return [
+        encoding.name
+        for encoding in ENCODINGS
+        if encoding.name != "float" and encoding.fits(layer, runtime)
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -122,12 +142,20 @@ def every_file():
         for levels in KINDS_OF_LEVELS:
             if levels.startswith("blocks") and kind != "FULLY_CONNECTED":
                 continue
-            for per_channel in (False, True) if levels in ("binary", "2-bit", "8-bit", "sparse int8") else (True,):
-                source, x = _one_layer(kind, _weights_on(levels, shape, _axis_of(kind), per_channel))
+            for per_channel in (
+                (False, True) if levels in ("binary", "2-bit", "8-bit", "sparse int8") else (True,)
+            ):
+                source, x = _one_layer(
+                    kind, _weights_on(levels, shape, _axis_of(kind), per_channel)
+                )
                 for runtime in ("litert", "any"):
                     for name in _encodings_for(source, runtime):
                         key = (kind, levels, per_channel, runtime, name)
-                        files[key] = (source, pack(source, runtime=runtime, force={"layer": name}), x)
+                        files[key] = (
+                            source,
+                            pack(source, runtime=runtime, force={"layer": name}),
+                            x,
+                        )
     return files
 
 
@@ -162,7 +190,9 @@ def edge(tmp_path_factory):
             (folder / f"{name}.tflite").write_bytes(data)
             np.save(folder / f"{name}.npy", x)
         (folder / "names.json").write_text(json.dumps(list(files)))
-        done = subprocess.run([python, "-c", _EDGE, str(folder)], capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            [python, "-c", _EDGE, str(folder)], capture_output=True, text=True, timeout=300
+        )
         assert done.returncode == 0 and not done.stdout, done.stdout + done.stderr[-2000:]
         return {name: [np.load(folder / f"{name}.out{i}.npy") for i in (0, 1)] for name in files}
 

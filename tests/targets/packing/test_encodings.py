@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfcompress._backend.interpreter import open_interpreter
+from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress.core import InterpreterError
 from tfcompress.targets.packing import ENCODINGS, TOLERANCE, pack, packed_layers
 
@@ -54,7 +54,9 @@ def test_outputs_on_litert(every_file, operator, delegates):
 
 
 def test_outputs_on_tflite_runtime(every_file, edge):
-    chosen = {"-".join(map(str, key)).replace(" ", "_"): key for key in every_file if key[3] == "any"}
+    chosen = {
+        "-".join(map(str, key)).replace(" ", "_"): key for key in every_file if key[3] == "any"
+    }
     results = edge({name: every_file[key][1:] for name, key in chosen.items()})
     assert len(results) > 150
     for name, key in chosen.items():
@@ -67,31 +69,49 @@ def test_outputs_on_tflite_runtime(every_file, edge):
 def test_outputs_on_tensorflow(every_file):
     try:
         for (kind, levels, per_channel, runtime, name), (source, packed, x) in every_file.items():
-            error = off(outputs(packed, x, runtime="tensorflow"), outputs(source, x, runtime="litert"))
+            error = off(
+                outputs(packed, x, runtime="tensorflow"), outputs(source, x, runtime="litert")
+            )
             assert error <= bound(name, levels), (kind, levels, per_channel, runtime, name, error)
     except InterpreterError as error:
         pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("levels", ["binary", "ternary", "2-bit", "blocks int8"])
-@pytest.mark.parametrize("kind, shape", [("FULLY_CONNECTED", (40, 256)), ("CONV_2D", (24, 3, 3, 16))])
-def test_integer_kernels_give_the_same_bits_as_with_dense_int8(one_layer, weights_on, encodings_for, kind, shape, levels):
+@pytest.mark.parametrize(
+    "kind, shape", [("FULLY_CONNECTED", (40, 256)), ("CONV_2D", (24, 3, 3, 16))]
+)
+def test_integer_kernels_give_the_same_bits_as_with_dense_int8(
+    one_layer, weights_on, encodings_for, kind, shape, levels
+):
     if levels.startswith("blocks") and kind == "CONV_2D":
         levels = "sparse int8"
     source, x = one_layer(kind, weights_on(levels, shape))
-    dense = outputs(pack(source, runtime="any", force={"layer": "int8"}), x, runtime="litert", delegates=False)
-    same = [n for n in encodings_for(source, "any") if n in ("folded", "once", "bitmask", "blocks-int8")]
+    dense = outputs(
+        pack(source, runtime="any", force={"layer": "int8"}), x, runtime="litert", delegates=False
+    )
+    same = [
+        n for n in encodings_for(source, "any") if n in ("folded", "once", "bitmask", "blocks-int8")
+    ]
     assert len(same) >= (2 if levels != "sparse int8" else 1)
     for name in same:
         packed = pack(source, runtime="any", force={"layer": name})
-        np.testing.assert_array_equal(outputs(packed, x, runtime="litert", delegates=False), dense, err_msg=name)
+        np.testing.assert_array_equal(
+            outputs(packed, x, runtime="litert", delegates=False), dense, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("name", ["int2", "int4"])
-@pytest.mark.parametrize("kind, shape", [("FULLY_CONNECTED", (40, 256)), ("CONV_2D 1x1", (24, 1, 1, 32))])
-def test_small_integers_give_the_same_bits_as_int8_in_xnnpack(one_layer, weights_on, kind, shape, name):
+@pytest.mark.parametrize(
+    "kind, shape", [("FULLY_CONNECTED", (40, 256)), ("CONV_2D 1x1", (24, 1, 1, 32))]
+)
+def test_small_integers_give_the_same_bits_as_int8_in_xnnpack(
+    one_layer, weights_on, kind, shape, name
+):
     source, x = one_layer(kind, weights_on("ternary", shape, per_channel=True))
-    small, dense = (outputs(pack(source, force={"layer": n}), x, runtime="litert") for n in (name, "int8"))
+    small, dense = (
+        outputs(pack(source, force={"layer": n}), x, runtime="litert") for n in (name, "int8")
+    )
     if kind == "FULLY_CONNECTED":
         np.testing.assert_array_equal(small, dense)
     assert off(small, dense) <= 2e-2
@@ -99,11 +119,15 @@ def test_small_integers_give_the_same_bits_as_int8_in_xnnpack(one_layer, weights
 
 @pytest.mark.parametrize("activation", [0, 1, 2, 3], ids=["none", "relu", "relu_n1_to_1", "relu6"])
 @pytest.mark.parametrize("bias", [True, False])
-def test_activations_and_missing_biases_are_kept(one_layer, weights_on, encodings_for, activation, bias):
+def test_activations_and_missing_biases_are_kept(
+    one_layer, weights_on, encodings_for, activation, bias
+):
     weights = weights_on("2-bit", (40, 256), per_channel=True) * np.float32(0.2)
     source, x = one_layer("FULLY_CONNECTED", weights, activation=activation, bias=bias)
     wanted = outputs(source, x, runtime="litert")
-    scale = np.abs(outputs(one_layer("FULLY_CONNECTED", weights, 0, bias)[0], x, runtime="litert")).max()
+    scale = np.abs(
+        outputs(one_layer("FULLY_CONNECTED", weights, 0, bias)[0], x, runtime="litert")
+    ).max()
     for runtime in ("litert", "any"):
         for name in encodings_for(source, runtime):
             got = outputs(pack(source, runtime=runtime, force={"layer": name}), x, runtime="litert")
@@ -111,7 +135,7 @@ def test_activations_and_missing_biases_are_kept(one_layer, weights_on, encoding
 
 
 def test_sizes_are_estimated_well_enough_to_choose(every_file):
-    from tfcompress._backend import flatbuffer
+    from tfcompress._backend.tflite import _flatbuffer as flatbuffer
     from tfcompress.targets.packing._pack import find_layers
 
     by_name, layers = {encoding.name: encoding for encoding in ENCODINGS}, {}
@@ -125,8 +149,11 @@ def test_sizes_are_estimated_well_enough_to_choose(every_file):
 @pytest.mark.parametrize("name", ["once", "folded", "int2", "blocks-int8", "csr-int8", "bitmask"])
 def test_batches_and_repeats(one_layer, weights_on, name):
     """The decoded weights outlive a resize, a second allocation and a second interpreter."""
-    source, x = one_layer("FULLY_CONNECTED", weights_on("blocks int8" if name in ("blocks-int8", "csr-int8") else "ternary", (40, 256)))
-    from tfcompress._backend import flatbuffer
+    source, x = one_layer(
+        "FULLY_CONNECTED",
+        weights_on("blocks int8" if name in ("blocks-int8", "csr-int8") else "ternary", (40, 256)),
+    )
+    from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 
     tree = flatbuffer.read(pack(source, force={"layer": name}))
     for tensor in tree.subgraphs[0].tensors:

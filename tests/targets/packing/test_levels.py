@@ -40,7 +40,11 @@ def test_a_factor_for_each_channel_is_found(weights_on, levels):
     factor[::5] *= -1
     weights = weights_on(levels, (24, 3, 3, 64)) * factor
     found = detect(weights)
-    assert str(found).split(" in ")[0].replace("-2..1", "-1..2") in (SAID[levels].split(" in ")[0], "5 integer levels", "17 integer levels")
+    assert str(found).split(" in ")[0].replace("-2..1", "-1..2") in (
+        SAID[levels].split(" in ")[0],
+        "5 integer levels",
+        "17 integer levels",
+    )
     assert found.scale.shape == (24,)
     assert relative_error(found.weights(), weights) <= TOLERANCE
 

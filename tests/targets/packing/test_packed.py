@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress._backend import flatbuffer
-from tfcompress._backend import keras as bridge
-from tfcompress._backend.interpreter import open_interpreter
+from tfcompress._backend import bridge as bridge
+from tfcompress._backend.interpreter._interpreter import open_interpreter
+from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress.core import ArtifactError, ConversionError, InvariantError, RecipeError
 from tfcompress.targets import Packed, _packed, packed_layers
 from tfcompress.targets.packing import pack
@@ -21,7 +21,7 @@ ENDS = ("conv1", "linear3")
 @pytest.fixture(scope="module")
 def quantnet_file():
     """QuantNET (545,889 weights) as a float `.tflite`, and its layers' names in order."""
-    from tfcompress._backend import converter
+    from tfcompress._backend.tflite import _converter as converter
     from tfcompress.zoo import quantnet
 
     model = quantnet()
@@ -36,7 +36,9 @@ def with_weights(data, names, change):
         new = change(names.index(layer.name), layer.weights)
         if new is not None:
             tensor = model.subgraphs[0].tensors[layer.op.inputs[1]]
-            model.buffers[tensor.buffer].data = np.frombuffer(np.ascontiguousarray(new, np.float32).tobytes(), np.uint8)
+            model.buffers[tensor.buffer].data = np.frombuffer(
+                np.ascontiguousarray(new, np.float32).tobytes(), np.uint8
+            )
     return flatbuffer.write(model)
 
 
@@ -82,7 +84,12 @@ SIZES = [
     ("90 % pruned", pruned(1), {"prefer": "size", "rest": "int8", "runtime": "any"}, 125_000),
     ("90 % pruned in blocks", pruned(16), {"prefer": "size", "rest": "int8"}, 82_000),
     ("90 % pruned in blocks", pruned(16), {"prefer": "speed", "rest": "int8"}, 82_000),
-    ("90 % pruned in blocks", pruned(16), {"prefer": "size", "rest": "int8", "runtime": "any"}, 82_000),
+    (
+        "90 % pruned in blocks",
+        pruned(16),
+        {"prefer": "size", "rest": "int8", "runtime": "any"},
+        82_000,
+    ),
 ]
 
 
@@ -92,13 +99,22 @@ def sized(quantnet_file):
     out = {}
     for what, change, options, limit in SIZES:
         source = with_weights(data, names, change)
-        out[(what, *options.values())] = (source, pack(source, names=names, **options), limit, options)
+        out[(what, *options.values())] = (
+            source,
+            pack(source, names=names, **options),
+            limit,
+            options,
+        )
     return out
 
 
 def test_sizes_of_quantnet(sized):
     for key, (_, packed, limit, _) in sized.items():
-        assert len(packed) <= limit, (key, len(packed), [str(layer) for layer in packed_layers(packed)])
+        assert len(packed) <= limit, (
+            key,
+            len(packed),
+            [str(layer) for layer in packed_layers(packed)],
+        )
 
 
 def test_bytes_of_the_layers_add_up(sized):
@@ -118,7 +134,9 @@ def test_sized_files_compute_what_the_float_file_does(sized, delegates):
 
 def test_sized_files_run_on_tflite_runtime(sized, edge):
     x = np.random.RandomState(0).uniform(0, 1, (1, 32, 32, 3)).astype(np.float32)
-    chosen = {str(place): value for place, (key, value) in enumerate(sized.items()) if key[-1] == "any"}
+    chosen = {
+        str(place): value for place, (key, value) in enumerate(sized.items()) if key[-1] == "any"
+    }
     assert len(chosen) >= 5
     results = edge({name: (value[1], x) for name, value in chosen.items()})
     for name, (source, _, _, _) in chosen.items():
@@ -132,7 +150,10 @@ def test_sized_files_run_on_tensorflow(sized):
     x = np.random.RandomState(0).uniform(0, 1, (1, 32, 32, 3)).astype(np.float32)
     for key, (source, packed, _, _) in sized.items():
         wanted = open_interpreter(source, runtime="litert").predict([x])[0]
-        assert np.abs(open_interpreter(packed, runtime="tensorflow").predict([x])[0] - wanted).max() <= 0.02, key
+        assert (
+            np.abs(open_interpreter(packed, runtime="tensorflow").predict([x])[0] - wanted).max()
+            <= 0.02
+        ), key
 
 
 def folded_net(flavour):
@@ -148,7 +169,9 @@ def folded_net(flavour):
     x = inputs = layers.Input((12, 12, 3), name="image")
     x = normalized(layers.Conv2D(16, 3, padding="same", use_bias=False, name="stem")(x), "stem")
     y = normalized(layers.Conv2D(32, 1, use_bias=False, name="expand")(x), "expand")
-    y = normalized(layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="depth")(y), "depth")
+    y = normalized(
+        layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="depth")(y), "depth"
+    )
     y = normalized(layers.Conv2D(16, 1, use_bias=False, name="project")(y), "project", relu=False)
     x = layers.Add(name="add")([x, y])
     x = normalized(layers.Conv2D(24, 3, strides=2, use_bias=False, name="down")(x), "down")
@@ -160,7 +183,12 @@ def folded_net(flavour):
             gamma, beta, mean, variance = layer.get_weights()
             sign = r.choice([-1, 1], gamma.shape)
             layer.set_weights(
-                [r.uniform(0.5, 1.5, gamma.shape) * sign, r.normal(0, 0.1, beta.shape), mean, r.uniform(0.5, 2, variance.shape)]
+                [
+                    r.uniform(0.5, 1.5, gamma.shape) * sign,
+                    r.normal(0, 0.1, beta.shape),
+                    mean,
+                    r.uniform(0.5, 2, variance.shape),
+                ]
             )
     return model
 
@@ -172,14 +200,22 @@ def put_on_levels(model, bits):
         layer = model.get_layer(name)
         kernel, *rest = layer.get_weights()
         n = 2**width - 1
-        values = (2 * r.randint(0, n + 1, kernel.shape) - n).astype(np.float32) * np.float32(np.abs(kernel).mean() / n)
+        values = (2 * r.randint(0, n + 1, kernel.shape) - n).astype(np.float32) * np.float32(
+            np.abs(kernel).mean() / n
+        )
         layer.set_weights([values, *rest])
     return model
 
 
-@pytest.mark.parametrize("options", [{}, {"prefer": "size"}, {"prefer": "size", "runtime": "any"}, {"rest": "int8"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"prefer": "size"}, {"prefer": "size", "runtime": "any"}, {"rest": "int8"}],
+    ids=str,
+)
 def test_folded_factors_keep_their_levels(keras_flavour, options):
-    model = put_on_levels(folded_net(keras_flavour), {"expand": 1, "depth": 3, "project": 2, "down": 2})
+    model = put_on_levels(
+        folded_net(keras_flavour), {"expand": 1, "depth": 3, "project": 2, "down": 2}
+    )
     target = Packed(**options)
     data = target.convert(model)
     checks = {check.layer: check for check in target.check(model, data)}
@@ -198,7 +234,11 @@ def test_what_is_left_float_is_listed(keras_flavour):
     model = put_on_levels(folded_net(keras_flavour), {"project": 2})
     target = Packed()
     left = {item.layer: item.reason for item in target.skips(model, target.convert(model))}
-    assert "lie on no levels" in left["stem"] and "rest='int8'" in left["stem"] and "project" not in left
+    assert (
+        "lie on no levels" in left["stem"]
+        and "rest='int8'" in left["stem"]
+        and "project" not in left
+    )
     rounded = Packed(rest="int8", prefer="size")
     assert rounded.skips(model, rounded.convert(model)) == ()
 
@@ -207,7 +247,12 @@ def test_other_operators_with_weights_are_listed(keras_flavour):
     layers = importlib.import_module(keras_flavour).layers
     keras = importlib.import_module(keras_flavour)
     model = keras.Sequential(
-        [layers.Input((4, 4, 3)), layers.Conv2DTranspose(8, 3, name="up"), layers.Flatten(), layers.Dense(2, name="out")]
+        [
+            layers.Input((4, 4, 3)),
+            layers.Conv2DTranspose(8, 3, name="up"),
+            layers.Flatten(),
+            layers.Dense(2, name="out"),
+        ]
     )
     target = Packed()
     reasons = [item.reason for item in target.skips(model, target.convert(model))]
@@ -238,9 +283,13 @@ def test_packed_layers_reads_foreign_files(keras_flavour, tmp_path):
     path = tmp_path / "net.tflite"
     path.write_bytes(DynamicRange().convert(model))
     plain = packed_layers(Float32().convert(model))
-    assert {layer.encoding for layer in plain} == {"float"} and {layer.bits for layer in plain} == {32}
+    assert {layer.encoding for layer in plain} == {"float"} and {layer.bits for layer in plain} == {
+        32
+    }
     half = packed_layers(Float16().convert(model))
-    assert {layer.encoding for layer in half} == {"float16"} and {layer.bits for layer in half} == {16}
+    assert {layer.encoding for layer in half} == {"float16"} and {layer.bits for layer in half} == {
+        16
+    }
     assert any(layer.encoding.startswith("int8") for layer in tfc.packed_layers(path))
     for layer, other in zip(plain, half):
         np.testing.assert_allclose(other.weights(), layer.weights(), rtol=1e-3, atol=1e-6)
@@ -300,7 +349,9 @@ WHATS = {"clusters": "once", "sparsity": "bitmask"}
 
 
 @pytest.mark.parametrize(("what", "encoding"), WHATS.items())
-def test_an_int8_network_is_packed_and_stays_bit_identical(keras_flavour, what, encoding, quantization_aware, digits):
+def test_an_int8_network_is_packed_and_stays_bit_identical(
+    keras_flavour, what, encoding, quantization_aware, digits
+):
     artifact = quantization_aware(keras_flavour, what)
     dense = tfc.convert(artifact.model, "int8", samples=digits[0][:100])
     held = {layer.name.removeprefix("quant_"): layer for layer in packed_layers(artifact.data)}
@@ -313,10 +364,15 @@ def test_an_int8_network_is_packed_and_stays_bit_identical(keras_flavour, what, 
     assert artifact.size_bytes < 0.62 * dense.size_bytes
     x = digits[2][:64]
     dense_file = _packed._plain_file(artifact.model)
-    wanted, got = (open_interpreter(data, runtime="litert", delegates=False).predict([x])[0] for data in (dense_file, artifact.data))
+    wanted, got = (
+        open_interpreter(data, runtime="litert", delegates=False).predict([x])[0]
+        for data in (dense_file, artifact.data)
+    )
     np.testing.assert_array_equal(got, wanted)
     fast = open_interpreter(artifact.data, runtime="litert").predict([x])[0]
-    assert np.abs(fast - wanted).max() <= 4 / 256  # XNNPACK rounds some int8 operators the other way
+    assert (
+        np.abs(fast - wanted).max() <= 4 / 256
+    )  # XNNPACK rounds some int8 operators the other way
 
 
 def test_speed_leaves_an_int8_network_to_xnnpack(quantization_aware):
@@ -324,14 +380,21 @@ def test_speed_leaves_an_int8_network_to_xnnpack(quantization_aware):
     quick = tfc.convert(artifact.model, Packed())
     assert {layer.encoding for layer in packed_layers(quick.data)} == {"int8"}
     old = tfc.convert(artifact.model, Packed(runtime="tflite_runtime"))
-    assert {layer.name.removeprefix("quant_"): layer.encoding for layer in packed_layers(old.data)} == {
+    assert {
+        layer.name.removeprefix("quant_"): layer.encoding for layer in packed_layers(old.data)
+    } == {
         **{"conv1": "int8", "conv2": "once", "dense1": "folded", "out": "int8"},
     }
 
 
 def test_packed_int8_networks_run_on_tflite_runtime(quantization_aware, digits, edge):
     x = digits[2][:1]
-    files = {what: tfc.convert(quantization_aware("keras", what).model, Packed(prefer="size", runtime="any")).data for what in WHATS}
+    files = {
+        what: tfc.convert(
+            quantization_aware("keras", what).model, Packed(prefer="size", runtime="any")
+        ).data
+        for what in WHATS
+    }
     results = edge({what: (data, x) for what, data in files.items()})
     for what, data in files.items():
         wanted = open_interpreter(data, runtime="litert", delegates=False).predict([x])[0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfcompress._backend import flatbuffer
+from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress.core import InvariantError
 from tfcompress.targets.packing import ENCODINGS, pack
 from tfcompress.targets.packing._choose import choose
@@ -63,15 +63,23 @@ def test_files_for_old_runtimes_have_one_scale_and_no_two_bits(every_model):
                     assert len(scale) == 1, key
                 if kind != "FLOAT32" and name == "CONV_2D":
                     assert len(scale) == 1 or (scale != scale[0]).any(), key
-            assert "INT2" not in {flatbuffer.tensor_type(t) for g in model.subgraphs for t in g.tensors}, key
+            assert "INT2" not in {
+                flatbuffer.tensor_type(t) for g in model.subgraphs for t in g.tensors
+            }, key
 
 
-@pytest.mark.parametrize("shape, fits", [((40, 256), True), ((40, 250), False), ((3, 256), False), ((40, 16), False)])
-def test_four_bits_on_old_runtimes_only_in_shapes_they_compute(one_layer, weights_on, encodings_for, shape, fits):
+@pytest.mark.parametrize(
+    "shape, fits", [((40, 256), True), ((40, 250), False), ((3, 256), False), ((40, 16), False)]
+)
+def test_four_bits_on_old_runtimes_only_in_shapes_they_compute(
+    one_layer, weights_on, encodings_for, shape, fits
+):
     """P4: 2.14 computes an INT4 FULLY_CONNECTED wrongly, or aborts, in other shapes."""
     source, _ = one_layer("FULLY_CONNECTED", weights_on("3-bit", shape))
     assert ("int4" in encodings_for(source, "any")) is fits
-    assert "int4" not in encodings_for(one_layer("CONV_2D", weights_on("3-bit", (24, 3, 3, 16)))[0], "any")
+    assert "int4" not in encodings_for(
+        one_layer("CONV_2D", weights_on("3-bit", (24, 3, 3, 16)))[0], "any"
+    )
 
 
 def test_lowest_codes_stay_away_from_integer_kernels(every_model):
@@ -80,7 +88,9 @@ def test_lowest_codes_stay_away_from_integer_kernels(every_model):
         for _, _, weight in kernels(model):
             kind = flatbuffer.tensor_type(weight)
             if kind in ("INT4", "INT8") and stored(model, weight):
-                assert flatbuffer.constant(model, weight).min() >= {"INT4": -7, "INT8": -127}[kind], key
+                assert (
+                    flatbuffer.constant(model, weight).min() >= {"INT4": -7, "INT8": -127}[kind]
+                ), key
 
 
 def test_zero_points_are_zero_and_as_many_as_scales(every_model):
@@ -97,7 +107,11 @@ def test_densified_integers_go_to_float_kernels_only(every_model):
     """P6: XNNPACK fails to prepare DENSIFY in front of an integer kernel."""
     for key, model in every_model.items():
         graph = model.subgraphs[0]
-        made = {int(op.outputs[0]) for op in graph.operators if flatbuffer.op_name(model, op) == "DENSIFY"}
+        made = {
+            int(op.outputs[0])
+            for op in graph.operators
+            if flatbuffer.op_name(model, op) == "DENSIFY"
+        }
         for op in graph.operators:
             if made & {int(i) for i in op.inputs} and flatbuffer.op_name(model, op) in KERNELS:
                 assert flatbuffer.tensor_type(graph.tensors[op.inputs[1]]) == "FLOAT32", key
@@ -121,8 +135,12 @@ def test_versions_that_every_runtime_takes(every_model):
                     assert model.operatorCodes[op.opcodeIndex].version == 2, key
                 if name == "GATHER" and key[4] == "folded":
                     positions = graph.tensors[op.inputs[1]]
-                    assert flatbuffer.tensor_type(positions) == "INT16" and stored(model, positions), key
-                    assert all(graph.tensors[i].quantization is None for i in [*op.inputs, *op.outputs]), key
+                    assert flatbuffer.tensor_type(positions) == "INT16" and stored(
+                        model, positions
+                    ), key
+                    assert all(
+                        graph.tensors[i].quantization is None for i in [*op.inputs, *op.outputs]
+                    ), key
 
 
 def test_an_encoding_that_breaks_weights_is_caught(one_layer, weights_on, monkeypatch):
@@ -130,7 +148,11 @@ def test_an_encoding_that_breaks_weights_is_caught(one_layer, weights_on, monkey
     from tfcompress.targets.packing import _int2
 
     source, _ = one_layer("FULLY_CONNECTED", weights_on("binary", (40, 256)))
-    monkeypatch.setattr(_int2, "channel_scales", lambda layer, times=1: {"scale": np.full(layer.channels, 1.0, np.float32)})
+    monkeypatch.setattr(
+        _int2,
+        "channel_scales",
+        lambda layer, times=1: {"scale": np.full(layer.channels, 1.0, np.float32)},
+    )
     with pytest.raises(InvariantError, match="'layer', packed as int2"):
         pack(source, force={"layer": "int2"})
 

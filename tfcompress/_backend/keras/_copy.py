@@ -2,7 +2,16 @@
 
 import copy
 
-from tfcompress._backend.keras._flavour import flavour, from_keras, graph_of, is_layer, package_of
+from tfcompress._backend.graph._flavour import flavour, from_keras, graph_of, is_layer, package_of
+from tfcompress._backend.graph._walk import (
+    flat_inputs,
+    input_names,
+    leaf_layers,
+    pack,
+    replay,
+    structure_of,
+)
+from tfcompress._backend.keras._state import copy_state, copy_trainable
 from tfcompress.core._errors import ModelError
 
 _CALLABLE = ("activation", "_regularizer", "_constraint")
@@ -46,10 +55,15 @@ def _from_config(layer, function):
         if is_layer(own):
             inner[key] = maker(own)
         elif callable(own):
-            config[key] = function(own) if function is not None and key.endswith("activation") else own
+            config[key] = (
+                function(own) if function is not None and key.endswith("activation") else own
+            )
 
     def make(name=None):
-        fresh = {**map_leaves(config, lambda leaf: leaf), **{key: build() for key, build in inner.items()}}
+        fresh = {
+            **map_leaves(config, lambda leaf: leaf),
+            **{key: build() for key, build in inner.items()},
+        }
         if "name" in fresh:
             fresh["name"] = name or own_name
         try:
@@ -69,8 +83,6 @@ def _from_config(layer, function):
 
 def _model_wrapper(layer):
     """Wrappers of a whole model (TimeDistributed): the model inside is cloned node by node, not by its config."""
-    from tfcompress._backend.keras._clone import copy_graph
-
     cls, own_name, config = type(layer), layer.name, config_of(layer)
     config.pop("layer")
     inner = layer.layer
@@ -100,11 +112,18 @@ def map_leaves(structure, function):
     if isinstance(structure, tuple) and hasattr(structure, "_fields"):
         return type(structure)(*(map_leaves(item, function) for item in structure))
     if isinstance(structure, (list, tuple)):
-        return (tuple if isinstance(structure, tuple) else list)(map_leaves(item, function) for item in structure)
+        return (tuple if isinstance(structure, tuple) else list)(
+            map_leaves(item, function) for item in structure
+        )
     if isinstance(structure, dict):
         return {key: map_leaves(item, function) for key, item in structure.items()}
     if isinstance(structure, slice):
-        return slice(*(map_leaves(item, function) for item in (structure.start, structure.stop, structure.step)))
+        return slice(
+            *(
+                map_leaves(item, function)
+                for item in (structure.start, structure.stop, structure.step)
+            )
+        )
     return function(structure)
 
 
@@ -114,21 +133,93 @@ def first_line(error):
     return f"{type(error).__name__}: {text[0][:300] if text else ''}"
 
 
-def quantize_scope():
-    """TFMOT's own scope: its wrappers name quantizers that no registry knows."""
-    from tfcompress._backend import tfmot
-
-    return tfmot.quantize_scope()
-
-
 def _scope(layer):
     """Custom-object scope of the user's classes and functions in `layer` and the layers inside it, registered or not."""
     package, found = package_of(layer), {}
     for part in layer._flatten_layers():
-        candidates = [type(part), *(value for value in list(vars(part).values()) if callable(value) and hasattr(value, "__name__"))]
+        candidates = [
+            type(part),
+            *(
+                value
+                for value in list(vars(part).values())
+                if callable(value) and hasattr(value, "__name__")
+            ),
+        ]
         found.update((thing.__name__, thing) for thing in candidates if not from_keras(thing))
     if package.__name__ == "keras":
         return lambda: package.saving.custom_object_scope(found)
     if type(layer).__module__.startswith("tensorflow_model_optimization"):
+        from tfcompress._backend.tfmot._quantizing import quantize_scope
+
         return quantize_scope
     return lambda: package.utils.custom_object_scope(found)
+
+
+def copy_graph(model, made=None):
+    """`clone` without compile state and proof; `made` maps ids of layers and nested models to their copies."""
+    made = {} if made is None else made
+    package = package_of(model)
+    if isinstance(model, package.Sequential):
+        copied = _copy_sequential(model, package, made)
+    else:
+        copied = _copy_functional(model, package, made)
+    made[id(model)] = copied
+    if not model.trainable:
+        copied.trainable = False
+    for layer in leaf_layers(model):
+        copy_trainable(layer, made[id(layer)])
+    return copied
+
+
+def _copy(op, made):
+    """The copy of a layer, nested model or operation, made at its first use."""
+    if id(op) not in made:
+        if graph_of(op) is not None:
+            made[id(op)] = copy_graph(op, made)
+        else:
+            made[id(op)] = copy_layer(op) if is_layer(op) else copy_operation(op)
+    return made[id(op)]
+
+
+def _copy_sequential(model, package, made):
+    tensor, name = graph_of(model).inputs[0], input_names(model)[0]
+    layers = [_copy(layer, made) for layer in model.layers]
+    copied = package.Sequential([_input(package, tensor, name), *layers], name=model.name)
+    for layer in model.layers:
+        if graph_of(layer) is None:
+            copy_state(layer, made[id(layer)])
+    return copied
+
+
+def _copy_functional(model, package, made):
+    def call(op, args, kwargs, node):
+        new = id(op) not in made
+        copied = _copy(op, made)
+        if graph_of(op) is not None:
+            first = pack(structure_of(op)[0], flat_inputs(op, args[0]))
+            outputs = copied(first, *args[1:], **kwargs)
+        else:
+            outputs = copied(*args, **kwargs)
+        if new and is_layer(op) and graph_of(op) is None:
+            copy_state(op, copied)
+        return outputs
+
+    inputs = [
+        _input(package, tensor, name)
+        for tensor, name in zip(graph_of(model).inputs, input_names(model))
+    ]
+    outputs = replay(model, inputs, call)
+    shapes = structure_of(model)
+    return package.Model(pack(shapes[0], inputs), pack(shapes[1], outputs), name=model.name)
+
+
+def _input(package, tensor, name):
+    shape, dtype = tuple(tensor.shape), getattr(tensor.dtype, "name", tensor.dtype)
+    flags = (
+        {"sparse": True}
+        if getattr(tensor, "sparse", False) or type(tensor).__name__.startswith("Sparse")
+        else {}
+    )
+    if getattr(tensor, "ragged", False) or type(tensor).__name__.startswith("Ragged"):
+        flags["ragged"] = True
+    return package.Input(shape=shape[1:], batch_size=shape[0], dtype=dtype, name=name, **flags)

@@ -2,8 +2,15 @@
 
 import numpy as np
 
-from tfcompress._backend.keras._flavour import is_layer
-from tfcompress._backend.keras._graph import flat_inputs, flatten, graph_of, input_names, replay, structure_of
+from tfcompress._backend.graph._flavour import is_layer
+from tfcompress._backend.graph._walk import (
+    flat_inputs,
+    flatten,
+    graph_of,
+    input_names,
+    replay,
+    structure_of,
+)
 
 _FREE = {3: 8, 4: 64, 5: 16}  # size taken for a dimension that is None, by rank (batch included)
 HUGE = 2**21  # input values from which memory counts more than a quick start
@@ -14,7 +21,10 @@ _VALUES = 2**22  # input values in one batch at most
 def input_specs(model):
     """List of (name, shape with None for a free dimension, dtype name), one for each input, in flat order."""
     tensors = graph_of(model).inputs
-    return [(name, tuple(t.shape), getattr(t.dtype, "name", t.dtype)) for name, t in zip(input_names(model), tensors)]
+    return [
+        (name, tuple(t.shape), getattr(t.dtype, "name", t.dtype))
+        for name, t in zip(input_names(model), tensors)
+    ]
 
 
 def random_inputs(model, n=4, seed=0):
@@ -49,7 +59,10 @@ def _ranges(model):
     found = [[] for _ in specs]
 
     def call(op, args, kwargs, node):
-        sources = frozenset().union(*(s for s in flatten([list(args), list(kwargs.values())]) if isinstance(s, frozenset)), frozenset())
+        sources = frozenset().union(
+            *(s for s in flatten([list(args), list(kwargs.values())]) if isinstance(s, frozenset)),
+            frozenset(),
+        )
         if graph_of(op) is not None:
             return replay(op, flat_inputs(op, args[0]), call)
         for source in sources:
@@ -62,7 +75,11 @@ def _ranges(model):
 
 
 def _range(ops, dtype):
-    sizes = [op.input_dim for op in ops if hasattr(op, "input_dim") and hasattr(op, "embeddings_initializer")]
+    sizes = [
+        op.input_dim
+        for op in ops
+        if hasattr(op, "input_dim") and hasattr(op, "embeddings_initializer")
+    ]
     sizes += [op.num_tokens for op in ops if getattr(op, "num_tokens", None)]
     if sizes:
         return 0, min(sizes) - 1, True
@@ -85,15 +102,17 @@ def run(model, arrays):
     """
     import tensorflow as tf
 
-    tensors = [tf.convert_to_tensor(array, dtype) for array, (_, _, dtype) in zip(arrays, input_specs(model))]
+    tensors = [
+        tf.convert_to_tensor(array, dtype)
+        for array, (_, _, dtype) in zip(arrays, input_specs(model))
+    ]
     function = tf.function(_call) if sum(array.size for array in arrays) >= HUGE else _call
     return [value.numpy() for value in flatten(function(model, tensors))]
 
 
 def _call(model, tensors):
-    import tensorflow as tf
 
-    from tfcompress._backend.keras._bridge import pack
+    from tfcompress._backend.graph._walk import pack
 
     return model(pack(structure_of(model)[0], tensors), training=False)
 
@@ -117,5 +136,10 @@ def predict(model, inputs):
             part = [np.concatenate([p, np.repeat(p[-1:], missing, axis=0)]) for p in part]
         tensors = [tf.convert_to_tensor(p, dtype=dtype) for p, (_, _, dtype) in zip(part, specs)]
         outputs = flatten(function(model, tensors))
-        batches.append([np.asarray(tf.cast(value, tf.float32))[: min(batch, count - start)] for value in outputs])
+        batches.append(
+            [
+                np.asarray(tf.cast(value, tf.float32))[: min(batch, count - start)]
+                for value in outputs
+            ]
+        )
     return [np.concatenate(parts) for parts in zip(*batches)]

@@ -4,8 +4,8 @@ import contextlib
 
 import numpy as np
 
-from tfcompress._backend.keras._flavour import is_layer
-from tfcompress._backend.keras._graph import graph_of, leaf_layers, operations, replay
+from tfcompress._backend.graph._flavour import is_layer
+from tfcompress._backend.graph._walk import graph_of, leaf_layers, operations, replay
 from tfcompress._backend.keras._inputs import HUGE, random_inputs, run
 from tfcompress.core._errors import ModelError
 
@@ -47,7 +47,9 @@ def error(wanted, got):
     if not np.array_equal(wanted[~finite], got[~finite], equal_nan=True):
         return np.inf
     wanted, got = wanted[finite], got[finite]
-    return float(np.max(np.abs(wanted - got), initial=0.0) / (np.max(np.abs(wanted), initial=0.0) + 1e-2))
+    return float(
+        np.max(np.abs(wanted - got), initial=0.0) / (np.max(np.abs(wanted), initial=0.0) + 1e-2)
+    )
 
 
 class Difference:
@@ -61,16 +63,27 @@ class Difference:
         model, inputs = self.sample.model, self.sample.inputs
         pairs = names(model)
         ours, theirs = outputs_of(model, inputs), outputs_of(self.carried, inputs)
-        by_name = {layer.name: theirs[id(layer)] for layer in leaf_layers(self.carried) if id(layer) in theirs}
+        by_name = {
+            layer.name: theirs[id(layer)]
+            for layer in leaf_layers(self.carried)
+            if id(layer) in theirs
+        }
         for op in operations(model):
             got = by_name.get(pairs[id(op)][-1])
-            if got is not None and id(op) in ours and _worst(ours[id(op)], got) > self.sample.tolerance:
+            if (
+                got is not None
+                and id(op) in ours
+                and _worst(ours[id(op)], got) > self.sample.tolerance
+            ):
                 return op
         return None
 
     def repeats(self):
         """Whether the original agrees with itself when run again."""
-        return _worst(self.sample.outputs, _outputs(self.sample.model, self.sample.inputs)) <= self.sample.tolerance
+        return (
+            _worst(self.sample.outputs, _outputs(self.sample.model, self.sample.inputs))
+            <= self.sample.tolerance
+        )
 
 
 def outputs_of(model, inputs):
@@ -81,7 +94,7 @@ def outputs_of(model, inputs):
 
     def call(op, args, kwargs, node):
         if graph_of(op) is not None:
-            from tfcompress._backend.keras._graph import flat_inputs
+            from tfcompress._backend.graph._walk import flat_inputs
 
             return replay(op, flat_inputs(op, args[0]), call)
         if is_layer(op) and "training" in kwargs:
@@ -101,7 +114,11 @@ def unequal(model, wrong, culprit):
             f"Model {model.name!r} gives other outputs each time it runs on the same input, so that no copy of it can be checked. "
             "Take the random layer out of inference (draw only when training=True)."
         )
-    where = f" They first differ at {type(culprit).__name__} {culprit.name!r}: replace that layer." if culprit is not None else ""
+    where = (
+        f" They first differ at {type(culprit).__name__} {culprit.name!r}: replace that layer."
+        if culprit is not None
+        else ""
+    )
     return ModelError(
         f"Model {model.name!r} could not be carried over: on random input its outputs and the copy's differ by {wrong.worst:.2e} "
         f"of their magnitude, more than {wrong.sample.tolerance:g}.{where}"
@@ -114,7 +131,12 @@ def _unchanged_states(model):
     import tensorflow as tf
 
     layers = [layer for layer in leaf_layers(model) if getattr(layer, "stateful", False)]
-    states = [v for layer in layers for v in tf.nest.flatten(getattr(layer, "states", None)) if v is not None]
+    states = [
+        v
+        for layer in layers
+        for v in tf.nest.flatten(getattr(layer, "states", None))
+        if v is not None
+    ]
     values = [np.asarray(state) for state in states]
     yield
     for state, value in zip(states, values):

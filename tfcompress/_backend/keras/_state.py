@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tfcompress._backend.keras._flavour import graph_of
-from tfcompress._backend.keras._graph import leaf_layers
+from tfcompress._backend.graph._flavour import graph_of
+from tfcompress._backend.graph._walk import leaf_layers
 
 
 def _holders(layer):
@@ -17,7 +17,12 @@ def _holders(layer):
 
 def get_state(layers):
     """Weights of a list of layers as one flat list of arrays."""
-    return [np.asarray(array) for layer in layers for holder in _holders(layer) for array in holder.get_weights()]
+    return [
+        np.asarray(array)
+        for layer in layers
+        for holder in _holders(layer)
+        for array in holder.get_weights()
+    ]
 
 
 def set_state(layers, arrays):

@@ -1,12 +1,29 @@
 """The door to TensorFlow Model Optimization: its wrappers applied layer by layer, its quirks kept in here."""
 
-from tfcompress._backend.tfmot._clustering import INITS, clusters_per_channel, strip_clustered, wrap_clustered, wrapped_clusters
-from tfcompress._backend.tfmot._kernels import clusterable, flat_names, kernels_by_name, matrices, paired, prunable, users_layers, value
+from tfcompress._backend.tfmot._clustering import (
+    INITS,
+    clusters_per_channel,
+    strip_clustered,
+    wrap_clustered,
+    wrapped_clusters,
+)
+from tfcompress._backend.tfmot._kernels import clusterable, matrices, prunable, value
 from tfcompress._backend.tfmot._load import load, note, noted
 from tfcompress._backend.tfmot._placement import Placement, place
-from tfcompress._backend.tfmot._pruning import pruning_callbacks, strip_pruned, wrap_pruned, wrapped_pruning
+from tfcompress._backend.tfmot._pruning import (
+    pruning_callbacks,
+    strip_pruned,
+    wrap_pruned,
+    wrapped_pruning,
+)
 from tfcompress._backend.tfmot._quantizers import assignment, custom_objects
-from tfcompress._backend.tfmot._quantizing import quantize, quantize_scope, quantized_kernels, strip_keeping, wrapped_quantized
+from tfcompress._backend.tfmot._quantizing import (
+    quantize,
+    quantize_scope,
+    quantized_kernels,
+    strip_keeping,
+    wrapped_quantized,
+)
 
 __all__ = [
     "INITS",
@@ -15,13 +32,10 @@ __all__ = [
     "clusterable",
     "clusters_per_channel",
     "custom_objects",
-    "flat_names",
-    "kernels_by_name",
     "load",
     "matrices",
     "note",
     "noted",
-    "paired",
     "place",
     "prunable",
     "pruning_callbacks",
@@ -31,7 +45,6 @@ __all__ = [
     "strip_clustered",
     "strip_keeping",
     "strip_pruned",
-    "users_layers",
     "value",
     "wrap_clustered",
     "wrap_pruned",

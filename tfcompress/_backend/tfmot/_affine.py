@@ -20,7 +20,9 @@ def replacement(layer: Any) -> tuple[Any, Any]:
     if layer._inbound_nodes[0].keras_inputs[0].shape.rank == 4:
         return tf_keras.layers.DepthwiseConv2D(1, name=layer.name, trainable=trainable), None
     made = classes()
-    return made.Affine(name=layer.name, trainable=trainable), made.AffineConfig([], ["activation"], True)
+    return made.Affine(name=layer.name, trainable=trainable), made.AffineConfig(
+        [], ["activation"], True
+    )
 
 
 def coefficients(layer: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -38,5 +40,8 @@ def coefficients(layer: Any) -> tuple[np.ndarray, np.ndarray]:
         offset = (np.asarray(layer.beta) if batch and layer.center else 0.0) - mean * slope
         if getattr(layer, "invert", False):
             slope, offset = spread, mean
-    slope, offset = (np.broadcast_to(np.reshape(part, -1), channels).astype("float32") for part in (slope, offset))
+    slope, offset = (
+        np.broadcast_to(np.reshape(part, -1), channels).astype("float32")
+        for part in (slope, offset)
+    )
     return slope, offset

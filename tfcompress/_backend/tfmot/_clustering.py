@@ -6,7 +6,12 @@ from typing import Any
 
 from tfcompress._backend.tfmot._load import load
 
-INITS = {"kmeans++": "KMEANS_PLUS_PLUS", "linear": "LINEAR", "density": "DENSITY_BASED", "random": "RANDOM"}
+INITS = {
+    "kmeans++": "KMEANS_PLUS_PLUS",
+    "linear": "LINEAR",
+    "density": "DENSITY_BASED",
+    "random": "RANDOM",
+}
 
 
 def clusters_per_channel(layer: Any) -> bool:
@@ -14,7 +19,9 @@ def clusters_per_channel(layer: Any) -> bool:
     return type(layer).__name__ == "Conv2D" and layer.data_format == "channels_last"
 
 
-def wrap_clustered(flat: Any, names: set[str], *, clusters: int, init: str, per_channel: bool, keep_zeros: bool) -> Any:
+def wrap_clustered(
+    flat: Any, names: set[str], *, clusters: int, init: str, per_channel: bool, keep_zeros: bool
+) -> Any:
     """A model over the layers of `flat` (which is used up) in which the layers `names` carry TFMOT's clustering wrapper.
 
     The wrappers are made directly: `cluster_weights` counts channels by the last variable and so leaves every Conv2D
@@ -23,7 +30,9 @@ def wrap_clustered(flat: Any, names: set[str], *, clusters: int, init: str, per_
     import tf_keras
 
     tfmot = load()
-    from tensorflow_model_optimization.python.core.clustering.keras import cluster_wrapper as wrappers
+    from tensorflow_model_optimization.python.core.clustering.keras import (
+        cluster_wrapper as wrappers,
+    )
 
     centroids = getattr(tfmot.clustering.keras.CentroidInitialization, INITS[init])
 
@@ -34,7 +43,9 @@ def wrap_clustered(flat: Any, names: set[str], *, clusters: int, init: str, per_
             return wrappers.ClusterWeightsRNN(layer, clusters, centroids, keep_zeros)
         if isinstance(layer, tf_keras.layers.MultiHeadAttention):
             return wrappers.ClusterWeightsMHA(layer, clusters, centroids, keep_zeros)
-        return wrappers.ClusterWeights(layer, clusters, centroids, keep_zeros, per_channel and clusters_per_channel(layer))
+        return wrappers.ClusterWeights(
+            layer, clusters, centroids, keep_zeros, per_channel and clusters_per_channel(layer)
+        )
 
     return tf_keras.models.clone_model(flat, clone_function=wrap)
 
@@ -47,7 +58,9 @@ def strip_clustered(model: Any) -> Any:
         plain = tfmot.clustering.keras.strip_clustering(model)
         for name in names:
             layer = plain.get_layer(name)
-            layer.set_weights([weight + 0 for weight in layer.get_weights()])  # −0 + 0 = 0: one bit pattern for one value
+            layer.set_weights(
+                [weight + 0 for weight in layer.get_weights()]
+            )  # −0 + 0 = 0: one bit pattern for one value
     return plain
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 _KERNELS = {
-    **dict.fromkeys(("Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Dense"), ("kernel",)),
+    **dict.fromkeys(
+        ("Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D", "Conv3DTranspose", "Dense"), ("kernel",)
+    ),
     **dict.fromkeys(("LocallyConnected1D", "LocallyConnected2D"), ("kernel",)),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), ("pointwise_kernel",)),
     "Embedding": ("embeddings",),
-    "MultiHeadAttention": tuple(f"_{part}_dense.kernel" for part in ("query", "key", "value", "output")),
+    "MultiHeadAttention": tuple(
+        f"_{part}_dense.kernel" for part in ("query", "key", "value", "output")
+    ),
 }
 _RECURRENT = ("GRU", "LSTM", "RNN", "SimpleRNN")
 _CELLS = ("GRUCell", "LSTMCell", "SimpleRNNCell")
@@ -38,46 +41,6 @@ def clusterable(layer: Any) -> list[Any]:
 def matrices(layer: Any) -> list[Any]:
     """The variables of `layer` of two and more dimensions: what compression could be about."""
     return [weight for weight in layer.weights if len(weight.shape) >= 2]
-
-
-def flat_names(model: Any, layers: Iterable[Any]) -> set[str]:
-    """The names that `layers` of `model` get in the flat tf_keras model (two nested models may use one name)."""
-    from tfcompress._backend.keras._bridge import target_names
-
-    names = target_names(model, False)
-    return {name for layer in layers for name in names[id(layer)]}
-
-
-def users_layers(model: Any) -> dict[str, Any]:
-    """The layer or operation of `model` behind every layer of the flat, split tf_keras model, by the latter's name."""
-    from tfcompress._backend.keras._bridge import target_names
-    from tfcompress._backend.keras._graph import operations
-
-    names = target_names(model, True)
-    return {name: operation for operation in operations(model) for name in names[id(operation)]}
-
-
-def kernels_by_name(model: Any) -> dict[str, np.ndarray]:
-    """The first matrix of every layer of `model`, of both parts of a SeparableConv2D, by its name in the flat, split model."""
-    from tfcompress._backend.keras import leaf_layers
-    from tfcompress._backend.keras._bridge import target_names
-
-    names, found = target_names(model, True), {}
-    for layer in leaf_layers(model):
-        parts = 2 if type(layer).__name__ == "SeparableConv2D" else 1
-        found.update((name, value(kernel)) for name, kernel in zip(names[id(layer)][:parts], matrices(layer)))
-    return found
-
-
-def paired(before: Any, after: Any) -> list[tuple[Any, Any]]:
-    """The leaf layers of two models of one structure, two and two."""
-    from tfcompress._backend.keras import leaf_layers
-
-    old, new = leaf_layers(before), leaf_layers(after)
-    if [layer.name for layer in old] == [layer.name for layer in new]:
-        return list(zip(old, new))
-    by_name = {layer.name: layer for layer in new}
-    return [(layer, by_name[layer.name]) for layer in old if layer.name in by_name]
 
 
 def value(variable: Any) -> np.ndarray:

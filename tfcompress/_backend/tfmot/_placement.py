@@ -8,14 +8,30 @@ from typing import Any
 
 from tfcompress._backend.tfmot._load import load
 
-_INSIDE = {"linear", "relu", "gelu", "softmax", "sigmoid", "tanh"}  # activations a weighted layer may carry
+_INSIDE = {
+    "linear",
+    "relu",
+    "gelu",
+    "softmax",
+    "sigmoid",
+    "tanh",
+}  # activations a weighted layer may carry
 _ALONE = _INSIDE | {"relu6", "swish"}
 _ALONE_OUTPUT_ONLY = {"hard_swish", "leaky_relu"}
 _FUSED_BELOW_BN = ("Conv2D", "DepthwiseConv2D", "Dense")
 _OUTPUT_ONLY = ("Multiply", "Subtract", "PReLU")  # one int8 operation, whose output needs a range
 # The file's operation has one range for input and output. TFMOT rounds the output of some of these once more, which costs an
 # operation and, when the two ranges come out nearly equal, makes the converter fail.
-_RANGE_KEPT = ("AveragePooling1D", "AveragePooling2D", "Maximum", "MaxPooling1D", "Minimum", "RepeatVector", "UpSampling1D", "UpSampling2D")
+_RANGE_KEPT = (
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "Maximum",
+    "MaxPooling1D",
+    "Minimum",
+    "RepeatVector",
+    "UpSampling1D",
+    "UpSampling2D",
+)
 _IDLE = ("AlphaDropout", "GaussianDropout", "GaussianNoise", "InputLayer")  # nothing at inference
 _AFFINE = ("BatchNormalization", "Rescaling", "Normalization")
 
@@ -61,7 +77,11 @@ class Wiring:
     def only_child(self, name: str) -> str | None:
         """The one layer that alone reads `name`, which is not an output of the model; else None."""
         children = self.children[name]
-        return children[0] if len(children) == 1 and name not in self.outputs and self.calls[name] == 1 else None
+        return (
+            children[0]
+            if len(children) == 1 and name not in self.outputs and self.calls[name] == 1
+            else None
+        )
 
 
 def place(model: Any, chosen: set[str]) -> Placement:
@@ -101,7 +121,12 @@ def _plain_call(node: Any) -> bool:
     output = node.outputs
     single = hasattr(output, "dtype") and output.dtype.is_floating
     masks = any(getattr(tensor, "_keras_mask", None) is not None for tensor in node.keras_inputs)
-    return single and not masks and len(node.call_args) == 1 and not any(hasattr(value, "dtype") for value in node.call_kwargs.values())
+    return (
+        single
+        and not masks
+        and len(node.call_args) == 1
+        and not any(hasattr(value, "dtype") for value in node.call_kwargs.values())
+    )
 
 
 def _follows(wiring: Wiring, name: str, chosen: set[str]) -> bool:
@@ -116,11 +141,16 @@ def _follows(wiring: Wiring, name: str, chosen: set[str]) -> bool:
     return False
 
 
-def _decide(wiring: Wiring, name: str, layer: Any, kind: str, chosen: set[str]) -> tuple[str | None, str]:
+def _decide(
+    wiring: Wiring, name: str, layer: Any, kind: str, chosen: set[str]
+) -> tuple[str | None, str]:
     if not _stock(layer):
         return None, "TFMOT quantizes Keras's own layer classes only"
     if layer.dtype_policy.compute_dtype != "float32":
-        return None, f"computes in {layer.dtype_policy.compute_dtype}; TFMOT trains 8 bit on float32 layers"
+        return (
+            None,
+            f"computes in {layer.dtype_policy.compute_dtype}; TFMOT trains 8 bit on float32 layers",
+        )
     if kind == "BatchNormalization" and _fused(wiring, name, chosen):
         return "default", ""
     if kind in _AFFINE:
@@ -133,24 +163,42 @@ def _decide(wiring: Wiring, name: str, layer: Any, kind: str, chosen: set[str]) 
             return "output", ""
         return None, f"TFMOT has no 8-bit form of activation {activation!r}"
     if kind in _OUTPUT_ONLY:
-        return ("output", "") if wiring.calls[name] == 1 else (None, "called more than once, with one range for all outputs")
+        return (
+            ("output", "")
+            if wiring.calls[name] == 1
+            else (None, "called more than once, with one range for all outputs")
+        )
     if kind in _RANGE_KEPT:
         return "range_kept", ""
     if not (_registry().supports(layer) or type(layer) in also_supported()):
         return None, f"TFMOT has no 8-bit form of {kind}"
     if activation_name(layer) not in _INSIDE:
-        return None, f"TFMOT has no 8-bit form of its activation {activation_name(layer)!r}; use a separate Activation layer"
+        return (
+            None,
+            f"TFMOT has no 8-bit form of its activation {activation_name(layer)!r}; use a separate Activation layer",
+        )
     return "default", ""
 
 
 def _decide_affine(layer: Any, kind: str) -> tuple[str | None, str]:
     """A lone x·slope + offset along channels, which come last in a float tensor [batch, ..., channels], can be replaced."""
     tensors = [tensor for node in layer._inbound_nodes for tensor in node.keras_inputs]
-    if not all(tensor.shape.rank and tensor.shape.rank > 1 and tensor.shape[-1] and tensor.dtype.is_floating for tensor in tensors):
-        return None, f"{kind} of a tensor that is not real-valued or has no known number of channels is computed in float32"
+    if not all(
+        tensor.shape.rank
+        and tensor.shape.rank > 1
+        and tensor.shape[-1]
+        and tensor.dtype.is_floating
+        for tensor in tensors
+    ):
+        return (
+            None,
+            f"{kind} of a tensor that is not real-valued or has no known number of channels is computed in float32",
+        )
     axis = getattr(layer, "axis", -1)
     axes = [axis] if isinstance(axis, int) else list(axis or [])
-    if axes not in ([-1], [tensors[0].shape.rank - 1]) and not (kind == "Normalization" and axes == []):
+    if axes not in ([-1], [tensors[0].shape.rank - 1]) and not (
+        kind == "Normalization" and axes == []
+    ):
         return None, f"{kind} along axis {axis}, not along the last, is computed in float32"
     return "affine", ""
 
@@ -177,7 +225,9 @@ def _stock(layer: Any) -> bool:
 
 def _registry() -> Any:
     load()
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry as registry
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
+        default_8bit_quantize_registry as registry,
+    )
 
     return registry.Default8BitQuantizeRegistry()
 
@@ -187,6 +237,12 @@ def also_supported() -> dict[Any, Any]:
     import tf_keras
 
     load()
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_registry as registry
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
+        default_8bit_quantize_registry as registry,
+    )
 
-    return {tf_keras.layers.Conv1D: registry._QuantizeInfo(tf_keras.layers.Conv1D, ["kernel"], ["activation"])}
+    return {
+        tf_keras.layers.Conv1D: registry._QuantizeInfo(
+            tf_keras.layers.Conv1D, ["kernel"], ["activation"]
+        )
+    }

@@ -39,12 +39,16 @@ def wrap_pruned(
         if end is not None:
             _set_end(schedule, end + 1, frequency)
     else:
-        schedule = sparse.ConstantSparsity(sparsity, begin + 1, -1 if end is None else end + 1, frequency or 100)
+        schedule = sparse.ConstantSparsity(
+            sparsity, begin + 1, -1 if end is None else end + 1, frequency or 100
+        )
 
     def wrap(layer):
         if layer.name not in names:
             return layer
-        return sparse.prune_low_magnitude(layer, pruning_schedule=schedule, block_size=block, sparsity_m_by_n=m_by_n)
+        return sparse.prune_low_magnitude(
+            layer, pruning_schedule=schedule, block_size=block, sparsity_m_by_n=m_by_n
+        )
 
     return tf_keras.models.clone_model(flat, clone_function=wrap)
 
@@ -73,7 +77,11 @@ def pruning_callbacks(frequency: int | None) -> list[Any]:
                         "The length of this training is unknown (its data set has no size), so that Prune(schedule='polynomial') "
                         "cannot end within it. Give Prune(..., end=<step>), or fit(steps_per_epoch=...)."
                     )
-                _set_end(schedule, schedule.begin_step + int(_RAMP * steps * self.params["epochs"]), frequency)
+                _set_end(
+                    schedule,
+                    schedule.begin_step + int(_RAMP * steps * self.params["epochs"]),
+                    frequency,
+                )
 
     return [PruningStep()]
 

@@ -22,14 +22,22 @@ def assignment(kernel: np.ndarray) -> tuple[np.ndarray, bool] | None:
     channels = kernel.shape[-1] if kernel.ndim == 4 else 1
     index = _index(kernel)
     if index is None and channels > 1:
-        parts = [_index(kernel[..., c]) for c in range(channels)] if _index(kernel[..., 0]) is not None else [None]
+        parts = (
+            [_index(kernel[..., c]) for c in range(channels)]
+            if _index(kernel[..., 0]) is not None
+            else [None]
+        )
         if any(part is None for part in parts):
             return None
         first = np.cumsum([0] + [int(part.max()) + 1 for part in parts])
-        return np.stack([part + start for part, start in zip(parts, first)], axis=-1).astype(np.int32), True
+        return np.stack([part + start for part, start in zip(parts, first)], axis=-1).astype(
+            np.int32
+        ), True
     if index is None or channels == 1:
         return None if index is None else (index, False)
-    codes = index * np.int32(channels) + np.arange(channels, dtype=np.int32)  # (value, channel) in one number, counted without sorting
+    codes = index * np.int32(channels) + np.arange(
+        channels, dtype=np.int32
+    )  # (value, channel) in one number, counted without sorting
     there = np.bincount(codes.reshape(-1)) > 0
     used = np.flatnonzero(there)
     zero = index[kernel == 0][:1]  # the one value that channels may share
@@ -65,8 +73,12 @@ def classes() -> SimpleNamespace:
     from tensorflow_model_optimization.python.core.quantization.keras.default_8bit.default_8bit_quantize_registry import (
         Default8BitQuantizeConfig,
     )
-    from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer import QuantizeLayer as Layer
-    from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import QuantizeWrapperV2 as Wrapper
+    from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer import (
+        QuantizeLayer as Layer,
+    )
+    from tensorflow_model_optimization.python.core.quantization.keras.quantize_wrapper import (
+        QuantizeWrapperV2 as Wrapper,
+    )
     from tensorflow_model_optimization.python.core.quantization.keras.quantizers import Quantizer
 
     constant = tf_keras.initializers.Constant
@@ -81,11 +93,19 @@ def classes() -> SimpleNamespace:
         """
 
         def __init__(self, per_axis=False, clusters=False, zeros=False, sets=None, shared=True):
-            self.per_axis, self.clusters, self.zeros, self.sets, self.shared = per_axis, clusters, zeros, sets, shared
+            self.per_axis, self.clusters, self.zeros, self.sets, self.shared = (
+                per_axis,
+                clusters,
+                zeros,
+                sets,
+                shared,
+            )
 
         def build(self, tensor_shape, name, layer):
             shape = tuple(tensor_shape)
-            fresh = self.sets is None  # else: read back from a file, whose variables are about to be loaded
+            fresh = (
+                self.sets is None
+            )  # else: read back from a file, whose variables are about to be loaded
             kernel = getattr(layer.layer, name).numpy() if fresh else np.zeros(shape, np.float32)
             found = assignment(kernel) if fresh and self.clusters else None
             if fresh:
@@ -94,7 +114,13 @@ def classes() -> SimpleNamespace:
             ranges = (shape[-1],) if self.per_axis else ()
 
             def add(what, shape, start, dtype=None):
-                return layer.add_weight(f"{name}_{what}", shape=shape, dtype=dtype, initializer=constant(start), trainable=False)
+                return layer.add_weight(
+                    f"{name}_{what}",
+                    shape=shape,
+                    dtype=dtype,
+                    initializer=constant(start),
+                    trainable=False,
+                )
 
             made = {"min_var": add("min", ranges, -6.0), "max_var": add("max", ranges, 6.0)}
             if self.sets:
@@ -103,7 +129,9 @@ def classes() -> SimpleNamespace:
                 if found:
                     flat = index.reshape(-1)
                     counts = np.bincount(flat)
-                    first[flat[::-1]] = np.arange(flat.size - 1, -1, -1, dtype=np.int32)  # of equal sets the last written stays: the first
+                    first[flat[::-1]] = np.arange(
+                        flat.size - 1, -1, -1, dtype=np.int32
+                    )  # of equal sets the last written stays: the first
                 free = kernel.reshape(-1)[first] != 0
                 made["index"] = add("index", shape, index, tf.int32)
                 made["first"] = add("first", (self.sets,), first, tf.int32)
@@ -115,7 +143,10 @@ def classes() -> SimpleNamespace:
         def kept(self, weight, weights):
             """The weights as the layer sees them before rounding."""
             if "index" in weights:
-                index, scale = tf.convert_to_tensor(weights["index"]), tf.convert_to_tensor(weights["scale"])
+                index, scale = (
+                    tf.convert_to_tensor(weights["index"]),
+                    tf.convert_to_tensor(weights["scale"]),
+                )
 
                 @tf.custom_gradient
                 def shared(values):
@@ -123,7 +154,10 @@ def classes() -> SimpleNamespace:
                         upstream,
                     ):  # by set, the sum · 1/count = the mean; bincount is many times faster than gather's own gradient
                         flat = tf.reshape(index, [-1]), tf.reshape(upstream, [-1])
-                        return tf.math.bincount(*flat, minlength=self.sets, maxlength=self.sets) * scale
+                        return (
+                            tf.math.bincount(*flat, minlength=self.sets, maxlength=self.sets)
+                            * scale
+                        )
 
                     return tf.gather(tf.where(scale > 0, values, 0.0), index), gradient
 
@@ -134,7 +168,11 @@ def classes() -> SimpleNamespace:
             kernel = self.kept(inputs, weights)
             low, high = weights["min_var"], weights["max_var"]
             if training:
-                axes = list(range(len(kernel.shape) - 1)) if self.per_axis and not self.shared else None
+                axes = (
+                    list(range(len(kernel.shape) - 1))
+                    if self.per_axis and not self.shared
+                    else None
+                )
                 bound = tf.broadcast_to(tf.reduce_max(tf.abs(kernel), axis=axes), high.shape)
                 low, high = low.assign(-bound), high.assign(bound)
             quantize = tf.quantization.fake_quant_with_min_max_vars
@@ -143,7 +181,10 @@ def classes() -> SimpleNamespace:
             return quantize(kernel, low, high, num_bits=8, narrow_range=True)
 
         def get_config(self):
-            return {name: getattr(self, name) for name in ("per_axis", "clusters", "zeros", "sets", "shared")}
+            return {
+                name: getattr(self, name)
+                for name in ("per_axis", "clusters", "zeros", "sets", "shared")
+            }
 
     @tf_keras.utils.register_keras_serializable("tfcompress")
     class KeepingConfig(Default8BitQuantizeConfig):
@@ -200,8 +241,18 @@ def classes() -> SimpleNamespace:
             super().build(input_shape)
 
     for fixed, cls in ((QuantizeLayer, Layer), (QuantizeWrapperV2, Wrapper)):
-        fixed.__module__ = cls.__module__  # they stand in for TFMOT's when a file is read, and are saved as TFMOT's again
-    made = (KeepingQuantizer, KeepingConfig, OutputConfig, Affine, AffineConfig, QuantizeLayer, QuantizeWrapperV2)
+        fixed.__module__ = (
+            cls.__module__
+        )  # they stand in for TFMOT's when a file is read, and are saved as TFMOT's again
+    made = (
+        KeepingQuantizer,
+        KeepingConfig,
+        OutputConfig,
+        Affine,
+        AffineConfig,
+        QuantizeLayer,
+        QuantizeWrapperV2,
+    )
     return SimpleNamespace(**{cls.__name__: cls for cls in made})
 
 

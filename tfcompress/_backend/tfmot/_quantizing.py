@@ -18,11 +18,15 @@ def quantize_scope(extra: dict[str, Any] | None = None) -> Any:
     """Scope in which tf_keras can load a quantization-aware model of this library; `extra` names more classes and functions."""
     import tf_keras
 
-    theirs = load().quantization.keras.quantize_scope().custom_objects  # ours come after, so that they win
+    theirs = (
+        load().quantization.keras.quantize_scope().custom_objects
+    )  # ours come after, so that they win
     return tf_keras.utils.custom_object_scope(*theirs, custom_objects(), extra or {})
 
 
-def quantize(flat: Any, placement: Placement, *, clusters: bool, zeros: bool, tfmot_scheme: bool) -> Any:
+def quantize(
+    flat: Any, placement: Placement, *, clusters: bool, zeros: bool, tfmot_scheme: bool
+) -> Any:
     """A quantization-aware model over copies of the layers of `flat` (which is used up), quantized where `placement` says.
 
     `clusters` and `zeros`: what the weights keep. `tfmot_scheme`: by TFMOT's own collaborative schemes, for comparison.
@@ -43,16 +47,22 @@ def quantize(flat: Any, placement: Placement, *, clusters: bool, zeros: bool, tf
         return quant.quantize_annotate_layer(layer) if layer.name in placement.default else layer
 
     untouched = {layer.name for layer in flat.layers} - placement.annotated - placement.boundary
-    values = {layer.name: coefficients(layer) for layer in flat.layers if layer.name in placement.affine}
+    values = {
+        layer.name: coefficients(layer) for layer in flat.layers if layer.name in placement.affine
+    }
     annotated = tf_keras.models.clone_model(flat, clone_function=annotate)
     for name, layer in folded.items():
         for variable, numbers in zip(layer.weights, values[name]):
             variable.assign(np.reshape(numbers, variable.shape))
     with _building(flat):
         try:
-            return quant.quantize_apply(annotated, _scheme(clusters, zeros, tfmot_scheme, untouched))
+            return quant.quantize_apply(
+                annotated, _scheme(clusters, zeros, tfmot_scheme, untouched)
+            )
         except (RuntimeError, ValueError, TypeError) as error:
-            hint = "Leave scheme='tfmot' out." if tfmot_scheme else "Leave the layer out with skip=."
+            hint = (
+                "Leave scheme='tfmot' out." if tfmot_scheme else "Leave the layer out with skip=."
+            )
             raise ModelError(f"TFMOT refuses to quantize {flat.name!r}: {error} {hint}") from error
 
 
@@ -77,13 +87,19 @@ def _scheme(clusters: bool, zeros: bool, tfmot_scheme: bool, untouched: set[str]
         return by_cluster.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=zeros)
     if tfmot_scheme and zeros:
         return by_zero.Default8BitPrunePreserveQuantizeScheme()
-    stock = ("Default8BitQuantizeConfig", "Default8BitConvQuantizeConfig", "Default8BitConvTransposeQuantizeConfig")
+    stock = (
+        "Default8BitQuantizeConfig",
+        "Default8BitConvQuantizeConfig",
+        "Default8BitConvTransposeQuantizeConfig",
+    )
 
     def keeping(config):
         if type(config).__name__ not in stock or not config.weight_attrs or not (clusters or zeros):
             return config
         keep = {"per_axis": type(config).__name__ == stock[1], "clusters": clusters, "zeros": zeros}
-        return classes().KeepingConfig(config.weight_attrs, config.activation_attrs, config.quantize_output, keep)
+        return classes().KeepingConfig(
+            config.weight_attrs, config.activation_attrs, config.quantize_output, keep
+        )
 
     class KeepingRegistry(registry.Default8BitQuantizeRegistry):
         def __init__(self):
@@ -91,14 +107,18 @@ def _scheme(clusters: bool, zeros: bool, tfmot_scheme: bool, untouched: set[str]
             for kind, info in also_supported().items():
                 self._layer_quantize_map[kind] = info
 
-        def supports(self, layer):  # asked for layers left alone as well, when they feed quantized ones: `boundary` sees to them
+        def supports(
+            self, layer
+        ):  # asked for layers left alone as well, when they feed quantized ones: `boundary` sees to them
             return layer.name not in untouched and super().supports(layer)
 
         def get_quantize_config(self, layer):
             return keeping(super().get_quantize_config(layer))
 
     class KeepingLayout(layout.Default8BitQuantizeLayoutTransform):
-        def apply(self, model, layer_quantize_map):  # layers that feed a Concatenate get their config in here
+        def apply(
+            self, model, layer_quantize_map
+        ):  # layers that feed a Concatenate get their config in here
             model, facts = super().apply(model, layer_quantize_map)
             for fact in facts.values():
                 if fact.get("quantize_config") is not None:
@@ -127,18 +147,28 @@ def _building(model: Any):
         if type(layer).__module__.partition(".")[0] != "tf_keras":
             known[type(layer).__name__] = type(layer)
         activation = getattr(layer, "activation", None)
-        if hasattr(activation, "__name__") and not hasattr(tf_keras.activations, activation.__name__):
+        if hasattr(activation, "__name__") and not hasattr(
+            tf_keras.activations, activation.__name__
+        ):
             known[activation.__name__] = activation
 
     def averaged(create, **options):
-        untouched = options.get("aggregation", tf.VariableAggregation.NONE) == tf.VariableAggregation.NONE
-        if untouched and not options.get("trainable") and tf.as_dtype(options.get("dtype") or tf.float32).is_floating:
+        untouched = (
+            options.get("aggregation", tf.VariableAggregation.NONE) == tf.VariableAggregation.NONE
+        )
+        if (
+            untouched
+            and not options.get("trainable")
+            and tf.as_dtype(options.get("dtype") or tf.float32).is_floating
+        ):
             options["aggregation"] = tf.VariableAggregation.MEAN
         return create(**options)
 
     with ExitStack() as stack:
         stack.enter_context(quantize_scope(known))
-        stack.enter_context(SafeModeScope(False))  # the model's own Lambdas, already running in this process
+        stack.enter_context(
+            SafeModeScope(False)
+        )  # the model's own Lambdas, already running in this process
         if tf.distribute.has_strategy():
             stack.enter_context(tf.variable_creator_scope(averaged))
         yield
@@ -152,7 +182,10 @@ def wrapped_quantized(model: Any) -> list[Any]:
 def quantized_kernels(model: Any) -> dict[str, list[np.ndarray]]:
     """Weights as the file will hold them, after fake quantization, by the name of the layer inside each wrapper."""
     return {
-        wrapper.layer.name: [np.asarray(quantizer(weight, False, weights=facts)) for weight, quantizer, facts in wrapper._weight_vars]
+        wrapper.layer.name: [
+            np.asarray(quantizer(weight, False, weights=facts))
+            for weight, quantizer, facts in wrapper._weight_vars
+        ]
         for wrapper in wrapped_quantized(model)
         if wrapper._weight_vars
     }
@@ -164,10 +197,16 @@ def strip_keeping(model: Any, *, tfmot_scheme: bool) -> Any:
 
     if tfmot_scheme:
         load()
-        from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import cluster_utils
+        from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (
+            cluster_utils,
+        )
 
         return cluster_utils.strip_clustering_cqat(model)
-    keeping = {wrapper.name for wrapper in wrapped_quantized(model) if type(wrapper.quantize_config).__name__ == "KeepingConfig"}
+    keeping = {
+        wrapper.name
+        for wrapper in wrapped_quantized(model)
+        if type(wrapper.quantize_config).__name__ == "KeepingConfig"
+    }
     if not keeping:
         return model
     with model.distribute_strategy.scope(), _building(model):
@@ -176,8 +215,12 @@ def strip_keeping(model: Any, *, tfmot_scheme: bool) -> Any:
         def renew(layer):
             if layer.name not in keeping:
                 return layer
-            made[layer.name] = type(layer).from_config({**layer.get_config(), "quantize_config": _plain(layer.quantize_config)})
-            made[layer.name].layer.build(layer._build_input_shape)  # the wrapper lists its layer's weights when it is built itself
+            made[layer.name] = type(layer).from_config(
+                {**layer.get_config(), "quantize_config": _plain(layer.quantize_config)}
+            )
+            made[layer.name].layer.build(
+                layer._build_input_shape
+            )  # the wrapper lists its layer's weights when it is built itself
             return made[layer.name]
 
         plain = tf_keras.models.clone_model(model, clone_function=renew)
@@ -187,7 +230,11 @@ def strip_keeping(model: Any, *, tfmot_scheme: bool) -> Any:
 
 
 def _plain(config: Any) -> dict[str, Any]:
-    kind = "Default8BitConvQuantizeConfig" if config.weight_quantizer.per_axis else "Default8BitQuantizeConfig"
+    kind = (
+        "Default8BitConvQuantizeConfig"
+        if config.weight_quantizer.per_axis
+        else "Default8BitQuantizeConfig"
+    )
     return {
         "class_name": kind,
         "config": {key: value for key, value in config.get_config().items() if key != "keeping"},

@@ -26,9 +26,20 @@ class Bitmask(Encoding):
     def size(self, layer, shared):
         count, per = int(np.count_nonzero(layer.weights)), self._digits(layer)
         _, values, kind = stored(layer)
-        codes = count if per < 2 else -(-count // per) + len(values) ** per * per * (4 if kind == "FLOAT32" else 1)
+        codes = (
+            count
+            if per < 2
+            else -(-count // per) + len(values) ** per * per * (4 if kind == "FLOAT32" else 1)
+        )
         tables = (0 if "mask" in shared else 2048 + CONSTANT) + (0 if "once" in shared else 400)
-        return layer.weights.size // 8 + codes + tables + 4 * CONSTANT + 14 * (OP + TENSOR) + scaling_bytes(layer)
+        return (
+            layer.weights.size // 8
+            + codes
+            + tables
+            + 4 * CONSTANT
+            + 14 * (OP + TENSOR)
+            + scaling_bytes(layer)
+        )
 
     def shares(self, layer):
         return {"mask", "once"}
@@ -44,7 +55,9 @@ class Bitmask(Encoding):
                 table = decode_bytes(b, chosen, values, kind)
             else:
                 table = b.tensor(chosen.shape, kind, data=values[chosen], **grid)
-            weights = b.gather(table, self._positions(b, full), kind, 1 if kind == "FLOAT32" else 2, **grid)
+            weights = b.gather(
+                table, self._positions(b, full), kind, 1 if kind == "FLOAT32" else 2, **grid
+            )
             name = assign(b, b.reshape(weights, layer.weights.shape, kind, **grid))
         read_and_apply(b, layer, name, kind)
 
@@ -54,10 +67,17 @@ class Bitmask(Encoding):
     def _positions(self, b, full):
         """INT32 [weights]: 0 for a zero weight, k for the k-th other one."""
         if "mask" not in b.shared:
-            b.shared["mask"] = b.tensor([256, 8], "INT8", data=((np.arange(256)[:, None] >> np.arange(8)) & 1).astype(np.int8), scale=1)
+            b.shared["mask"] = b.tensor(
+                [256, 8],
+                "INT8",
+                data=((np.arange(256)[:, None] >> np.arange(8)) & 1).astype(np.int8),
+                scale=1,
+            )
         packed = np.packbits(full, bitorder="little")
         rows = b.cast(b.tensor(packed.shape, "UINT8", data=packed), "INT32")
-        bits = b.reshape(b.gather(b.shared["mask"], rows, "INT8", 2, scale=1), [packed.size * 8], "INT8", scale=1)
+        bits = b.reshape(
+            b.gather(b.shared["mask"], rows, "INT8", 2, scale=1), [packed.size * 8], "INT8", scale=1
+        )
         mask = b.cast(trim(b, bits, full.size, "INT8", scale=1), "INT32")
         counted, positions = b.tensor([full.size], "INT32"), b.tensor([full.size], "INT32")
         b.op("CUMSUM", [mask, b.constant(np.array(0, np.int32))], counted)

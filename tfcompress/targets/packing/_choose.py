@@ -16,7 +16,17 @@ from tfcompress.targets.packing._sum_corrected import SumCorrected
 
 ENCODINGS: tuple[Encoding, ...] = (
     *(Int2(), SumCorrected(2), Int4(), Int8(), SumCorrected(8), Blocks(16), Blocks(4)),
-    *(Int2Float(), Int4Float(), Int8Float(), SparseRows("INT8"), SparseRows("FLOAT32"), Folded(), Once(), Bitmask(), Float()),
+    *(
+        Int2Float(),
+        Int4Float(),
+        Int8Float(),
+        SparseRows("INT8"),
+        SparseRows("FLOAT32"),
+        Folded(),
+        Once(),
+        Bitmask(),
+        Float(),
+    ),
 )
 
 NEVER = float("inf")
@@ -63,13 +73,17 @@ def cost(encoding: Encoding, layer: Layer, runtime: str) -> float:
     place = 0 if layer.kind == "FULLY_CONNECTED" else 1
     new, old = times[place], times[place + 2]
     if isinstance(encoding, Blocks):
-        share = float((layer.weights.reshape(layer.channels, -1, encoding.width) != 0).any(axis=2).mean())
+        share = float(
+            (layer.weights.reshape(layer.channels, -1, encoding.width) != 0).any(axis=2).mean()
+        )
         slopes = PER_FULL_BLOCK[encoding.name]
         new, old = new + slopes[0] * share, old + slopes[1] * share
     return {"litert": new, "tflite_runtime": old, "any": max(new, old)}[runtime]
 
 
-def choose(layer: Layer, prefer: str, runtime: str, shared: set, spare: float = 0) -> tuple[Encoding, int]:
+def choose(
+    layer: Layer, prefer: str, runtime: str, shared: set, spare: float = 0
+) -> tuple[Encoding, int]:
     """(encoding for `layer`, its estimated bytes) among the exact ones that `runtime` computes rightly; `shared` tables cost nothing.
 
     "size": the fastest of those within `spare` bytes of the smallest.
@@ -87,7 +101,11 @@ def choose(layer: Layer, prefer: str, runtime: str, shared: set, spare: float = 
         return best, sizes[best]
     plain = next(encoding for encoding in sizes if isinstance(encoding, Float))
     for step in FAST_STEPS:
-        quick = [e for e in sizes if sizes[e] <= SMALLER * sizes[plain] and cost(e, layer, runtime) <= step]
+        quick = [
+            e
+            for e in sizes
+            if sizes[e] <= SMALLER * sizes[plain] and cost(e, layer, runtime) <= step
+        ]
         if quick:
             best = min(quick, key=lambda encoding: sizes[encoding])
             return best, sizes[best]

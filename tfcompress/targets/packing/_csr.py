@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfcompress.targets.packing._layer import CONSTANT, OP, TENSOR, Encoding, apply, apply_scaled, one_scale, scaling_bytes
+from tfcompress.targets.packing._layer import (
+    CONSTANT,
+    OP,
+    TENSOR,
+    Encoding,
+    apply,
+    apply_scaled,
+    one_scale,
+    scaling_bytes,
+)
 
 
 class SparseRows(Encoding):
@@ -35,9 +44,13 @@ class SparseRows(Encoding):
             b.op("DENSIFY", [b.tensor(layer.weights.shape, data=values, sparsity=sparse)], dense)
             return apply(b, layer, dense)
         sparse, values = b.sparse(layer.levels.codes.astype(np.int8), order)
-        scale, factor = one_scale(layer.levels) if layer.channels >= 32 else (layer.levels.scale, None)
+        scale, factor = (
+            one_scale(layer.levels) if layer.channels >= 32 else (layer.levels.scale, None)
+        )
         dense = b.tensor(layer.weights.shape, "INT8", scale=scale, axis=layer.axis)
-        b.op("DENSIFY", [b.tensor(layer.weights.shape, "INT8", data=values, sparsity=sparse)], dense)
+        b.op(
+            "DENSIFY", [b.tensor(layer.weights.shape, "INT8", data=values, sparsity=sparse)], dense
+        )
         apply_scaled(b, layer, b.dequantize(dense), factor, None)
 
 

@@ -13,7 +13,9 @@ class Float(Encoding):
         return True
 
     def size(self, layer, shared):
-        return CONSTANT + (layer.weights.size + scaling_bytes(layer) if layer.integer else 4 * layer.weights.size)
+        return CONSTANT + (
+            layer.weights.size + scaling_bytes(layer) if layer.integer else 4 * layer.weights.size
+        )
 
     def write(self, b, layer, runtime):
         b.ops.append(layer.op)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from tfcompress.targets.packing._digits import per_word, stored, trim, words
-from tfcompress.targets.packing._layer import CONSTANT, OP, TENSOR, Encoding, apply_scaled, kernel_grid, scaling_bytes
+from tfcompress.targets.packing._layer import (
+    CONSTANT,
+    OP,
+    TENSOR,
+    Encoding,
+    apply_scaled,
+    kernel_grid,
+    scaling_bytes,
+)
 
 WORDS = 32768  # positions of GATHER may be INT16 (a CAST of constants is not evaluated in advance), so no word may reach 2¹⁵
 
@@ -21,12 +29,26 @@ class Folded(Encoding):
     integer = True
 
     def fits(self, layer, runtime):
-        return layer.grid and layer.kind != "DEPTHWISE_CONV_2D" and per_word(len(layer.levels.values), WORDS) >= 3
+        return (
+            layer.grid
+            and layer.kind != "DEPTHWISE_CONV_2D"
+            and per_word(len(layer.levels.values), WORDS) >= 3
+        )
 
     def size(self, layer, shared):
         count = per_word(len(layer.levels.values), WORDS)
-        table = 0 if self.shares(layer) <= shared else count * (2 * OP + 2 * TENSOR + CONSTANT) + OP + TENSOR + 3 * CONSTANT
-        return 2 * -(-layer.weights.size // count) + 5 * CONSTANT + 4 * (OP + TENSOR) + table + scaling_bytes(layer)
+        table = (
+            0
+            if self.shares(layer) <= shared
+            else count * (2 * OP + 2 * TENSOR + CONSTANT) + OP + TENSOR + 3 * CONSTANT
+        )
+        return (
+            2 * -(-layer.weights.size // count)
+            + 5 * CONSTANT
+            + 4 * (OP + TENSOR)
+            + table
+            + scaling_bytes(layer)
+        )
 
     def shares(self, layer):
         _, values, kind = stored(layer)

@@ -21,7 +21,9 @@ from tfcompress.targets.packing._layer import (
 
 def within(layer: Layer, low: int, high: int) -> bool:
     """Whether every code lies in low..high."""
-    return layer.grid and bool(layer.levels.codes.min(initial=0) >= low and layer.levels.codes.max(initial=0) <= high)
+    return layer.grid and bool(
+        layer.levels.codes.min(initial=0) >= low and layer.levels.codes.max(initial=0) <= high
+    )
 
 
 def apply_matrix(b: Any, layer: Layer, weight: int) -> Any:
@@ -30,7 +32,9 @@ def apply_matrix(b: Any, layer: Layer, weight: int) -> Any:
     op.inputs = [layer.op.inputs[0], weight, *layer.op.inputs[2:]]
     b.graph.tensors[weight].name = layer.name
     if layer.kind == "CONV_2D":
-        b.set_options(op, "FULLY_CONNECTED", fusedActivationFunction=layer.activation, keepNumDims=True)
+        b.set_options(
+            op, "FULLY_CONNECTED", fusedActivationFunction=layer.activation, keepNumDims=True
+        )
     b.ops.append(b.with_code(op, "FULLY_CONNECTED", HYBRID["FULLY_CONNECTED"]))
     return op
 
@@ -50,7 +54,9 @@ class MatrixBits(Encoding):
 
     def write(self, b, layer, runtime):
         codes = layer.levels.codes.reshape(layer.channels, layer.inputs)
-        apply_matrix(b, layer, b.tensor(codes.shape, self.kind, data=codes, **channel_scales(layer)))
+        apply_matrix(
+            b, layer, b.tensor(codes.shape, self.kind, data=codes, **channel_scales(layer))
+        )
 
 
 class DequantizedBits(Encoding):
@@ -63,11 +69,19 @@ class DequantizedBits(Encoding):
         return not old(runtime) and within(layer, -(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1)
 
     def size(self, layer, shared):
-        return CONSTANT + TENSOR + OP + layer.weights.size * self.bits // 8 + CHANNEL * len(layer.levels.scale)
+        return (
+            CONSTANT
+            + TENSOR
+            + OP
+            + layer.weights.size * self.bits // 8
+            + CHANNEL * len(layer.levels.scale)
+        )
 
     def write(self, b, layer, runtime):
         codes = layer.levels.codes
-        packed = b.tensor(codes.shape, self.kind, data=codes, scale=layer.levels.scale, axis=layer.axis)
+        packed = b.tensor(
+            codes.shape, self.kind, data=codes, scale=layer.levels.scale, axis=layer.axis
+        )
         apply(b, layer, b.dequantize(packed))
 
 

@@ -17,7 +17,9 @@ class Int4(MatrixBits):
         if not super().fits(layer, runtime):
             return False
         if old(runtime):
-            return layer.kind == "FULLY_CONNECTED" and layer.channels >= 4 and layer.inputs % 32 == 0
+            return (
+                layer.kind == "FULLY_CONNECTED" and layer.channels >= 4 and layer.inputs % 32 == 0
+            )
         return layer.inputs % 2 == 0
 
     def write(self, b, layer, runtime):

@@ -37,7 +37,9 @@ class Int8(Encoding):
         codes = layer.levels.codes.astype(np.int8)
         if layer.kind == "FULLY_CONNECTED" and old(runtime):
             scale, factor = one_scale(layer.levels)
-            return apply_scaled(b, layer, b.tensor(codes.shape, "INT8", data=codes, scale=scale), factor, HYBRID)
+            return apply_scaled(
+                b, layer, b.tensor(codes.shape, "INT8", data=codes, scale=scale), factor, HYBRID
+            )
         scales = channel_scales(layer)
         if old(runtime) and (scales["scale"] == scales["scale"][0]).all():
             scales = {"scale": scales["scale"][:1]}
@@ -57,5 +59,7 @@ class Int8Float(Encoding):
 
     def write(self, b, layer, runtime):
         codes = layer.levels.codes.astype(np.int8)
-        packed = b.tensor(codes.shape, "INT8", data=codes, scale=layer.levels.scale, axis=layer.axis)
+        packed = b.tensor(
+            codes.shape, "INT8", data=codes, scale=layer.levels.scale, axis=layer.axis
+        )
         apply(b, layer, b.dequantize(packed))

@@ -64,7 +64,11 @@ class Layer:
         if self.kind == "FULLY_CONNECTED":
             return True
         options = self.op.builtinOptions
-        return self.kind == "CONV_2D" and self.weights.shape[1:3] == (1, 1) and options.strideH == options.strideW == 1
+        return (
+            self.kind == "CONV_2D"
+            and self.weights.shape[1:3] == (1, 1)
+            and options.strideH == options.strideW == 1
+        )
 
 
 class Encoding(ABC):
@@ -104,7 +108,9 @@ def apply(b: Any, layer: Layer, weight: int, versions: dict[str, int] | None = N
     b.ops.append(op if versions is None else b.with_code(op, layer.kind, versions[layer.kind]))
 
 
-def apply_scaled(b: Any, layer: Layer, weight: int, factor: np.ndarray | None, versions: dict[str, int] | None) -> None:
+def apply_scaled(
+    b: Any, layer: Layer, weight: int, factor: np.ndarray | None, versions: dict[str, int] | None
+) -> None:
     """y = activation(f · (w·x + bias/f)) with `factor` f for each channel: exact channel scales where a kernel knows one scale only."""
     if factor is None:
         return apply(b, layer, weight, versions)
@@ -117,7 +123,12 @@ def apply_scaled(b: Any, layer: Layer, weight: int, factor: np.ndarray | None, v
     op.outputs, op.builtinOptions = [inner], options
     b.graph.tensors[weight].name = layer.name
     b.ops.append(op if versions is None else b.with_code(op, layer.kind, versions[layer.kind]))
-    b.op("MUL", [inner, b.constant(factor.astype(np.float32))], out, fusedActivationFunction=layer.activation)
+    b.op(
+        "MUL",
+        [inner, b.constant(factor.astype(np.float32))],
+        out,
+        fusedActivationFunction=layer.activation,
+    )
 
 
 def one_scale(levels: Levels) -> tuple[np.float32, np.ndarray | None]:
@@ -135,7 +146,9 @@ def kernel_grid(layer: Layer) -> tuple[dict[str, Any], np.ndarray | None, dict[s
 
 def channel_scales(layer: Layer, times: float = 1) -> dict[str, Any]:
     """Quantization with a scale for every channel, as XNNPACK's kernels want it."""
-    scale = np.broadcast_to(layer.levels.scale * np.float32(times), (layer.channels,)).astype(np.float32)
+    scale = np.broadcast_to(layer.levels.scale * np.float32(times), (layer.channels,)).astype(
+        np.float32
+    )
     return {"scale": scale, "axis": layer.axis}
 
 

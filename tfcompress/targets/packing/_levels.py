@@ -69,7 +69,9 @@ def detect(weights: np.ndarray, axis: int = 0) -> Levels:
     if found is None:
         return Levels("float")
     codes, scale, table = found
-    codes = np.ascontiguousarray(np.moveaxis(codes.reshape(np.moveaxis(weights, axis, 0).shape), 0, axis))
+    codes = np.ascontiguousarray(
+        np.moveaxis(codes.reshape(np.moveaxis(weights, axis, 0).shape), 0, axis)
+    )
     levels = Levels("grid" if table is None else "clusters", codes, scale, table, axis)
     return levels if relative_error(levels.weights(), weights) <= TOLERANCE else Levels("float")
 
@@ -79,11 +81,20 @@ def round_to_int8(weights: np.ndarray, levels: Levels, axis: int = 0) -> Levels:
     if levels.kind == "clusters":
         step = np.abs(levels.table).max() / np.float32(127)
         grid = np.rint(levels.table / step).astype(np.int16)
-        return Levels("grid", grid[levels.codes], (levels.scale * step).astype(np.float32), None, axis, True)
+        return Levels(
+            "grid", grid[levels.codes], (levels.scale * step).astype(np.float32), None, axis, True
+        )
     others = tuple(i for i in range(weights.ndim) if i != axis)
     scale = (np.abs(weights).max(axis=others) / np.float32(127)).astype(np.float32)
     scale[scale == 0] = 1
-    return Levels("grid", np.rint(weights / broadcast(scale, weights.ndim, axis)).astype(np.int16), scale, None, axis, True)
+    return Levels(
+        "grid",
+        np.rint(weights / broadcast(scale, weights.ndim, axis)).astype(np.int16),
+        scale,
+        None,
+        axis,
+        True,
+    )
 
 
 def broadcast(scale: np.ndarray, ndim: int, axis: int) -> np.ndarray:
@@ -115,17 +126,26 @@ def _grid_of_channels(rows):
     most = max(len(values) for values in distinct)
     if most > MOST_CLUSTERS:
         return None
-    grid = _grid(np.stack([np.pad(values, (0, most - len(values)), mode="edge") for values in distinct]))
+    grid = _grid(
+        np.stack([np.pad(values, (0, most - len(values)), mode="edge") for values in distinct])
+    )
     if grid is None:
         return None
     codes, step = grid
-    placed = [np.take(own, np.searchsorted(values, row)) for own, values, row in zip(codes, distinct, rows)]
+    placed = [
+        np.take(own, np.searchsorted(values, row))
+        for own, values, row in zip(codes, distinct, rows)
+    ]
     return np.stack(placed), step, None
 
 
 def _clusters(rows):
     """Of the layer's own values and the values shared up to a factor, the fewer."""
-    found = [clusters for clusters in (_clusters_of_layer(rows), _clusters_of_channels(rows)) if clusters is not None]
+    found = [
+        clusters
+        for clusters in (_clusters_of_layer(rows), _clusters_of_channels(rows))
+        if clusters is not None
+    ]
     return min(found, key=lambda clusters: len(clusters[2]), default=None)
 
 
@@ -164,7 +184,10 @@ def _nearest_step(values, codes, step):
     down = np.nextafter(np.nextafter(step, np.float32(0)), np.float32(0))
     for _ in range(5):
         made = codes.astype(np.float32) * down[:, None]
-        error = (np.abs(made.astype(np.float64) - values) / np.spacing(np.maximum(np.abs(values), np.finfo(np.float32).tiny))).max(axis=1)
+        error = (
+            np.abs(made.astype(np.float64) - values)
+            / np.spacing(np.maximum(np.abs(values), np.finfo(np.float32).tiny))
+        ).max(axis=1)
         best, worst = np.where(error < worst, down, best), np.minimum(error, worst)
         down = np.nextafter(down, np.float32(np.inf))
     return best.astype(np.float32)

@@ -6,7 +6,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from tfcompress.targets.packing._digits import byte_table_key, decode_bytes, per_word, stored, trim
-from tfcompress.targets.packing._layer import CONSTANT, OP, OWN_KERNEL, TENSOR, Encoding, Layer, apply_scaled, kernel_grid, scaling_bytes
+from tfcompress.targets.packing._layer import (
+    CONSTANT,
+    OP,
+    OWN_KERNEL,
+    TENSOR,
+    Encoding,
+    Layer,
+    apply_scaled,
+    kernel_grid,
+    scaling_bytes,
+)
 
 
 class Once(Encoding):
@@ -26,9 +36,21 @@ class Once(Encoding):
     def size(self, layer, shared):
         _, values, kind = stored(layer)
         count = per_word(len(values), 256)
-        table = 0 if byte_table_key(layer) in shared else CONSTANT + len(values) ** count * count * (4 if kind == "FLOAT32" else 1)
+        table = (
+            0
+            if byte_table_key(layer) in shared
+            else CONSTANT + len(values) ** count * count * (4 if kind == "FLOAT32" else 1)
+        )
         start = 0 if "once" in shared else 400
-        return -(-layer.weights.size // count) + 2 * CONSTANT + 7 * OP + 8 * TENSOR + table + start + scaling_bytes(layer)
+        return (
+            -(-layer.weights.size // count)
+            + 2 * CONSTANT
+            + 7 * OP
+            + 8 * TENSOR
+            + table
+            + start
+            + scaling_bytes(layer)
+        )
 
     def shares(self, layer):
         return {byte_table_key(layer), "once"}

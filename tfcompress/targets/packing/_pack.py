@@ -9,12 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend import flatbuffer
-from tfcompress._backend.flatbuffer_builder import Builder
+from tfcompress._backend.tflite import _flatbuffer as flatbuffer
+from tfcompress._backend.tflite._builder import Builder
 from tfcompress.core import InvariantError
 from tfcompress.targets.packing._choose import ENCODINGS, choose
 from tfcompress.targets.packing._layer import KINDS, Encoding, Layer
-from tfcompress.targets.packing._levels import TOLERANCE, Levels, detect, relative_error, round_to_int8
+from tfcompress.targets.packing._levels import (
+    TOLERANCE,
+    Levels,
+    detect,
+    relative_error,
+    round_to_int8,
+)
 from tfcompress.targets.packing._read import layer_name, packed_layers
 
 PREFERENCES = ("speed", "size")
@@ -51,7 +57,9 @@ def pack(
         else:
             b.ops.append(op)
     b.graph.operators = b.first_ops + b.ops
-    model.metadata = None  # it tells of the converter's options and lowest runtime, which no longer hold
+    model.metadata = (
+        None  # it tells of the converter's options and lowest runtime, which no longer hold
+    )
     if prefer == "size":
         _drop_names(b.graph, {layer.name for layer, _ in plan.values()})
     packed = flatbuffer.write(model)
@@ -59,14 +67,20 @@ def pack(
     return packed
 
 
-def _plan(layers: list[Layer], prefer: str, runtime: str, rest: str, force: dict[str, str]) -> dict[int, tuple[Layer, Encoding]]:
+def _plan(
+    layers: list[Layer], prefer: str, runtime: str, rest: str, force: dict[str, str]
+) -> dict[int, tuple[Layer, Encoding]]:
     """Operator (by id) → its layer, on the levels to be written, and its encoding; the largest choose first, tables count once."""
     ready = [_rounded(layer) if rest == "int8" else layer for layer in layers]
-    smallest = [choose(layer, "size", runtime, set())[1] for layer in ready] if prefer == "size" else [0]
+    smallest = (
+        [choose(layer, "size", runtime, set())[1] for layer in ready] if prefer == "size" else [0]
+    )
     spare, shared, chosen = SPARE * sum(smallest), set(), {}
     for plain, layer in sorted(zip(layers, ready), key=lambda pair: -pair[0].weights.size):
         if layer.name in force:
-            encoding = next(encoding for encoding in ENCODINGS if encoding.name == force[layer.name])
+            encoding = next(
+                encoding for encoding in ENCODINGS if encoding.name == force[layer.name]
+            )
         else:
             encoding, size = choose(layer, prefer, runtime, shared, spare)
             if prefer == "size":
@@ -103,7 +117,11 @@ def find_layers(model: Any, names: Sequence[str] = ()) -> list[Layer]:
         stored = flatbuffer.constant(model, tensor) if types in (FLOATS, INTEGERS) else None
         if stored is None or tensor.sparsity is not None:
             continue
-        levels = detect(stored, KINDS[kind]) if types == FLOATS else _levels_of(tensor, stored, KINDS[kind])
+        levels = (
+            detect(stored, KINDS[kind])
+            if types == FLOATS
+            else _levels_of(tensor, stored, KINDS[kind])
+        )
         has_bias = len(op.inputs) > 2 and op.inputs[2] >= 0
         layer = Layer(
             name="",
@@ -125,7 +143,13 @@ def find_layers(model: Any, names: Sequence[str] = ()) -> list[Layer]:
 
 def _levels_of(tensor: Any, stored: np.ndarray, axis: int) -> Levels:
     """The grid that a tensor of int8 weights is on."""
-    return Levels("grid", stored.astype(np.int16), np.asarray(tensor.quantization.scale, np.float32), None, axis)
+    return Levels(
+        "grid",
+        stored.astype(np.int16),
+        np.asarray(tensor.quantization.scale, np.float32),
+        None,
+        axis,
+    )
 
 
 def _verify(packed: bytes, layers: list[Layer]) -> None:
@@ -134,7 +158,9 @@ def _verify(packed: bytes, layers: list[Layer]) -> None:
     for layer in layers:
         got = next((candidate for candidate in read if candidate.name == layer.name), None)
         if got is None:
-            raise InvariantError(f"Layer {layer.name!r} was packed but cannot be read back from the file; please report this model.")
+            raise InvariantError(
+                f"Layer {layer.name!r} was packed but cannot be read back from the file; please report this model."
+            )
         expected = layer.weights if layer.levels.kind == "float" else layer.levels.weights()
         error = relative_error(got.weights().reshape(expected.shape), expected)
         if not error <= TOLERANCE:
@@ -158,7 +184,13 @@ def _names(names: Sequence[str], paths: list[list[Any]]) -> list[str]:
 def _known(names: Sequence[str], texts: list[Any], numbers: int) -> str:
     for text in (text.decode() if isinstance(text, bytes) else text or "" for text in texts):
         parts = re.split("[/;]", text)
-        known = [part for part in (re.sub(r"_\d+$", "", part, count=numbers) if numbers else part for part in parts) if part in names]
+        known = [
+            part
+            for part in (
+                re.sub(r"_\d+$", "", part, count=numbers) if numbers else part for part in parts
+            )
+            if part in names
+        ]
         if not known and numbers:
             known = [part for part in parts if part in names]
         if known:

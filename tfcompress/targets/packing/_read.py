@@ -9,17 +9,42 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend import flatbuffer
+from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress.core import ArtifactError
 from tfcompress.targets.packing._layer import KINDS
 from tfcompress.targets.packing._levels import detect
 
-_FOLLOWED = {"DEQUANTIZE", "DENSIFY", "RESHAPE", "STRIDED_SLICE", "GATHER", "TILE", "CONCATENATION", "CAST", "CUMSUM", "MUL"}
+_FOLLOWED = {
+    "DEQUANTIZE",
+    "DENSIFY",
+    "RESHAPE",
+    "STRIDED_SLICE",
+    "GATHER",
+    "TILE",
+    "CONCATENATION",
+    "CAST",
+    "CUMSUM",
+    "MUL",
+}
 _FOLLOWED |= {"READ_VARIABLE", "TRANSPOSE"}
 
 
-_OTHERS = {"TRANSPOSE_CONV", "CONV_3D", "CONV_3D_TRANSPOSE", "BATCH_MATMUL", "EMBEDDING_LOOKUP", "GATHER", "SVDF"}
-_OTHERS |= {"UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "LSTM", "RNN"}
+_OTHERS = {
+    "TRANSPOSE_CONV",
+    "CONV_3D",
+    "CONV_3D_TRANSPOSE",
+    "BATCH_MATMUL",
+    "EMBEDDING_LOOKUP",
+    "GATHER",
+    "SVDF",
+}
+_OTHERS |= {
+    "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "BIDIRECTIONAL_SEQUENCE_LSTM",
+    "UNIDIRECTIONAL_SEQUENCE_RNN",
+    "LSTM",
+    "RNN",
+}
 
 
 @dataclass(frozen=True)
@@ -63,20 +88,39 @@ def other_weights(data: bytes) -> list[tuple[str, str, int]]:
     graph = model.subgraphs[0]
     for op in graph.operators:
         kind = flatbuffer.op_name(model, op)
-        tensors = [graph.tensors[i] for i in _indices(op.inputs) if i >= 0] if kind in _OTHERS else []
-        held = [t for t in tensors if flatbuffer.tensor_type(t) == "FLOAT32" and model.buffers[t.buffer].data is not None]
+        tensors = (
+            [graph.tensors[i] for i in _indices(op.inputs) if i >= 0] if kind in _OTHERS else []
+        )
+        held = [
+            t
+            for t in tensors
+            if flatbuffer.tensor_type(t) == "FLOAT32" and model.buffers[t.buffer].data is not None
+        ]
         if held:
             size = sum(len(model.buffers[t.buffer].data) for t in held)
-            found.append((layer_name(held[0].name, graph.tensors[op.outputs[0]].name) or f"output tensor {op.outputs[0]}", kind, size))
+            found.append(
+                (
+                    layer_name(held[0].name, graph.tensors[op.outputs[0]].name)
+                    or f"output tensor {op.outputs[0]}",
+                    kind,
+                    size,
+                )
+            )
     return found
 
 
 class _Reader:
     def __init__(self, model: Any):
         self.model = model
-        self.names = [[flatbuffer.op_name(model, op) for op in graph.operators] for graph in model.subgraphs]
+        self.names = [
+            [flatbuffer.op_name(model, op) for op in graph.operators] for graph in model.subgraphs
+        ]
         self.makers = [
-            {int(out): (name, op) for name, op in zip(names, graph.operators) for out in _indices(op.outputs)}
+            {
+                int(out): (name, op)
+                for name, op in zip(names, graph.operators)
+                for out in _indices(op.outputs)
+            }
             for names, graph in zip(self.names, model.subgraphs)
         ]
         self.assigned = {}
@@ -88,7 +132,11 @@ class _Reader:
     def layers(self):
         found = []
         for name, op in zip(self.names[0], self.model.subgraphs[0].operators):
-            if name in KINDS and self._constant_source(0, int(op.inputs[1])) and not self._is_window_sum(op):
+            if (
+                name in KINDS
+                and self._constant_source(0, int(op.inputs[1]))
+                and not self._is_window_sum(op)
+            ):
                 found.append(self._layer(name, op))
         return found
 
@@ -108,7 +156,9 @@ class _Reader:
         name = layer_name(tensor.name, self.model.subgraphs[0].tensors[op.outputs[0]].name)
         bits = round(8 * payload / max(weights.size, 1), 4)
         exact = np.ascontiguousarray(weights, np.float32)
-        return PackedLayer(name, kind, encoding, bits, total, exact.shape, str(detect(exact, axis)), lambda: exact)
+        return PackedLayer(
+            name, kind, encoding, bits, total, exact.shape, str(detect(exact, axis)), lambda: exact
+        )
 
     def _effective(self, op, tensor, values, axis):
         """The stored integers times the scale that the kernel itself knows."""
@@ -120,7 +170,9 @@ class _Reader:
     def _behind(self, op, tensor, axis):
         """(factor, addend) for the weights from a MUL by constants behind unit-scale or float-table weights, or from Σx added."""
         graph, out = self.model.subgraphs[0], int(op.outputs[0])
-        users = [(n, o) for n, o in zip(self.names[0], graph.operators) if out in _indices(o.inputs)]
+        users = [
+            (n, o) for n, o in zip(self.names[0], graph.operators) if out in _indices(o.inputs)
+        ]
         if len(users) != 1 or out in _indices(graph.outputs):
             return None, None
         name, user = users[0]
@@ -128,7 +180,10 @@ class _Reader:
         shape = [1] * len(tensor.shape)
         shape[axis] = -1
         made = self.makers[0].get(int(op.inputs[1]), ("", None))[0]
-        decoded = made in ("READ_VARIABLE", "RESHAPE", "DEQUANTIZE") or flatbuffer.tensor_type(tensor) != "FLOAT32"
+        decoded = (
+            made in ("READ_VARIABLE", "RESHAPE", "DEQUANTIZE")
+            or flatbuffer.tensor_type(tensor) != "FLOAT32"
+        )
         if name == "MUL" and other >= 0 and decoded and _unit(tensor):
             factor = flatbuffer.constant(self.model, graph.tensors[other])
             if factor is not None and factor.size in (1, tensor.shape[axis]):
@@ -148,7 +203,10 @@ class _Reader:
 
     def _is_window_sum(self, op):
         """Whether it is the convolution of Σx with ones that corrects another one."""
-        return self.makers[0].get(int(op.inputs[0]), ("", None))[0] == "SUM" and self._shape(op.inputs[1])[-1] == 1
+        return (
+            self.makers[0].get(int(op.inputs[0]), ("", None))[0] == "SUM"
+            and self._shape(op.inputs[1])[-1] == 1
+        )
 
     def _shape(self, tensor):
         return [int(n) for n in self.model.subgraphs[0].tensors[tensor].shape]
@@ -186,14 +244,23 @@ class _Reader:
         first = self._evaluate(g, inputs[0], trace)
         if name == "DEQUANTIZE":
             scale, zero = _grid(self.model.subgraphs[g].tensors[inputs[0]], first.ndim)
-            return first.astype(np.float32) if first.dtype.kind == "f" else (first.astype(np.int32) - zero).astype(np.float32) * scale
+            return (
+                first.astype(np.float32)
+                if first.dtype.kind == "f"
+                else (first.astype(np.int32) - zero).astype(np.float32) * scale
+            )
         if name == "RESHAPE":
             return first.reshape([int(n) for n in tensor.shape])
         if name == "CAST":
             return first.astype(np.int64)
         if name == "DENSIFY":
             return first
-        rest = [self._evaluate(g, i, _Trace()) if name != "CONCATENATION" else self._evaluate(g, i, trace) for i in inputs[1:]]
+        rest = [
+            self._evaluate(g, i, _Trace())
+            if name != "CONCATENATION"
+            else self._evaluate(g, i, trace)
+            for i in inputs[1:]
+        ]
         if name == "MUL":
             return first * rest[0]
         if name == "CUMSUM":
@@ -212,7 +279,14 @@ class _Trace:
     """What was read to make a weight tensor: operators passed, bytes of codes, and of everything."""
 
     def __init__(self):
-        self.ops, self.payload, self.total, self.kinds, self.sparse, self.inside_table = [], 0, 0, [], None, False
+        self.ops, self.payload, self.total, self.kinds, self.sparse, self.inside_table = (
+            [],
+            0,
+            0,
+            [],
+            None,
+            False,
+        )
 
     def constant(self, model, tensor):
         size = len(model.buffers[tensor.buffer].data)
@@ -226,7 +300,9 @@ class _Trace:
                     size += 0 if vector is None else np.asarray(vector.values).nbytes
         self.total += size + scales
         self.kinds.append(flatbuffer.tensor_type(tensor))
-        if not self.inside_table or len(tensor.shape) == 1:  # tables have rows; codes, masks and lists of values do not
+        if (
+            not self.inside_table or len(tensor.shape) == 1
+        ):  # tables have rows; codes, masks and lists of values do not
             self.payload += size
 
     def as_table(self):
@@ -252,11 +328,19 @@ class _Trace:
             name = "folded" if "TILE" in self.ops else "gather"
         elif self.sparse is not None:
             kind = "int8" if first == "int8" else "float"
-            name = f"csr-{kind}" if "DENSIFY" in self.ops else f"blocks-{kind}" if len(self.sparse.blockMap or []) else f"sparse-{kind}"
+            name = (
+                f"csr-{kind}"
+                if "DENSIFY" in self.ops
+                else f"blocks-{kind}"
+                if len(self.sparse.blockMap or [])
+                else f"sparse-{kind}"
+            )
         elif first.startswith("float"):
             name = "float" if first == "float32" else first
         else:
-            name = first + ("-sum" if corrected else "-dequantize" if "DEQUANTIZE" in self.ops else "")
+            name = first + (
+                "-sum" if corrected else "-dequantize" if "DEQUANTIZE" in self.ops else ""
+            )
         return name, self.payload, self.total
 
 
@@ -282,7 +366,10 @@ def _densify(tensor, stored):
     """The dense array of a tensor stored as CSR in its last traversed dimension, or in dense blocks."""
     sparsity, shape = tensor.sparsity, [int(n) for n in tensor.shape]
     rows = next(part for part in sparsity.dimMetadata if part.format == 1)
-    segments, indices = np.asarray(rows.arraySegments.values, np.int64), np.asarray(rows.arrayIndices.values, np.int64)
+    segments, indices = (
+        np.asarray(rows.arraySegments.values, np.int64),
+        np.asarray(rows.arrayIndices.values, np.int64),
+    )
     at = np.repeat(np.arange(len(segments) - 1), np.diff(segments))
     if len(sparsity.blockMap if sparsity.blockMap is not None else []):
         width = int(sparsity.dimMetadata[-1].denseSize)

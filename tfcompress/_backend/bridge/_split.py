@@ -1,0 +1,148 @@
+"""Layers that are carried over in parts: an activation that is itself a layer, and what TFMOT cannot quantize whole."""
+
+from tfcompress._backend.bridge._native import activation, constant_normalization, native
+from tfcompress._backend.graph._flavour import flavour, from_keras, is_layer
+from tfcompress._backend.graph._walk import flat_names
+from tfcompress._backend.keras._copy import copy_layer
+
+# Activations that TFMOT's QuantizeAwareActivation takes inside Conv and Dense layers; not swish, before which it leaves the
+# convolution's own output without a range, so that both stay float32 in the file.
+_QUANTIZABLE = {"linear", "relu", "gelu", "softmax", "sigmoid", "tanh"}
+_WEIGHTED = {
+    "Conv1D",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Dense",
+    "DepthwiseConv2D",
+    "SeparableConv2D",
+}
+
+
+def _plan(layer, split):
+    """(in two convolutions?, activation apart?) for one layer."""
+    if type(layer).__name__ not in _WEIGHTED or not from_keras(type(layer)):
+        return False, False
+    function = layer.activation
+    name = "linear" if function is None else getattr(function, "__name__", "")
+    return split and type(layer).__name__ == "SeparableConv2D", is_layer(function) or (
+        split and name not in _QUANTIZABLE
+    )
+
+
+def suffixes(layer, split):
+    """Name suffixes of the parts that `layer` is carried over in; [""] where it stays whole."""
+    separable, apart = _plan(layer, split) if is_layer(layer) else (False, False)
+    return (["_depthwise", "_pointwise"] if separable else [""]) + (["_act"] if apart else [])
+
+
+def parts(layer, names, split):
+    """tf_keras layers named `names` that in a row do what `layer` does, or None where tf_keras has no such layer.
+
+    SeparableConv2D = depthwise convolution, then a 1×1 convolution; f(conv(x)) = Activation(f) after the linear conv.
+    """
+    import tf_keras
+
+    separable, apart = _plan(layer, split)
+    keras3 = flavour(layer) == "keras"
+    whole = native(layer, names[0], linear=apart) if keras3 else _tf_copy(layer, names[0])
+    if whole is None:
+        return None
+    if apart and not keras3:
+        whole.activation = tf_keras.activations.linear
+    core = _separable(whole, names) if separable else [whole]
+    return (
+        core + [_activation_layer(layer.activation, names[-1], whole.dtype_policy)]
+        if apart
+        else core
+    )
+
+
+def _tf_copy(layer, name):
+    import tf_keras
+
+    if type(layer) is tf_keras.layers.Normalization and layer.mean is not None:
+        return tf_keras.layers.Normalization.from_config(
+            {**constant_normalization(layer, layer.get_config()), "name": name}
+        )
+    return copy_layer(layer, name, _survivor)
+
+
+def _activation_layer(function, name, policy):
+    import tf_keras
+
+    if is_layer(function):
+        return (
+            native(function, name)
+            if flavour(function) == "keras"
+            else copy_layer(function, name, _survivor)
+        )
+    if getattr(function, "__name__", "") == "relu6":
+        return tf_keras.layers.ReLU(6.0, name=name, dtype=policy)
+    carried = (
+        activation(function)
+        if getattr(function, "__module__", "").startswith("keras.")
+        else function
+    )
+    return tf_keras.layers.Activation(_survivor(carried), name=name, dtype=policy)
+
+
+def _survivor(function):
+    """A user's function in the shape that survives a copy through the config."""
+    from tfcompress._backend.bridge._wrapped import Function
+
+    return (
+        function
+        if isinstance(function, (str, Function)) or from_keras(function) or is_registered(function)
+        else Function(function)
+    )
+
+
+def is_registered(function):
+    """Whether tf_keras itself can find `function` again by its registered name."""
+    import tf_keras
+
+    name = tf_keras.utils.get_registered_name(function)
+    return tf_keras.utils.get_registered_object(name) is function
+
+
+def _separable(whole, names):
+    import tf_keras
+
+    shared = {
+        "data_format": whole.data_format,
+        "dilation_rate": whole.dilation_rate,
+        "dtype": whole.dtype_policy,
+    }
+    depthwise = tf_keras.layers.DepthwiseConv2D(
+        whole.kernel_size,
+        whole.strides,
+        whole.padding,
+        whole.depth_multiplier,
+        use_bias=False,
+        depthwise_initializer=whole.depthwise_initializer,
+        depthwise_regularizer=whole.depthwise_regularizer,
+        depthwise_constraint=whole.depthwise_constraint,
+        name=names[0],
+        **shared,
+    )
+    pointwise = tf_keras.layers.Conv2D(
+        whole.filters,
+        1,
+        use_bias=whole.use_bias,
+        activation=whole.activation,
+        kernel_initializer=whole.pointwise_initializer,
+        kernel_regularizer=whole.pointwise_regularizer,
+        kernel_constraint=whole.pointwise_constraint,
+        bias_initializer=whole.bias_initializer,
+        bias_regularizer=whole.bias_regularizer,
+        bias_constraint=whole.bias_constraint,
+        name=names[1],
+        **{**shared, "dilation_rate": 1},
+    )
+    return [depthwise, pointwise]
+
+
+def target_names(model, split):
+    """{id(layer or operation of `model`): names of the layers that carry it} in the flat tf_keras model."""
+    return flat_names(model, lambda op: suffixes(op, split))

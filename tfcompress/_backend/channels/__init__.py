@@ -1,0 +1,1 @@
+"""Which axes of a model lose the same channels, and the narrowed model."""

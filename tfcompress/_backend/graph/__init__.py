@@ -1,0 +1,1 @@
+"""One walker for the graphs of both Kerases: flavour, layers, names, calls."""
