@@ -1,5 +1,6 @@
-"""Reads a model, changes nothing: intrinsic dimension, PCA, significance, sensitivity, bits per layer, cost."""
+"""Reads a model, changes nothing: dimension, significance, sensitivity, bits per layer, cost."""
 
+from tfcompress.analysis import dimension
 from tfcompress.analysis._activations import activations
 from tfcompress.analysis._bits import WeightBits, allocate_bits, weight_bits
 from tfcompress.analysis._cost import Cost, LayerCost, cost
@@ -8,19 +9,15 @@ from tfcompress.analysis._rules import SignificanceBits, SignificantLayers
 from tfcompress.analysis._scores import LayerScores
 from tfcompress.analysis._sensitivity import sensitivity
 from tfcompress.analysis._significance import significance
-from tfcompress.analysis.dimension import Dimension, Estimator, PCADimension, TwoNN
+from tfcompress.analysis.dimension import *  # noqa: F403  (an estimator is listed once, there)
 
 __all__ = [
     "Cost",
-    "Dimension",
-    "Estimator",
     "FilterCurves",
     "LayerCost",
     "LayerScores",
-    "PCADimension",
     "SignificanceBits",
     "SignificantLayers",
-    "TwoNN",
     "WeightBits",
     "activations",
     "allocate_bits",
@@ -31,3 +28,4 @@ __all__ = [
     "suggest_ratios",
     "weight_bits",
 ]
+__all__ += dimension.__all__

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from tfcompress.analysis.dimension._estimator import Dimension, Estimator
+from tfcompress.analysis.dimension._dimension import Dimension
+from tfcompress.analysis.dimension._estimator import Estimator, ScoreRule, View
 from tfcompress.analysis.dimension._means import column_means, minus
 from tfcompress.analysis.dimension._threads import blas_threads
 from tfcompress.core import RecipeError
+from tfcompress.core._types import Array
 
 CLOSE = 5e-7
 """How near the wanted share a cumulative share must lie for float32 products not to decide (their error: below 1e-7 where measured)."""
@@ -25,9 +28,12 @@ class PCADimension(Estimator):
     Raises RecipeError for variance outside (0, 1].
     """
 
+    word: ClassVar[str] = "pca"
+    view: ClassVar[View] = "channels"
+    rule: ClassVar[ScoreRule] = "rise"
     variance: float = 0.99
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.variance <= 1:
             raise RecipeError(
@@ -39,7 +45,10 @@ class PCADimension(Estimator):
         """E.g. `PCA 99 %`."""
         return f"PCA {100 * self.variance:g} %"
 
-    def _measure(self, points, overwrite, *, budget_bytes, threads) -> Dimension:
+    def measure_distinct(
+        self, points: Array, *, overwrite: bool, budget_bytes: int, threads: int | None
+    ) -> Dimension:
+        """As `measure` says, of distinct finite rows."""
         warnings: tuple[str, ...] = ()
         side = int(
             np.sqrt(budget_bytes / 20)
@@ -72,7 +81,7 @@ class PCADimension(Estimator):
             warnings=warnings,
         )
 
-    def _unsure(self, values: np.ndarray) -> bool:
+    def _unsure(self, values: Array) -> bool:
         total = values.sum()
         return (
             self.variance > 1 - CLOSE
@@ -81,7 +90,7 @@ class PCADimension(Estimator):
         )
 
 
-def _eigenvalues(points: np.ndarray, mean: np.ndarray, dtype) -> np.ndarray:
+def _eigenvalues(points: Array, mean: Array, dtype) -> Array:
     """Eigenvalues, largest first, of the smaller of A·Aᵀ and Aᵀ·A, taken over chunks so that A is never copied whole."""
     n, d = points.shape
     products = np.zeros((min(n, d),) * 2)

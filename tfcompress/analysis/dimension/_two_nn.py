@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from tfcompress.analysis.dimension._estimator import Dimension, Estimator
+from tfcompress.analysis.dimension._dimension import Dimension
+from tfcompress.analysis.dimension._estimator import Estimator
 from tfcompress.analysis.dimension._neighbours import two_nearest
 from tfcompress.core import RecipeError
+from tfcompress.core._types import Array
 
 SPREAD = 1.3
 """Standard deviation over fresh samples / (d/√n): neighbouring ratios are correlated; 1.0 to 1.31 measured on five manifolds."""
@@ -27,10 +29,11 @@ class TwoNN(Estimator):
     Raises RecipeError for another fit, or discard outside [0, 1) (linear: (0, 1)).
     """
 
+    word: ClassVar[str] = "twonn"
     fit: Literal["mle", "linear"] = "mle"
     discard: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.fit not in ("mle", "linear"):
             raise RecipeError(f"TwoNN(fit={self.fit!r}): choose 'mle' or 'linear'.")
@@ -49,7 +52,10 @@ class TwoNN(Estimator):
         """E.g. `TwoNN mle, 10 % discarded`."""
         return f"TwoNN {self.fit}, {100 * self.discard:g} % discarded"
 
-    def _measure(self, points, overwrite, *, budget_bytes, threads) -> Dimension:
+    def measure_distinct(
+        self, points: Array, *, overwrite: bool, budget_bytes: int, threads: int | None
+    ) -> Dimension:
+        """As `measure` says, of distinct finite rows."""
         near = two_nearest(points, overwrite=overwrite, budget_bytes=budget_bytes, threads=threads)
         apart = (
             near.first > 0
@@ -78,16 +84,16 @@ class TwoNN(Estimator):
         )
 
 
-def _likeliest(log_mu: np.ndarray, k: int) -> float:
+def _likeliest(log_mu: Array, k: int) -> float:
     return (k - 1) / (log_mu[:k].sum() + (len(log_mu) - k) * log_mu[k - 1])
 
 
-def _linear(log_mu: np.ndarray, k: int) -> float:
+def _linear(log_mu: Array, k: int) -> float:
     x, y = log_mu[:k], -np.log1p(-np.arange(1, k + 1) / len(log_mu))
     return float(x @ y) / float(x @ x)
 
 
-def _doubts(log_mu: np.ndarray) -> tuple[str, ...]:
+def _doubts(log_mu: Array) -> tuple[str, ...]:
     """More than 1 % of ratios where the law of the median (d = ln 2 / median ln μ) expects 0.1 %: near copies of rows."""
     if len(log_mu) == 0:
         return ()
