@@ -6,7 +6,8 @@ import pytest
 from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress._backend.interpreter._tensors import OpInfo, TensorInfo
 from tfcompress.core import OpTime
-from tfcompress.profiling._macs import count_ops, count_weights, matched, op_macs
+from tfcompress.profiling._macs import count_ops, count_weights, op_macs
+from tfcompress.profiling._matching import matched
 
 
 def op(kind, *shapes):
@@ -34,6 +35,11 @@ def op(kind, *shapes):
         ("DEPTHWISE_CONV_2D", [(1, 8, 8, 4), (1, 3, 3, 8), (8,), (1, 8, 8, 8)], 64 * 8 * 9),
         ("FULLY_CONNECTED", [(1, 128), (10, 128), (10,), (1, 10)], 1280),
         ("FULLY_CONNECTED", [(1, 7, 128), (10, 128), None, (1, 7, 10)], 7 * 1280),
+        (
+            "CONV_3D_TRANSPOSE",
+            [(5,), (2, 2, 2, 5, 3), (1, 4, 6, 6, 3), (1, 8, 12, 12, 5)],
+            4 * 36 * 3 * 5 * 8,
+        ),
         ("TRANSPOSE_CONV", [(4,), (5, 2, 2, 3), (1, 6, 6, 3), (1, 12, 12, 5)], 36 * 3 * 5 * 4),
         ("BATCH_MATMUL", [(2, 3, 4), (2, 4, 5), (2, 3, 5)], 2 * 3 * 4 * 5),
         ("BATCH_MATMUL", [(2, 4, 3), (2, 4, 5), (2, 3, 5)], 2 * 3 * 4 * 5),  # x transposed
@@ -42,6 +48,12 @@ def op(kind, *shapes):
             [(1, 9, 4), *[(6, 4)] * 4, *[(6, 6)] * 4, (1, 9, 6)],
             9 * 4 * (24 + 36),
         ),
+        (
+            "UNIDIRECTIONAL_SEQUENCE_LSTM",  # with a projection of 6 units to 3
+            [(1, 9, 4), *[(6, 4)] * 4, *[(6, 3)] * 4, *[None] * 7, (3, 6), (1, 9, 3)],
+            9 * (4 * (24 + 18) + 18),
+        ),
+        ("UNIDIRECTIONAL_SEQUENCE_RNN", [(1, 9, 4), (6, 4), (6, 6), (6,), (1, 9, 6)], 9 * 60),
         ("ADD", [(1, 8), (1, 8), (1, 8)], 0),
     ],
 )

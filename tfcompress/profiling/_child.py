@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,47 +18,75 @@ import numpy as np
 from tfcompress._backend.interpreter._interpreter import Interpreter, open_interpreter
 from tfcompress._backend.interpreter._runtimes import load_runtime
 from tfcompress.core import TfcompressError
-from tfcompress.profiling import _macs, _memory
+from tfcompress.profiling import _memory
+from tfcompress.profiling._graphs import Graph, read_graphs
 from tfcompress.profiling._latency import Series, measure, summary
+from tfcompress.profiling._macs import count_ops, count_weights, graph_macs, main_graph
 
-Say = Callable[[str], None]
+Announce = Callable[[str], None]
+"""Notes down what the job does next, so that a crash can be placed."""
 
 
-def look(say: Say, path: str, runtime: str, threads: int, delegates: bool) -> dict[str, Any]:
+def look(
+    announce: Announce, path: str, runtime: str, threads: int, delegates: bool
+) -> dict[str, Any]:
     """Load time and first run in a fresh process, and what the file contains."""
-    say("importing the runtime")
+    announce("importing the runtime")
     load_runtime(runtime)
-    say("loading")
+    announce("loading")
     opened = open_interpreter(path, runtime=runtime, threads=threads, delegates=delegates)
     opened.set_inputs(random_inputs(opened))
-    say("running for the first time")
+    announce("running for the first time")
     start = time.perf_counter()
     opened.invoke()
     first_ms = (time.perf_counter() - start) * 1e3
-    say("reading its operations")
+    announce("reading its operations")
     outputs = [opened.value(info.index) for info in opened.outputs]
+    floats = [values for values in outputs if values.dtype.kind == "f"]
     return {
         "version": opened.version,
         "init_ms": opened.load_ms,
         "first_ms": first_ms,
         "inputs": [info.to_dict() for info in opened.inputs],
         "outputs": [info.to_dict() for info in opened.outputs],
-        "finite": all(bool(np.isfinite(out).all()) for out in outputs if out.dtype.kind == "f"),
-        "ops": [asdict(op) for op in _macs.count_ops(opened)],
-        "weights": _macs.count_weights(opened),
+        "finite": all(bool(np.isfinite(values).all()) for values in floats),
+        **contents(opened, path),
         "delegate_parts": sum(op.kind == "DELEGATE" for op in opened.ops()),
     }
 
 
-def memory(say: Say, path: str, runtime: str, threads: int, delegates: bool) -> dict[str, Any]:
-    """How much the file adds to a process in which the runtime has already run something; see `_memory`."""
-    say("running the smallest file")
+def contents(opened: Interpreter, path: str) -> dict[str, Any]:
+    """Operations and weights of a file, and in words what of them could not be counted."""
+    graphs: tuple[Graph, ...] = ()
+    notes: list[str] = []
+    loops = [op for op in opened.ops() if op.kind in ("WHILE", "IF")]
+    if loops:
+        try:
+            graphs = read_graphs(Path(path).read_bytes())
+        except ImportError:
+            notes.append(
+                f"{len(loops)} loops or branches not counted: pip install ai-edge-litert to read them"
+            )
+    _, unknown = graph_macs(main_graph(opened, graphs), graphs)
+    if unknown:
+        notes.append(
+            f"{unknown} loops whose number of rounds depends on the input: counted as one round"
+        )
+    ops = [asdict(op) for op in count_ops(opened, graphs)]
+    return {"ops": ops, "weights": count_weights(opened, graphs), "notes": notes}
+
+
+def memory(
+    announce: Announce, path: str, runtime: str, threads: int, delegates: bool
+) -> dict[str, Any]:
+    """How much the file adds to a process whose runtime has already run something."""
+    announce("running the smallest file")
     _run_few(
         open_interpreter(_memory.SMALLEST, runtime=runtime, threads=threads, delegates=delegates)
     )
     reset = _memory.forget_peak()
     before = _memory.status()
-    say("measuring memory")
+    announce("measuring memory")
     opened = open_interpreter(path, runtime=runtime, threads=threads, delegates=delegates)
     _run_few(opened)
     after = _memory.status()
@@ -68,7 +97,7 @@ def memory(say: Say, path: str, runtime: str, threads: int, delegates: bool) -> 
 
 
 def clock(
-    say: Say,
+    announce: Announce,
     paths: list[str],
     runtime: str,
     threads: int,
@@ -81,20 +110,22 @@ def clock(
     """Latency of every file at that thread count, interleaved."""
     series, opened = [], []
     for path in paths:
-        say(f"loading {path} for timing")
+        announce(f"loading {path} for timing")
         opened.append(open_interpreter(path, runtime=runtime, threads=threads, delegates=delegates))
         opened[-1].set_inputs(random_inputs(opened[-1]))
         series.append(Series(threads, opened[-1].raw.invoke))
-    say("timing")
+    announce("timing")
     settled = measure(series, runs=runs, precision=precision, seconds=seconds, seed=seed)
     return {"latency": [asdict(summary(item)) for item in series], "settled": settled}
 
 
-def ops(say: Say, path: str, threads: int, seconds: float) -> list[tuple[str, int | None, float]]:
+def ops(
+    announce: Announce, path: str, threads: int, seconds: float
+) -> list[tuple[str, int | None, float]]:
     """Times of single operations from inside LiteRT."""
     from tfcompress._backend.interpreter._litert_c import time_ops
 
-    say("timing operations")
+    announce("timing operations")
     return [
         (item.kernel, item.op, item.time_us_p50)
         for item in time_ops(path, threads=threads, seconds=seconds)
@@ -102,19 +133,22 @@ def ops(say: Say, path: str, threads: int, seconds: float) -> list[tuple[str, in
 
 
 def random_inputs(opened: Interpreter) -> list[np.ndarray]:
-    """One batch (1 where it is dynamic): floats uniform in 0..1, quantized inputs over their whole range, other integers 0."""
+    """One batch (of 1 where it is dynamic) for every input.
+
+    Floats are uniform in 0..1, quantized inputs uniform over their whole range, other integers 0.
+    """
     rng = np.random.default_rng(0)
-    made = []
+    inputs: list[np.ndarray] = []
     for info in opened.inputs:
         shape = [n or 1 for n in info.shape]
         if info.dtype.kind == "f":
-            made.append(rng.random(shape, dtype=np.float32).astype(info.dtype))
+            inputs.append(rng.random(shape, dtype=np.float32).astype(info.dtype))
         elif info.scale:
             kind = np.iinfo(info.dtype)
-            made.append(rng.integers(kind.min, kind.max, shape, dtype=info.dtype, endpoint=True))
+            inputs.append(rng.integers(kind.min, kind.max, shape, dtype=info.dtype, endpoint=True))
         else:
-            made.append(np.zeros(shape, info.dtype))
-    return made
+            inputs.append(np.zeros(shape, info.dtype))
+    return inputs
 
 
 def _run_few(opened: Interpreter) -> None:
@@ -129,15 +163,15 @@ JOBS = {"look": look, "memory": memory, "clock": clock, "ops": ops}
 def main() -> None:
     with open(sys.argv[1], "w", buffering=1) as out:
 
-        def say(doing: str) -> None:
+        def announce(doing: str) -> None:
             out.write(json.dumps({"doing": doing}) + "\n")
 
         task = json.load(sys.stdin)
         try:
-            said = {"result": JOBS[task["job"]](say, **task["arguments"])}
+            answer = {"result": JOBS[task["job"]](announce, **task["arguments"])}
         except (TfcompressError, RuntimeError, ValueError, MemoryError) as error:
-            said = {"error": str(error) or type(error).__name__}
-        out.write(json.dumps(said) + "\n")
+            answer = {"error": str(error) or type(error).__name__}
+        out.write(json.dumps(answer) + "\n")
 
 
 if __name__ == "__main__":

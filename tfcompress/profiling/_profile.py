@@ -10,7 +10,7 @@ from tfcompress._backend.interpreter._runtimes import available, choose
 from tfcompress.core import InterpreterError, Latency, OpTime, Profile
 from tfcompress.profiling._environment import environment, usable_cores
 from tfcompress.profiling._isolate import in_child
-from tfcompress.profiling._macs import matched
+from tfcompress.profiling._matching import matched
 from tfcompress.profiling._source import Source, on_disk
 
 OP_SECONDS = 1.0
@@ -132,7 +132,7 @@ def _sizes(source: Source, runtime: str) -> Profile:
 def _look(ask: _Asker, source: Source, path: str, threads: int) -> Profile:
     said = ask("look", source.what, path=path, threads=threads)
     ops = tuple(OpTime(**op) for op in said["ops"])
-    notes = []
+    notes = list(said["notes"])
     memory = ask("memory", source.what, path=path, threads=threads)
     if memory["peak"] is None:
         notes.append("peak memory not measured: this system has no /proc/self/status")
