@@ -1,5 +1,7 @@
 """The grammar of recipe names: what each word means, and that every name is data."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,11 @@ from tfcompress.techniques import (
     ("name", "recipe"),
     [
         ("int8", Recipe([], Int8())),
+        ("int8io", Recipe([], Int8(io="int8"))),
+        ("qat-uint8io", Recipe([QuantizeAware()], Int8(io="uint8"))),
+        ("prune87.5", Recipe([Prune(0.875)], Float32())),
+        ("filters12.5-int8", Recipe([PruneFilters(0.125)], Int8())),
+        ("cluster16", Recipe([Cluster(16)], Float32())),
         ("base", Recipe([], Float32())),
         ("prune80", Recipe([Prune(0.8)], Float32())),
         ("prune2of4-int8", Recipe([Prune(pattern=(2, 4))], Int8())),
@@ -129,3 +136,35 @@ def test_what_is_no_recipe(name):
 def test_near_names_are_offered():
     with pytest.raises(RecipeError, match="cluster16-int8"):
         recipes.recipe("clustr16-int8")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("int8-prune80", "int8 is a target.*stands last; write prune80-int8"),
+        ("prune80-int8-cluster16", "write prune80-cluster16-int8"),
+        ("int8-float16", "more than one target"),
+        ("cqat", "clusterN"),
+    ],
+)
+def test_the_order_is_named_as_the_problem(name, message):
+    with pytest.raises(RecipeError, match=message):
+        recipes.recipe(name)
+
+
+@pytest.mark.parametrize("word", recipes.WORDS, ids=lambda word: word.spelling)
+def test_the_example_of_a_word_uses_it_and_is_a_recipe(word):
+    assert recipes.recipe(word.example).name == word.example
+    parts = recipes._split(word.example)
+    assert any(word.match(part) for part in parts)
+
+
+def test_one_word_of_the_table_means_one_thing():
+    parts = {part for word in recipes.WORDS for part in recipes._split(word.example)}
+    for part in parts:
+        assert len([word for word in recipes.WORDS if word.match(part)]) == 1, part
+
+
+def test_the_readme_shows_the_table_of_words():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert recipes.words_as_markdown() in readme
