@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pytest
 
@@ -105,3 +107,20 @@ def test_check_names_the_layer(trained):
     pruned = Prune(0.5, only=["conv2"]).strip(Prune(0.5, only=["conv2"]).apply(net))
     with pytest.raises(InvariantError, match="576 zeros of 'conv2'"):
         zeros.check(pruned, Cluster(16).strip(Cluster(16, only=["conv2"]).apply(net)))
+
+
+def test_attention_keeps_the_order_of_its_weights(keras_flavour):
+    """What is stripped predicts as the clustered model does: every kernel is in its own place."""
+    keras = importlib.import_module(keras_flavour)
+    keras.utils.set_random_seed(0)
+    inputs = keras.layers.Input((5, 8))
+    hidden = keras.layers.MultiHeadAttention(2, 4, name="attention")(inputs, inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="out")(hidden))
+    technique = Cluster(4, only=["attention"])
+    wrapped = technique.apply(model)
+    stripped = technique.strip(wrapped)
+    x = np.random.RandomState(0).normal(size=(3, 5, 8)).astype("float32")
+    np.testing.assert_allclose(
+        stripped.predict(x, verbose=0), wrapped.predict(x, verbose=0), atol=1e-6
+    )
+    assert [check.value for check in technique.check(model, stripped)] == [4] * 4

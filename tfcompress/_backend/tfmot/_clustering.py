@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
+from tfcompress._backend.tfmot._inside import act_as_inside
 from tfcompress._backend.tfmot._load import load
+from tfcompress.core._types import Array, Layer, Model
 
 INITS = {
     "kmeans++": "KMEANS_PLUS_PLUS",
@@ -14,18 +16,18 @@ INITS = {
 }
 
 
-def clusters_per_channel(layer: Any) -> bool:
+def clusters_per_channel(layer: Layer) -> bool:
     """Whether TFMOT can give each output channel of `layer` clusters of its own."""
     return type(layer).__name__ == "Conv2D" and layer.data_format == "channels_last"
 
 
 def wrap_clustered(
-    flat: Any, names: set[str], *, clusters: int, init: str, per_channel: bool, keep_zeros: bool
-) -> Any:
-    """A model over the layers of `flat` (which is used up) in which the layers `names` carry TFMOT's clustering wrapper.
+    flat: Model, names: set[str], *, clusters: int, init: str, per_channel: bool, keep_zeros: bool
+) -> Model:
+    """A model over the layers of `flat` (which is used up), those in `names` in TFMOT's wrapper.
 
-    The wrappers are made directly: `cluster_weights` counts channels by the last variable and so leaves every Conv2D
-    without a bias unclustered, silently, when `per_channel` is set.
+    The wrappers are made directly: `cluster_weights` counts channels by the last variable and so
+    leaves every Conv2D without a bias unclustered, silently, when `per_channel` is set.
     """
     import tf_keras
 
@@ -34,36 +36,57 @@ def wrap_clustered(
         cluster_wrapper as wrappers,
     )
 
+    layers = tf_keras.layers
     centroids = getattr(tfmot.clustering.keras.CentroidInitialization, INITS[init])
 
-    def wrap(layer):
+    def wrap(layer: Layer) -> Layer:
         if layer.name not in names:
             return layer
-        if isinstance(layer, (tf_keras.layers.RNN, tf_keras.layers.Bidirectional)):
-            return wrappers.ClusterWeightsRNN(layer, clusters, centroids, keep_zeros)
-        if isinstance(layer, tf_keras.layers.MultiHeadAttention):
-            return wrappers.ClusterWeightsMHA(layer, clusters, centroids, keep_zeros)
-        return wrappers.ClusterWeights(
-            layer, clusters, centroids, keep_zeros, per_channel and clusters_per_channel(layer)
-        )
+        options = (clusters, centroids, keep_zeros)
+        if isinstance(layer, (layers.RNN, layers.Bidirectional)):
+            wrapper = wrappers.ClusterWeightsRNN(layer, *options)
+        elif isinstance(layer, layers.MultiHeadAttention):
+            wrapper = wrappers.ClusterWeightsMHA(layer, *options)
+        else:
+            by_channel = per_channel and clusters_per_channel(layer)
+            wrapper = wrappers.ClusterWeights(layer, *options, by_channel)
+        return act_as_inside(wrapper)
 
     return tf_keras.models.clone_model(flat, clone_function=wrap)
 
 
-def strip_clustered(model: Any) -> Any:
-    """The layers of a wrapped `model` with their clustered kernels, without TFMOT's wrappers."""
-    tfmot = load()
-    names = {wrapper.layer.name for wrapper in wrapped_clusters(model)}
+def strip_clustered(model: Model) -> Model:
+    """A model of fresh layers in the place of TFMOT's wrappers, with their clustered kernels.
+
+    TFMOT's own `strip_clustering` gives MultiHeadAttention its weights in another order.
+    """
+    import tf_keras
+
+    def without_wrapper(layer: Layer) -> Layer:
+        if not _is_wrapper(layer):
+            return layer
+        return type(layer.layer).from_config(layer.layer.get_config())
+
     with model.distribute_strategy.scope():
-        plain = tfmot.clustering.keras.strip_clustering(model)
-        for name in names:
-            layer = plain.get_layer(name)
-            layer.set_weights(
-                [weight + 0 for weight in layer.get_weights()]
-            )  # −0 + 0 = 0: one bit pattern for one value
+        plain = tf_keras.models.clone_model(model, clone_function=without_wrapper)
+        for wrapper in wrapped_clusters(model):
+            plain.get_layer(wrapper.layer.name).set_weights(_clustered_weights(wrapper))
     return plain
 
 
-def wrapped_clusters(model: Any) -> list[Any]:
+def _clustered_weights(wrapper: Layer) -> list[Array]:
+    """The weights of the layer inside a wrapper, in the layer's own order, kernels clustered."""
+    wrapper.update_clustered_weights_associations()
+    weights = wrapper.layer.get_weights()  # without the kernels, which are plain tensors now
+    for position, name in sorted(wrapper.position_original_weights.items()):
+        weights.insert(position, np.asarray(wrapper.get_weight_from_layer(name)))
+    return [weight + 0 for weight in weights]  # −0 + 0 = 0: one bit pattern for one value
+
+
+def wrapped_clusters(model: Model) -> list[Layer]:
     """TFMOT's clustering wrappers in a model; [] in a stripped one."""
-    return [layer for layer in model.layers if type(layer).__name__.startswith("ClusterWeights")]
+    return [layer for layer in model.layers if _is_wrapper(layer)]
+
+
+def _is_wrapper(layer: Layer) -> bool:
+    return type(layer).__name__.startswith("ClusterWeights")

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tfcompress._backend.tfmot._inside import act_as_inside
 from tfcompress._backend.tfmot._load import load
 from tfcompress.core._errors import TrainingError
+from tfcompress.core._types import Layer
 
 _OPEN = 2**31 - 1  # end step of a polynomial schedule that `fit` has yet to set
 _RAMP = 0.75  # share of a training spent on the ramp; the rest recovers at the final sparsity
@@ -43,12 +45,13 @@ def wrap_pruned(
             sparsity, begin + 1, -1 if end is None else end + 1, frequency or 100
         )
 
-    def wrap(layer):
+    def wrap(layer: Layer) -> Layer:
         if layer.name not in names:
             return layer
-        return sparse.prune_low_magnitude(
+        wrapper = sparse.prune_low_magnitude(
             layer, pruning_schedule=schedule, block_size=block, sparsity_m_by_n=m_by_n
         )
+        return act_as_inside(wrapper)
 
     return tf_keras.models.clone_model(flat, clone_function=wrap)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress._backend.tfmot._affine import coefficients, replacement
+from tfcompress._backend.tfmot._inside import act_as_inside
 from tfcompress._backend.tfmot._load import load
 from tfcompress._backend.tfmot._placement import Placement, also_supported
 from tfcompress._backend.tfmot._quantizers import classes, custom_objects
@@ -56,7 +57,7 @@ def quantize(
             variable.assign(np.reshape(numbers, variable.shape))
     with _building(flat):
         try:
-            return quant.quantize_apply(
+            wrapped = quant.quantize_apply(
                 annotated, _scheme(clusters, zeros, tfmot_scheme, untouched)
             )
         except (RuntimeError, ValueError, TypeError) as error:
@@ -64,6 +65,9 @@ def quantize(
                 "Leave scheme='tfmot' out." if tfmot_scheme else "Leave the layer out with skip=."
             )
             raise ModelError(f"TFMOT refuses to quantize {flat.name!r}: {error} {hint}") from error
+    for wrapper in wrapped_quantized(wrapped):
+        act_as_inside(wrapper)
+    return wrapped
 
 
 def _scheme(clusters: bool, zeros: bool, tfmot_scheme: bool, untouched: set[str]) -> Any:
