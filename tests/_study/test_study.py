@@ -1,5 +1,6 @@
 """study() and compare(): cells by content, resumed, failing alone; files measured together, one of them on a real run."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from tfcompress import _study, compare, profiling, study
 from tfcompress._study._fingerprint import fingerprint
+from tfcompress._study._study import _model_key
 from tfcompress.core import (
     Artifact,
     ArtifactError,
@@ -352,6 +354,26 @@ def test_fingerprints_see_every_change():
     assert len({fingerprint(kind) for kind in kinds}) == len(kinds)
     assert fingerprint(replace(recipe("int8"), name="mine")) == fingerprint(recipe("int8"))
     assert fingerprint(held(1)) == fingerprint(held(1))
+
+
+@pytest.mark.parametrize("change", ["rate", "loss", "code of a layer"])
+def test_a_model_compiled_otherwise_or_of_other_code_is_another(keras_flavour, change):
+    keras = importlib.import_module(keras_flavour)
+
+    def model(rate=0.1, loss="mse", factor=2.0):
+        class Scaled(keras.layers.Layer):
+            def call(self, x):
+                return x * factor
+
+        layers = [keras.layers.Input((3,), name="x"), Scaled(name="scaled")]
+        net = keras.Sequential(layers, name="net")
+        net.compile(keras.optimizers.SGD(rate), loss)
+        return net
+
+    changed = {"rate": {"rate": 0.2}, "loss": {"loss": "mae"}, "code of a layer": {"factor": 3.0}}
+    first = _model_key(model(), lasting=True)
+    assert _model_key(model(), lasting=True) == first
+    assert _model_key(model(**changed[change]), lasting=True) != first
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,12 +50,18 @@ class Bench:
             self.runtime,
             self.strict,
             versions(),
+            lasting=self.lasting,
         )
+
+    @property
+    def lasting(self) -> bool:
+        """Whether addresses must mean the same to another process: where there is a folder."""
+        return self.out is not None
 
     @cached_property
     def training_key(self) -> str:
         """The content address of what a trained model depends on beside its recipe, seed and base."""
-        return fingerprint(self.fit, self.samples, self.strict, versions())
+        return fingerprint(self.fit, self.samples, self.strict, versions(), lasting=self.lasting)
 
     def hold(self, node: Node, model: Any) -> None:
         """Keep a model that this process was given."""

@@ -1,16 +1,33 @@
-"""The content address of anything a study depends on: the same content gives the same address in another process."""
+"""The content address of anything a study depends on.
+
+The same content gives the same address in another process. What has no content that can be read
+(a tf.data set, a generator, an open file) has no address: it is refused, not guessed.
+"""
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
+import functools
 import hashlib
 import inspect
-from collections.abc import Mapping
+import threading
+import types
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from tfcompress._study._code import (
+    class_parts,
+    code_parts,
+    function_parts,
+    is_installed,
+    keras_code,
+    reference,
+)
+from tfcompress.core import DataError
 
 PACKAGES = (
     "tfcompress",
@@ -22,130 +39,196 @@ PACKAGES = (
     "tflite-runtime",
     "numpy",
 )
+SCALARS = (bool, int, float, complex, str, bytes, Path)
+LOCKS = (type(threading.Lock()), type(threading.RLock()))
 
 
-def fingerprint(*things: Any) -> str:
-    """SHA-256 in hex of what `things` hold: numbers, arrays, values, trainers, functions with all that they use.
+def fingerprint(*things: object, lasting: bool = True) -> str:
+    """SHA-256 in hex of what `things` hold.
 
-    Keras objects count by their configuration and weights. A tf.data set counts by its element shapes and length alone, because running
-    through it may shuffle: give arrays, or a new output folder, where its content changes.
+    Numbers, arrays, containers and values count by what they hold; functions and classes of the
+    user's own modules by their code and all that the code uses; those of installed packages by
+    name and version; trainers (dataclasses) by their options; Keras objects by their
+    configuration, weights and own code; other objects by what they would be pickled as.
+
+    Args:
+        things: anything.
+        lasting: whether the address must mean the same in another process. If not, what has no
+            readable content counts as itself and nothing else.
+
+    Raises:
+        DataError: with `lasting`, for what has no readable content; it names what holds it.
     """
-    digest = hashlib.sha256()
-    _feed(digest, things, ())
-    return digest.hexdigest()
+    return _Addresses(lasting).of(things).hex()
 
 
-def _feed(digest: Any, thing: Any, inside: tuple[int, ...]) -> None:
-    if id(thing) in inside:
-        digest.update(b"cycle")
-        return
-    inside = (*inside, id(thing))
-    digest.update(f"\0{type(thing).__qualname__}:".encode())
-    if thing is None or isinstance(thing, (bool, int, float, complex, str, bytes, Path)):
-        digest.update(repr(thing).encode())
-    elif isinstance(thing, np.ndarray) and thing.dtype != object:
-        digest.update(f"{thing.dtype}{thing.shape}".encode())
-        digest.update(np.ascontiguousarray(thing).data)
-    elif isinstance(thing, (list, tuple, np.ndarray)):
-        for item in thing:
-            _feed(digest, item, inside)
-    elif isinstance(thing, (set, frozenset)):
-        digest.update("".join(sorted(fingerprint(item) for item in thing)).encode())
-    else:
-        _feed(digest, _content(thing), inside)
+class _Addresses:
+    """The addresses of objects of one `fingerprint`, each worked out once."""
+
+    def __init__(self, lasting: bool):
+        self.lasting = lasting
+        self.known: dict[int, bytes] = {}
+        self.depths: dict[int, int] = {}  # of the objects that are being worked out
+        self.seen: list[object] = []  # keeps them alive, so that no id is used twice
+
+    def of(self, thing: object) -> bytes:
+        """The address of one object."""
+        if thing is None or isinstance(thing, SCALARS):
+            return _hash(type(thing).__qualname__, repr(thing).encode())
+        key = id(thing)
+        if key in self.known:
+            return self.known[key]
+        if key in self.depths:  # an object inside itself: so many levels up
+            return _hash("cycle", str(len(self.depths) - self.depths[key]).encode())
+        self.seen.append(thing)
+        self.depths[key] = len(self.depths)
+        self.known[key] = self._inside(thing)
+        del self.depths[key]
+        return self.known[key]
+
+    def _inside(self, thing: object) -> bytes:
+        kind = type(thing).__qualname__
+        if isinstance(thing, np.ndarray) and thing.dtype != object:
+            # As bytes, since some types (dates, bfloat16) have no buffer of their own.
+            raw = np.ascontiguousarray(thing).reshape(-1).view(np.uint8)
+            return _hash(f"{kind}{thing.dtype}{thing.shape}", raw.data)
+        if isinstance(thing, (list, tuple, np.ndarray)):
+            return self._all(kind, thing)
+        if isinstance(thing, (set, frozenset)):
+            return _hash(kind, *sorted(self.of(item) for item in thing))
+        if isinstance(thing, Mapping):
+            pairs = [self.of(key) + self.of(value) for key, value in thing.items()]
+            return _hash(kind, *sorted(pairs))
+        return self._all(kind, self._parts(thing))
+
+    def _all(self, kind: str, parts: Iterable[object]) -> bytes:
+        return _hash(kind, *[self.of(part) for part in parts])
+
+    def _parts(self, thing: object) -> list[object]:
+        """What an object that is no container consists of."""
+        if isinstance(thing, types.CodeType):
+            return code_parts(thing)
+        if isinstance(thing, type):
+            return class_parts(thing)
+        if isinstance(thing, types.FunctionType):
+            return function_parts(thing, self._refused)
+        if isinstance(thing, types.ModuleType):
+            return self._module_parts(thing)
+        if isinstance(thing, (staticmethod, classmethod, types.MethodType)):
+            return [thing.__func__, getattr(thing, "__self__", None)]
+        if isinstance(thing, property):
+            return [thing.fget, thing.fset, thing.fdel]
+        if isinstance(thing, functools.partial):
+            return [thing.func, thing.args, thing.keywords, vars(thing)]
+        if isinstance(thing, types.BuiltinFunctionType):
+            owner = thing.__self__
+            return [reference(thing), None if isinstance(owner, types.ModuleType) else owner]
+        if isinstance(getattr(thing, "__wrapped__", None), types.FunctionType):
+            return [thing.__wrapped__]  # pyright: ignore[reportAttributeAccessIssue] # functools.cache, tf.function
+        return self._object_parts(thing)
+
+    def _module_parts(self, module: types.ModuleType) -> list[object]:
+        if not is_installed(module.__name__):
+            self._refused(module, "is used as a whole; import what is used of it by name")
+        return [reference(module)]
+
+    def _object_parts(self, thing: object) -> list[object]:
+        """What an instance of a class consists of."""
+        if isinstance(thing, LOCKS):
+            return []
+        if dataclasses.is_dataclass(thing):
+            return [type(thing), options_of(thing)]
+        if hasattr(thing, "element_spec") or hasattr(thing, "__next__"):
+            return self._refused(
+                thing, "has no content that can be read without running through it"
+            )
+        replicas = getattr(thing, "num_replicas_in_sync", None)
+        if replicas is not None:  # a tf.distribute strategy
+            return [type(thing), replicas]
+        try:
+            if hasattr(thing, "get_config"):
+                return [type(thing), *_keras_parts(thing)]
+            if hasattr(thing, "__array__"):
+                return [np.asarray(thing)]
+            return _pickled(thing)
+        except Exception as error:  # the objects' own code runs here
+            return self._refused(thing, f"cannot be read ({type(error).__name__}: {error})")
+
+    def _refused(self, thing: object, why: str) -> list[object]:
+        """DataError; or, where the address need not last, what stands for this object alone."""
+        if not self.lasting:
+            return [id(thing)]
+        cls = thing if isinstance(thing, type) else type(thing)
+        name = getattr(thing, "__name__", "")
+        open_ones = [one for one in self.seen if id(one) in self.depths and one is not thing]
+        named = [getattr(one, "__qualname__", "") for one in open_ones]
+        holder = next((one for one in reversed(named) if one), "what was given")
+        raise DataError(
+            f"{cls.__module__}.{cls.__qualname__} {name} in {holder} {why}. ".replace("  ", " ")
+            + "A study keeps its cells by the content of all they depend on: give arrays, plain "
+            "values, or a function that makes it, or leave out= away."
+        )
 
 
-def _content(thing: Any) -> Any:
-    """What an object holds, as data that `_feed` knows."""
-    if isinstance(thing, Mapping):
-        return [(str(key), thing[key]) for key in sorted(thing, key=str)]
-    if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
-        # What a trainer keeps of its work (init=False) is no option of it.
-        return [
-            (f.name, getattr(thing, f.name))
-            for f in dataclasses.fields(thing)
-            if f.compare and f.init
-        ]
-    if isinstance(thing, type) or inspect.isbuiltin(thing):
-        return f"{thing.__module__}.{thing.__qualname__}"
-    if inspect.ismethod(thing):
-        return [thing.__func__, thing.__self__]
-    if inspect.isroutine(inspect.unwrap(thing)) and hasattr(
-        thing, "__wrapped__"
-    ):  # functools.cache and its like
-        return thing.__wrapped__
-    if inspect.isfunction(thing):
-        code, known = thing.__code__, thing.__globals__
-        used = [
-            (name, known[name])
-            for name in code.co_names
-            if name in known and not inspect.ismodule(known[name])
-        ]
-        return [
-            code.co_code,
-            _constants(code),
-            thing.__defaults__,
-            [_held(cell) for cell in thing.__closure__ or ()],
-            used,
-        ]
-    if hasattr(thing, "element_spec"):
-        return [repr(thing.element_spec), int(thing.cardinality())]
-    if hasattr(thing, "get_config"):
-        return [
-            _nameless(thing.get_config()),
-            thing.get_weights() if hasattr(thing, "get_weights") else None,
-        ]
-    if hasattr(thing, "__array__"):
-        return np.asarray(thing)
-    settings = _settings(thing)
-    return (
-        sorted((vars(thing) if settings is None else settings).items())
-        if hasattr(thing, "__dict__")
-        else type(thing).__module__
-    )
+def options_of(thing: object) -> list[tuple[str, object]]:
+    """The options of a dataclass: not what it keeps of its work (`init=False`), nor labels."""
+    fields = dataclasses.fields(thing)  # pyright: ignore[reportArgumentType]
+    return [(one.name, getattr(thing, one.name)) for one in fields if one.compare and one.init]
 
 
-def _nameless(config: Any) -> Any:
-    """A Keras configuration without names: Keras numbers them by what else was made in the process."""
+def _hash(kind: str, *parts: bytes | memoryview) -> bytes:
+    digest = hashlib.sha256(f"{kind}:{len(parts)}:".encode())
+    for part in parts:
+        digest.update(part)
+    return digest.digest()
+
+
+def _keras_parts(thing: object) -> list[object]:
+    weights = thing.get_weights() if hasattr(thing, "get_weights") else None  # pyright: ignore[reportAttributeAccessIssue]
+    return [nameless(thing.get_config()), weights, keras_code(thing)]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def nameless(config: object) -> object:
+    """A Keras configuration without names: Keras numbers them by what else the process made."""
     if isinstance(config, Mapping):
-        return {key: _nameless(value) for key, value in config.items() if key != "name"}
-    return [_nameless(value) for value in config] if isinstance(config, (list, tuple)) else config
+        return {key: nameless(value) for key, value in config.items() if key != "name"}
+    return [nameless(value) for value in config] if isinstance(config, (list, tuple)) else config
 
 
-def _constants(code: Any) -> list[Any]:
-    """A function's constants, nested functions as theirs (their own representation has an address in it)."""
-    return [[c.co_code, _constants(c)] if inspect.iscode(c) else c for c in code.co_consts] + [
-        list(code.co_names)
-    ]
+def _pickled(thing: object) -> list[object]:
+    """What pickle would write of an object: its class or maker, and its state."""
+    settings = _settings(thing) if is_installed(type(thing).__module__) else None
+    if settings is not None:
+        return [type(thing), settings]
+    reducer = copyreg.dispatch_table.get(type(thing))
+    reduced = reducer(thing) if reducer else thing.__reduce_ex__(2)
+    if isinstance(reduced, str):  # the name under which its module has it
+        return [reference(thing, reduced)]
+    maker, arguments, *rest = reduced
+    state = rest[0] if rest else None
+    contents = [list(items) for items in rest[1:3] if isinstance(items, Iterator)]
+    return [maker, arguments, state, contents]
 
 
-def _held(cell: Any) -> Any:
+def _settings(thing: object) -> dict[str, object] | None:
+    """The arguments that an object of a package was made with, if it keeps them by their names."""
     try:
-        return cell.cell_contents
-    except ValueError:  # a name that is not assigned yet
-        return None
-
-
-def _settings(thing: Any) -> dict[str, Any] | None:
-    """The arguments an object was made with, if it keeps them under their names: what it did since does not count."""
-    try:
-        parameters = inspect.signature(type(thing)).parameters
+        parameters = inspect.signature(type(thing)).parameters.values()
     except (ValueError, TypeError):  # a class written in C
         return None
-    names = [p.name for p in parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    return (
-        {name: getattr(thing, name) for name in names}
-        if names and all(hasattr(thing, name) for name in names)
-        else None
-    )
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    names = [parameter.name for parameter in parameters if parameter.kind not in several]
+    if not names or not all(hasattr(thing, name) for name in names):
+        return None
+    return {name: getattr(thing, name) for name in names}
 
 
 def versions() -> dict[str, str]:
-    """Versions of everything that a file depends on; packages that are not installed are left out."""
-    found = {}
+    """Versions of everything that a file depends on; packages not installed are left out."""
+    installed = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tfcompress._study._fingerprint import fingerprint
+from tfcompress._study._fingerprint import fingerprint, options_of
 from tfcompress.core import ArtifactError, DataError, write_all
 
 NAME, LOCK, HOLDER = "study.json", ".lock", ".holder"
@@ -25,11 +26,9 @@ def parts(model_key: str, fit: Any, samples: Any, evaluate: Any) -> dict[str, st
     held = {
         name: getattr(fit, name, None) for name in ("x", "y", "validation_data", "sample_weight")
     }
-    options = (
-        [type(fit).__qualname__, {k: v for k, v in _fields(fit).items() if k not in held}]
-        if _fields(fit)
-        else fit
-    )
+    options = fit
+    if dataclasses.is_dataclass(fit):
+        options = [type(fit), [option for option in options_of(fit) if option[0] not in held]]
     return {
         "model": model_key,
         "trainer": fingerprint(options),
@@ -110,11 +109,3 @@ def locked(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _fields(fit: Any) -> dict[str, Any]:
-    return {
-        name: getattr(fit, name)
-        for name, f in getattr(fit, "__dataclass_fields__", {}).items()
-        if f.compare and f.init
-    }

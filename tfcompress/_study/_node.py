@@ -49,7 +49,7 @@ def shared_prefixes(recipes: Sequence[Recipe]) -> list[tuple[Technique, ...]]:
         before = ""
         for length in range(1, len(recipe.techniques) + 1):
             prefix = tuple(recipe.techniques[:length])
-            key = fingerprint(prefix)
+            key = fingerprint(prefix, lasting=False)
             users.setdefault(key, set()).add(number)
             prefixes[key], inner[key] = prefix, before
             before = key
@@ -58,14 +58,19 @@ def shared_prefixes(recipes: Sequence[Recipe]) -> list[tuple[Technique, ...]]:
     return sorted(wanted, key=len)
 
 
-def tree(root: Node, prefixes: Iterable[tuple[Technique, ...]], training_key: str) -> list[Node]:
+def tree(
+    root: Node,
+    prefixes: Iterable[tuple[Technique, ...]],
+    training_key: str,
+    *,
+    lasting: bool = True,
+) -> list[Node]:
     """A node for every prefix, each made from the longest one before it; `root` first."""
     nodes = [root]
     for prefix in prefixes:
         parent = start_of(prefix, nodes, whole=False)
-        nodes.append(
-            Node(fingerprint(prefix, root.seed, root.key, training_key), root.seed, prefix, parent)
-        )
+        key = fingerprint(prefix, root.seed, root.key, training_key, lasting=lasting)
+        nodes.append(Node(key, root.seed, prefix, parent))
     return nodes
 
 

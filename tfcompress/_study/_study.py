@@ -13,8 +13,9 @@ from tfcompress._backend.progress import reporter
 from tfcompress._study._about import about
 from tfcompress._study._bench import Bench
 from tfcompress._study._cell import Cell, finished
+from tfcompress._study._code import keras_code
 from tfcompress._study._contents import options
-from tfcompress._study._fingerprint import fingerprint
+from tfcompress._study._fingerprint import fingerprint, nameless
 from tfcompress._study._folder import check_owner, locked, parts
 from tfcompress._study._live import Live
 from tfcompress._study._measure import check_evaluate, profiled
@@ -64,7 +65,8 @@ def study(
     wanted = [_recipes.recipe(recipe) for recipe in recipes]
     numbers = _checked(wanted, fit, evaluate, samples, seeds)
     side_by_side = workers(n_jobs)
-    model_key, built = _model_key(model)
+    lasting = out is not None
+    model_key, built = _model_key(model, lasting)
     names = [recipe.name for recipe in wanted]
     with ExitStack() as stack:
         folder = None if out is None else Path(out)
@@ -85,16 +87,17 @@ def study(
             shared,
             model if built else None,
         )
-        roots = {seed: _root(model, model_key, built, seed) for seed in numbers}
+        roots = {seed: _root(model_key, built, seed) for seed in numbers}
         if not built:
             bench.hold(roots[numbers[0]], model)
             if side_by_side > 1:
                 bench.keep(roots[numbers[0]], model)
         prefixes = shared_prefixes(wanted)
-        trees = {seed: tree(root, prefixes, bench.training_key) for seed, root in roots.items()}
-        cells = [
-            _cell(recipe, seed, trees[seed], bench.key) for seed in numbers for recipe in wanted
-        ]
+        trees = {
+            seed: tree(root, prefixes, bench.training_key, lasting=lasting)
+            for seed, root in roots.items()
+        }
+        cells = [_cell(recipe, seed, trees[seed], bench) for seed in numbers for recipe in wanted]
         rows: dict[Cell, dict[str, Any]] = {}
         files: dict[Cell, Any] = {}
         for cell in cells if folder else ():
@@ -185,7 +188,7 @@ def _checked(
     return numbers
 
 
-def _model_key(model: Any) -> tuple[str, bool]:
+def _model_key(model: Any, lasting: bool) -> tuple[str, bool]:
     """The content address of a model or of the function that builds it, and whether it is a function."""
     from tfcompress._backend import bridge as keras
 
@@ -194,14 +197,23 @@ def _model_key(model: Any) -> tuple[str, bool]:
     except ModelError:
         if not callable(model) or isinstance(model, type):
             raise
-        return fingerprint(model), True
-    return keras.fingerprint(model), False
+        return fingerprint(model, lasting=lasting), True
+    parts = [keras.fingerprint(model), keras_code(model), _compile_state(model)]
+    return fingerprint(parts, lasting=lasting), False
 
 
-def _root(model: Any, key: str, built: bool, seed: int) -> Node:
-    return Node(fingerprint(model, seed), seed) if built else Node(key, seed, given=True)
+def _compile_state(model: Any) -> list[object]:
+    """What training takes over from a model: the optimizer's settings and the loss, with its code."""
+    if not getattr(model, "optimizer", None):
+        return []
+    optimizer, loss = model.optimizer, model.loss
+    return [type(optimizer), nameless(optimizer.get_config()), loss]
 
 
-def _cell(recipe: Recipe, seed: int, nodes: list[Node], key: str) -> Cell:
-    address = fingerprint(recipe, seed, nodes[0].key, key)
+def _root(key: str, built: bool, seed: int) -> Node:
+    return Node(fingerprint(key, seed), seed) if built else Node(key, seed, given=True)
+
+
+def _cell(recipe: Recipe, seed: int, nodes: list[Node], bench: Bench) -> Cell:
+    address = fingerprint(recipe, seed, nodes[0].key, bench.key, lasting=bench.lasting)
     return Cell(recipe, seed, start_of(recipe.techniques, nodes), address)
