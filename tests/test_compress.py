@@ -183,6 +183,27 @@ def test_no_trainer_for_what_needs_training(trained, digits):
         tfc.compress(trained("keras"), "qat-int8", samples=digits[0][:64])
 
 
+@pytest.mark.parametrize("name", ["prune80-int8", "cluster16", "macs50", "lowrank50"])
+def test_training_is_not_left_out_silently(trained, digits, name):
+    """Untrained, an 80 % pruned network falls to chance: that must be asked for."""
+    with pytest.raises(TrainingError, match="training=False"):
+        tfc.compress(trained("keras"), name, samples=digits[0][:64])
+
+
+def test_training_left_out_on_request_is_said_on_every_output(trained, digits, tmp_path):
+    never = lambda model, callbacks: pytest.fail("trained in spite of training=False")  # noqa: E731
+    art = tfc.compress(
+        trained("keras"), "prune80-int8", fit=never, samples=digits[0][:64], training=False
+    )
+    assert art.warnings and "prune80 was not trained" in art.warnings[0]
+    assert "WARNING  prune80 was not trained" in str(art)
+    art.save(tmp_path / "net")
+    assert tfc.Artifact.load(tmp_path / "net").warnings == art.warnings
+    assert not tfc.convert(trained("keras"), "float32").warnings
+    with pytest.raises(TrainingError, match="needs training"):
+        tfc.compress(trained("keras"), "qat", training=False)
+
+
 def test_unknown_recipe_names_near_ones(trained):
     with pytest.raises(RecipeError, match=r"prune80-int8"):
         tfc.compress(trained("keras"), "prun80-int8")
@@ -192,7 +213,9 @@ def test_unknown_recipe_names_near_ones(trained):
 
 def test_unknown_layer_in_only(trained):
     with pytest.raises(RecipeError, match="dense1"):
-        tfc.compress(trained("keras"), tfc.Recipe([Prune(0.5, only=["dense_1"])], Float32()))
+        tfc.compress(
+            trained("keras"), tfc.Recipe([Prune(0.5, only=["dense_1"])], Float32()), training=False
+        )
 
 
 def test_recipe_in_the_wrong_order():
@@ -202,9 +225,11 @@ def test_recipe_in_the_wrong_order():
 
 def test_strict_raises_where_something_is_left_alone(trained):
     recipe = tfc.Recipe([Cluster(100)], Float32())  # conv1 has 72 weights
-    assert {item.layer for item in tfc.compress(trained("keras"), recipe).skipped} == {"conv1"}
+    assert {
+        item.layer for item in tfc.compress(trained("keras"), recipe, training=False).skipped
+    } == {"conv1"}
     with pytest.raises(SkippedError, match="conv1"):
-        tfc.compress(trained("keras"), recipe, strict=True)
+        tfc.compress(trained("keras"), recipe, training=False, strict=True)
 
 
 def test_nan_model_is_an_error_not_a_file(small_cnn):

@@ -32,6 +32,7 @@ from tfcompress.core import (
     Training,
     TrainingError,
 )
+from tfcompress.core._types import Trainer
 
 PARITY_INPUTS = 16
 MOST_SAMPLES = 1000
@@ -44,6 +45,7 @@ def compress(
     fit: Callable[[Any, list], None] | None = None,
     samples: Any = None,
     *,
+    training: bool = True,
     strict: bool = False,
     seed: int | None = None,
     progress: Callable[[str, int, int], None] | bool | None = None,
@@ -53,6 +55,8 @@ def compress(
     `model` is a built Sequential or Functional model of Keras 3 or tf_keras; it is left exactly as it was.
     `fit` is any `(model, callbacks) -> None`, such as `Fit` or `Distill`; `samples` [n, ...] (array, tf.data, generator; at
     most 1,000 are taken, evenly) calibrate integer targets and are the inputs of the parity check (else random ones are).
+    `training=False` carries techniques out without the training that makes up for what they remove; the Artifact's warnings
+    say so. Without it, a technique that loses accuracy untrained is refused where there is no `fit`.
     Rules in the recipe are decided on the samples (up to as many as they ask for); the Artifact's recipe holds what was decided.
     `strict` raises SkippedError if anything is left alone; `seed` makes training repeatable; `progress` is called with
     (what, done, total), True draws a bar, None draws one on a terminal only.
@@ -61,11 +65,8 @@ def compress(
     """
     recipe = recipes.recipe(recipe)
     _keras.require_graph(model)
-    for technique in recipe.techniques:
-        if technique.training is Training.REQUIRED and fit is None:
-            raise TrainingError(
-                f"{technique.label} needs training: pass fit=Fit(x_train, y_train, ...) to compress()."
-            )
+    fit = fit if training else None
+    require_training(recipe, fit, training)
     if recipe.target.needs_samples:
         _samples.require(model, samples, recipe.target.label)
     wanted = recipe.wanted_samples
@@ -119,8 +120,40 @@ def compress(
         "flavour": _keras.flavour(model),
         "model": model.name,
     }
+    if untrained := untrained_warnings(recipe, fit):
+        about["warnings"] = untrained
     final = work if work is not model else _keras.clone(model)
     return Artifact(data, recipe, final, tuple(dict.fromkeys(skipped)), tuple(checks), about)
+
+
+def require_training(recipe: Recipe, fit: Trainer | None, training: bool) -> None:
+    """TrainingError where a technique of `recipe` needs training to keep accuracy and nothing would train.
+
+    `training=False` says that this is meant; what cannot be made without training is refused all the same.
+    """
+    if fit is not None:
+        return
+    for technique in recipe.techniques:
+        if technique.training is Training.REQUIRED:
+            raise TrainingError(
+                f"{technique.label} needs training: pass fit=Fit(x_train, y_train, ...) to compress()."
+            )
+        if technique.training is Training.OPTIONAL and training:
+            raise TrainingError(
+                f"{technique.label} loses accuracy without training: pass fit=Fit(x_train, y_train, ...), "
+                f"or training=False where the untrained file is wanted."
+            )
+
+
+def untrained_warnings(recipe: Recipe, fit: Trainer | None) -> list[str]:
+    """One sentence for every technique of `recipe` that is trained elsewhere and was not here."""
+    if fit is not None:
+        return []
+    return [
+        f"{technique.label} was not trained (training=False): nothing made up for what it removed"
+        for technique in recipe.techniques
+        if technique.training is not Training.NEVER
+    ]
 
 
 def convert(

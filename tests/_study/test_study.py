@@ -22,10 +22,15 @@ from tfcompress.core import (
     ModelError,
     Profile,
     RecipeError,
+    TrainingError,
 )
+from tfcompress.core._verdict import ResultWarning
 from tfcompress.recipes import recipe
 from tfcompress.targets import DynamicRange, Float32
 from tfcompress.training import Fit
+
+# The stand-in's answers are at chance level.
+pytestmark = pytest.mark.filterwarnings("ignore::tfcompress.core._verdict.ResultWarning")
 
 X, Y = np.zeros((20, 4), "float32"), np.arange(20) % 2
 
@@ -109,6 +114,34 @@ def test_rows_are_recipes_by_seeds_with_everything_measured(engine):
     assert report.rows[3]["correct"] == "1" * 12 + "0" * 8
     assert report.base == "float32" and report.about["test_examples"] == 20
     assert report.rows[1]["made"]["call"] == "tfc.compress(model, 'int8', samples=samples, seed=0)"
+
+
+def test_a_base_at_chance_level_and_a_lost_file_are_warned_about(engine, monkeypatch, tmp_path):
+    """A network fed on the wrong scale answers at random: its report must not read like a success."""
+
+    def evaluate(file, x, y, **rest):
+        data = file.data if isinstance(file, Artifact) else file.read_bytes()
+        hits = 10 if b"float32" in data else 5
+        outputs = np.eye(2)[np.where(np.arange(len(y)) < hits, y, 1 - y)]
+        return hits / 20, outputs
+
+    monkeypatch.setattr(profiling, "evaluate", evaluate)
+    with pytest.warns(ResultWarning, match="chance level"):
+        report = run(seeds=1)
+    assert "chance level" in report.rows[0]["warnings"][0]
+    assert "25.0 points below float32" in report.rows[1]["warnings"][0]
+    assert "**Warning**: float32: accuracy 0.5000 is at chance level" in report.to_markdown()
+    assert "25.0 points below" in report.to_html(tmp_path / "page.html").read_text()
+
+
+def test_what_needs_training_is_refused_before_anything_runs(engine):
+    with pytest.raises(TrainingError, match="training=False"):
+        run(recipes=["prune80-int8"])
+    assert not engine
+    with pytest.warns(ResultWarning, match="prune80 was not trained"):
+        report = run(recipes=["float32", "prune80-int8"], training=False, seeds=1)
+    assert "not trained" in report.rows[1]["warnings"][0]
+    assert "training=False" in report.rows[1]["made"]["call"]
 
 
 def test_a_finished_cell_is_never_run_again(engine, tmp_path):
@@ -328,6 +361,7 @@ from dataclasses import dataclass
 sys.path.insert(0, sys.argv[1])
 from test_study import Trainer, X, _build
 from tfcompress._study._fingerprint import fingerprint
+from tfcompress.core._verdict import ResultWarning
 from tfcompress.recipes import recipe
 print(fingerprint(Trainer(X), {"b": {1, "x"}, "a": None}, recipe("prune80-int8"), _build, lambda m: X.sum() + m))
 """

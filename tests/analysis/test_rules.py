@@ -84,7 +84,9 @@ def test_only_takes_a_rule(scored, digits):
     model, scores = scored("keras")
     limit = min(scores[name] for name in middle(scores))
     rule = SignificantLayers(threshold=limit, significant=False, inputs=300)
-    art = tfc.compress(model, Recipe([Cluster(4, only=rule)], Float32()), samples=digits[0][:300])
+    art = tfc.compress(
+        model, Recipe([Cluster(4, only=rule)], Float32()), samples=digits[0][:300], training=False
+    )
     chosen = art.recipe.techniques[0].only
     for layer in art.model.layers:
         if hasattr(layer, "kernel"):
@@ -116,7 +118,7 @@ def test_undecided_and_without_samples(technique, scored):
 def test_too_few_samples_are_told(scored, digits):
     recipe = Recipe([Cluster(4, only=SignificantLayers(threshold=0.0))], Float32())
     with pytest.warns(UserWarning, match="decided on 150 samples; its rules ask for 2,000"):
-        tfc.compress(scored("keras")[0], recipe, samples=digits[0][:150])
+        tfc.compress(scored("keras")[0], recipe, samples=digits[0][:150], training=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         tfc.compress(scored("keras")[0], Float32(), samples=digits[0][:150])

@@ -78,6 +78,7 @@ def make_node(bench: Bench, node: Node) -> str:
             recipe,
             fit=bench.fit,
             samples=bench.samples,
+            training=bench.fit is not None,
             strict=bench.strict,
             seed=node.seed,
             progress=False,
@@ -111,7 +112,7 @@ def make_cell(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None
 
 
 def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
-    from tfcompress._compress import compress
+    from tfcompress._compress import compress, untrained_warnings
 
     start, recipe, seed, node = perf_counter(), cell.recipe, cell.seed, bench.nearest(cell.start)
     rest = (
@@ -125,11 +126,15 @@ def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
         rest,
         fit=bench.fit,
         samples=bench.samples,
+        training=bench.fit is not None,
         strict=bench.strict,
         seed=seed,
         progress=False,
     )
     artifact = after(bench, node, artifact, recipe)
+    untrained = untrained_warnings(recipe, bench.fit)
+    if untrained:
+        artifact = replace(artifact, about={**artifact.about, "warnings": untrained})
     seconds = round(perf_counter() - start, 2)
     row = {
         "recipe": recipe.name,
@@ -141,11 +146,13 @@ def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
         "checks": [asdict(item) for item in artifact.checks],
         "layers": layers(artifact.data, artifact.model),
         "made": {
-            "call": call(recipe, seed, bench.samples is not None),
+            "call": call(recipe, seed, bench.samples is not None, bench.fit is not None),
             "seconds": seconds,
             "sha256": _sha256(artifact.data),
         },
     }
+    if untrained:
+        row["warnings"] = untrained
     if node.techniques:
         row["made"]["started_from"] = node.name
     if bench.out is None:
@@ -194,9 +201,10 @@ def finished(out: Path, cell: Cell) -> dict[str, Any] | None:
         return None
 
 
-def call(recipe: Recipe, seed: int, samples: bool) -> str:
+def call(recipe: Recipe, seed: int, samples: bool, trained: bool = True) -> str:
     """The Python call that makes the same file again."""
-    data = (", fit=fit" if recipe.techniques else "") + (", samples=samples" if samples else "")
+    trainer = ", fit=fit" if trained else ", training=False"
+    data = (trainer if recipe.techniques else "") + (", samples=samples" if samples else "")
     return f"tfc.compress(model, {_written(recipe)}{data}, seed={seed})"
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from tfcompress._backend.interpreter._interpreter import check_file
 from tfcompress._study._about import about
 from tfcompress._study._contents import layers
-from tfcompress._study._measure import check_evaluate, measured, scored
+from tfcompress._study._measure import check_evaluate, labels_of, measured, scored, warn_of
 from tfcompress.core import Artifact, ArtifactError, RecipeError, TfcompressError
+from tfcompress.core._verdict import with_warnings
 from tfcompress.report import Report
 
 
@@ -77,11 +78,14 @@ def compare(
     rows = [
         {key: row[key] for key in (*("recipe", "seed"), *first, *row) if key in row} for row in rows
     ]
-    return Report(
+    rows = with_warnings(rows, metric, base or labels[0], labels_of(evaluate))
+    report = Report(
         rows,
         title,
         about(metric, base or labels[0], evaluate, threads=list(threads), runtime=runtime),
     )
+    warn_of(report)
+    return report
 
 
 def _tried(file: Any) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 
 from tfcompress import profiling
 from tfcompress._study._fingerprint import fingerprint, versions
-from tfcompress.core import ArtifactError, DataError, Profile, write_all
+from tfcompress.core import ArtifactError, DataError, Profile, ResultWarning, Rows, write_all
 
 
 def check_evaluate(evaluate: Any) -> None:
@@ -36,6 +37,20 @@ def check_evaluate(evaluate: Any) -> None:
 def examples(evaluate: Any) -> int | None:
     """How many examples `evaluate` has, where that is known without running through it."""
     return len(_first(evaluate[1])) if isinstance(evaluate, (tuple, list)) else None
+
+
+def labels_of(evaluate: Any) -> Any:
+    """The labels of `evaluate`, (x, y) of a model with one output; None where there is no such array."""
+    if not isinstance(evaluate, (tuple, list)):
+        return None
+    labels = evaluate[1]
+    return None if isinstance(labels, (Mapping, list, tuple)) else np.asarray(labels)
+
+
+def warn_of(report: Rows | None) -> None:
+    """A ResultWarning for every warning of the report."""
+    for warning in report.warnings() if report is not None else ():
+        warnings.warn(warning, ResultWarning, stacklevel=3)
 
 
 def scored(file: Any, evaluate: Any, metric: str, runtime: str) -> dict[str, Any]:

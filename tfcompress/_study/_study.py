@@ -10,6 +10,7 @@ from typing import Any
 
 from tfcompress import recipes as _recipes
 from tfcompress._backend.progress import reporter
+from tfcompress._compress import require_training
 from tfcompress._study._about import about
 from tfcompress._study._bench import Bench
 from tfcompress._study._cell import Cell, finished
@@ -18,11 +19,12 @@ from tfcompress._study._contents import options
 from tfcompress._study._fingerprint import fingerprint, nameless
 from tfcompress._study._folder import check_owner, locked, parts
 from tfcompress._study._live import Live
-from tfcompress._study._measure import check_evaluate, profiled
+from tfcompress._study._measure import check_evaluate, labels_of, profiled, warn_of
 from tfcompress._study._node import Node, needed_nodes, shared_prefixes, start_of, tree
 from tfcompress._study._pool import workers
 from tfcompress._study._run import carry_out
 from tfcompress.core import DataError, ModelError, Recipe, RecipeError, Target
+from tfcompress.core._verdict import with_warnings
 from tfcompress.report import Report
 
 
@@ -40,6 +42,7 @@ def study(
     threads: Sequence[int] = (1,),
     runtime: str = "auto",
     profile: bool = True,
+    training: bool = True,
     strict: bool = False,
     progress: Callable[[str, int, int], None] | bool | None = None,
     title: str = "tfcompress study",
@@ -48,7 +51,7 @@ def study(
     """Carry out every recipe (a value or a name) with every seed on `model` and report accuracy, sizes and latency.
 
     `model`: a trained model of either Keras, or a function `model(seed)` that makes and trains one (called once a seed).
-    `fit`, `samples`, `strict`: as for `compress`. `evaluate`: x [n, ...], y [n, ...] of the test set; `metric`: a Keras metric's name.
+    `fit`, `samples`, `training`, `strict`: as for `compress`. `evaluate`: x [n, ...], y [n, ...] of the test set; `metric`: a Keras metric's name.
     `seeds`: how many (0, 1, …) or which. `threads`: thread counts to measure latency at, unless `profile` is off.
     `out`: a folder for the `.tflite` files, the trained models that cells share, and report.html, which can be opened meanwhile.
     A cell's address there is the content of all it depends on (recipe, seed, model, trainer, data, versions): a finished cell is not
@@ -64,6 +67,9 @@ def study(
     """
     wanted = [_recipes.recipe(recipe) for recipe in recipes]
     numbers = _checked(wanted, fit, evaluate, samples, seeds)
+    fit = fit if training else None
+    for recipe in wanted:
+        require_training(recipe, fit, training)
     side_by_side = workers(n_jobs)
     lasting = out is not None
     model_key, built = _model_key(model, lasting)
@@ -121,6 +127,7 @@ def study(
             there = [
                 {**rows[cell], "options": options(cell.recipe)} for cell in cells if cell in rows
             ]
+            there = with_warnings(there, metric, said["base"], labels_of(evaluate))
             progress = (
                 {"running": {**running, "cells": len(cells), "cells_done": len(there)}}
                 if running
@@ -160,7 +167,9 @@ def study(
                     runtime,
                 )
                 rows = dict(zip(cells, timed))
-            return live.page(running=False)  # type: ignore[return-value]
+            finished_report = live.page(running=False)
+            warn_of(finished_report)
+            return finished_report  # type: ignore[return-value]
 
 
 def _checked(

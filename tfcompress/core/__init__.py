@@ -23,6 +23,7 @@ from tfcompress.core._significance import Significance
 from tfcompress.core._target import Target
 from tfcompress.core._technique import Check, Skipped, Stage, Technique, Training
 from tfcompress.core._value import Value
+from tfcompress.core._verdict import ResultWarning
 
 __all__ = [
     "Artifact",
@@ -40,6 +41,7 @@ __all__ = [
     "Profile",
     "Recipe",
     "RecipeError",
+    "ResultWarning",
     "Rows",
     "Rule",
     "Significance",

@@ -44,6 +44,11 @@ class Artifact:
         """Bytes after gzip at its highest level (mtime 0): what a download costs, not what the device holds."""
         return len(gzip.compress(self.data, 9, mtime=0))
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user must know before using the file, one sentence each; empty where all is well."""
+        return tuple(self.about.get("warnings", ()))
+
     def save(self, path: str | Path, *, overwrite: bool = False, model: bool = True) -> list[Path]:
         """Write `path`.tflite, `path`.json (recipe, sizes, checks, skipped) and, with `model`, `path`.keras: all or none.
 
@@ -94,6 +99,7 @@ class Artifact:
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.size_bytes:,} bytes ({self.gzip_bytes:,} gzipped)"]
+        lines += [f"  WARNING  {warning}" for warning in self.warnings]
         lines += [
             f"  checked  {c.stage}: {c.what} {c.value:.6g} (bound {c.bound:.6g}) {c.layer}".rstrip()
             for c in self.checks

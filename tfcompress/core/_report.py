@@ -96,6 +96,15 @@ class Rows:
             out.append(line)
         return out
 
+    def warnings(self) -> list[str]:
+        """What a reader must know before using the files, one sentence a recipe and finding."""
+        sentences = [
+            f"{row['recipe']}: {warning}"
+            for row in self.rows
+            for warning in row.get("warnings") or ()
+        ]
+        return list(dict.fromkeys(sentences))
+
     def pareto(self, *columns: str) -> Any:
         """The rows of the recipes that no other recipe beats in all of `columns` at once (means over seeds).
 
@@ -150,7 +159,10 @@ class Rows:
         return max([EQUAL_LATENCY, *(value for value in measured if math.isfinite(value))])
 
     def to_markdown(self, columns: Iterable[str] | None = None) -> str:
-        """The summary as a Markdown table: mean, ± std where there are several seeds; a failed recipe's cell holds its error."""
+        """The summary as a Markdown table: mean, ± std where there are several seeds; a failed recipe's cell holds its error.
+
+        The report's warnings, if any, stand below it.
+        """
         columns = list(columns or self.columns())
         lines = ["| recipe | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
         for line in self.summary():
@@ -168,7 +180,8 @@ class Rows:
                 + " | ".join(_escape(cell) for cell in [line["recipe"] + failed, *cells])
                 + " |"
             )
-        return "\n".join(lines) + "\n"
+        warnings = [f"\n**Warning**: {_escape(warning)}" for warning in self.warnings()]
+        return "\n".join([*lines, *warnings]) + "\n"
 
     def to_csv(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
         """All rows (not the summary) as CSV: numbers and words, no nested data. Also written to `path` when given.

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from tfcompress import targets, techniques
+from tfcompress.analysis.dimension import ESTIMATORS
 from tfcompress.core import Recipe, RecipeError, Target, Technique
-from tfcompress.recipes._builders import DIMENSIONS
 from tfcompress.recipes._words import TARGETS, WORDS, Word
 
 __all__ = ["READY", "WORDS", "Word", "recipe", "words_as_markdown", "words_in_short"]
@@ -89,7 +89,7 @@ def _split(name: str) -> list[str]:
     words: list[str] = []
     prefix = ""
     for part in name.strip().lower().split("-"):
-        if part in DIMENSIONS and not prefix:
+        if part in ESTIMATORS and not prefix:
             prefix = f"{part}-"
             continue
         words.append(prefix + part)

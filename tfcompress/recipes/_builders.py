@@ -11,16 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from tfcompress import analysis, targets, techniques
+from tfcompress.analysis.dimension import by_name
 from tfcompress.core import RecipeError, Target, Technique
-
-DIMENSIONS: dict[str, dict] = {
-    "twonn": {"by": analysis.TwoNN()},
-    "pca": {
-        "by": analysis.PCADimension(),
-        "view": "channels",
-        "rule": "rise",
-    },  # Chakraborty et al. 2020
-}
 
 
 def _has(before: Sequence[Technique], kind: type[Technique]) -> bool:
@@ -76,8 +68,7 @@ def cluster(match: re.Match[str], before: Sequence[Technique]) -> techniques.Clu
 
 
 def cluster_insignificant(match: re.Match[str], before: Sequence[Technique]) -> Technique:
-    options = DIMENSIONS[match["dimension"]]
-    layers = analysis.SignificantLayers(**options, significant=False)
+    layers = analysis.SignificantLayers(*by_name(match["dimension"]), significant=False)
     return replace(cluster(match, before), only=layers)
 
 
@@ -91,7 +82,7 @@ def xnor(match: re.Match[str], before: Sequence[Technique]) -> Technique:
 
 def mixed_by_dimension(match: re.Match[str], before: Sequence[Technique]) -> Technique:
     significant, other = int(match[2]), int(match[3])
-    bits = analysis.SignificanceBits(**DIMENSIONS[match[1]], significant=significant, other=other)
+    bits = analysis.SignificanceBits(*by_name(match[1]), significant=significant, other=other)
     return techniques.MixedPrecision(bits)
 
 

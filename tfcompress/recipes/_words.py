@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tfcompress import targets
+from tfcompress.analysis.dimension import ESTIMATORS
 from tfcompress.core import Target, Technique
 from tfcompress.recipes import _builders
-from tfcompress.recipes._builders import DIMENSIONS
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Word:
 
 
 _S = r"(\d+(?:\.\d+)?)"
-_DIMENSION = "|".join(DIMENSIONS)
+_DIMENSION = "|".join(ESTIMATORS)
 _CLUSTER = r"cluster(?P<clusters>\d*)(?P<per_channel>pc)?"
 
 TECHNIQUES = (

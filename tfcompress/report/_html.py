@@ -95,6 +95,7 @@ def context(report: Report) -> dict[str, Any]:
         "bytes": _bytes(report, base, best),
         "details": [_detail(report, recipe) for recipe in report.recipes()],
         "running": _running(report),
+        "warnings": report.warnings(),
         "facts": _facts({key: value for key, value in report.about.items() if key not in APART}),
         "frame": _figures,
     }
