@@ -1,8 +1,10 @@
 """Values, recipes and artifacts as data: equality, hashing, JSON both ways, atomic saving."""
 
 import errno
+import importlib
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -195,4 +197,124 @@ def test_what_is_no_artifact_is_refused(tmp_path):
     (tmp_path / "net.tflite").write_bytes(b"")
     (tmp_path / "net.json").write_text("{}")
     with pytest.raises(ArtifactError, match="not written by"):
+        Artifact.load(tmp_path / "net")
+
+
+# --- files from elsewhere ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["elsewhere:Thing", "elsewhere:Mine", "unittest.__main__:x"])
+def test_reading_a_recipe_imports_no_module(tmp_path, monkeypatch, name):
+    """A module on the path runs when it is imported; `unittest.__main__` even ends the process."""
+    (tmp_path / "elsewhere.py").write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w').close()\n"
+        "from tfcompress.core import Target\nclass Mine(Target): pass\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    recipe = Recipe([], Raw()).to_dict()
+    for data in ({**recipe, "class": name}, {**recipe, "target": {"class": name}}):
+        with pytest.raises(RecipeError, match=r"no class .* is known; .* Import the package"):
+            Recipe.from_json(json.dumps(data))
+    saved = Artifact(b"TFL3", Recipe([], Raw())).to_dict()
+    (tmp_path / "net.json").write_text(json.dumps({**saved, "recipe": {**recipe, "class": name}}))
+    (tmp_path / "net.tflite").write_bytes(b"TFL3")
+    with pytest.raises(ArtifactError, match="no class"):
+        Artifact.load(tmp_path / "net")
+    assert not (tmp_path / "ran").exists() and "elsewhere" not in sys.modules
+
+
+def test_an_entry_point_names_a_class_of_a_package(tmp_path, monkeypatch):
+    text = (
+        "from dataclasses import dataclass\nfrom tfcompress.core import Target\n"
+        "@dataclass(frozen=True, eq=False)\nclass Mine(Target):\n    level: int = 0\n"
+        "    def convert(self, model, samples=None): return b''\n"
+    )
+    (tmp_path / "their_package.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    info = tmp_path / "their_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their_package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[tfcompress.values]\nmine = their_package:Mine\n")
+    importlib.invalidate_caches()
+    data = {"class": "their_package:Mine", "level": 3}
+    recipe = Recipe.from_dict({"class": "tfcompress.core:Recipe", "techniques": [], "target": data})
+    assert recipe.target.to_dict() == data
+    sys.modules.pop("their_package")
+
+
+def recipe_json():
+    from tfcompress.recipes import recipe
+
+    return recipe("filters20-prune80-cluster16-qat-int8").to_json()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"sparsity": 0.8', '"sparsity": "0.8"', r"\$\.techniques\[1\]\.sparsity: expected float"),
+        ('"ratio": 0.2', '"ratio": {"a": "b"}', r"\$\.techniques\[0\]\.ratio: expected"),
+        ('"preserve": "both"', '"preserve": ["both"]', r"preserve: expected str"),
+        ("[", "7, [", "Not a recipe"),
+        ('"tfcompress.targets:Int8"', "5", r"\$\.target: expected an object with a 'class'"),
+        (
+            '"tfcompress.targets:Int8"',
+            '"tfcompress.targets:_int8"',
+            r"\$\.target: .*_int8. is not a",
+        ),
+        ('"tfcompress.targets:Int8"', '"tfcompress.core:Rule"', r"\$\.target: .* is not a"),
+        ('"sparsity": 0.8', '"sparsity": 8', r"\$\.techniques\[1\]: .*sparsity"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_is_one_line_with_its_place(old, new, says):
+    text = recipe_json()
+    assert old in text
+    with pytest.raises(RecipeError, match=says) as caught:
+        Recipe.from_json(text.replace(old, new, 1))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [33, 900, 100_000])
+def test_deep_nesting_is_refused(depth):
+    data = {"class": "tfcompress.techniques:Prune", "only": "?"}
+    text = json.dumps(data).replace('"?"', "[" * depth + "]" * depth)
+    with pytest.raises(RecipeError, match="nested"):
+        Recipe.from_json(
+            '{"class": "tfcompress.core:Recipe", "target": {"class": "tfcompress.targets:Int8"}, '
+            f'"techniques": [{text}]}}'
+        )
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"checks": [{"stage": 1}]}, r"Expected `str`, got `int` - at `\$\.checks\[0\]\.stage`"),
+        ({"size_bytes": "400"}, r"at `\$\.size_bytes`"),
+        ({"about": {"seed": [1]}}, r"at `\$\.about\.seed`"),
+        ({"recipe": []}, r"at `\$\.recipe`"),
+        ({"recipe": {"class": 5}}, r"\$: expected an object with a 'class'"),
+        ({"size_bytes": 399}, "is not the file .* 400 bytes, expected 399"),
+        ({"sha256": "0" * 64}, "is not the file .* SHA-256 000000000000"),
+    ],
+)
+def test_an_edited_artifact_is_refused_with_the_place(artifact, tmp_path, change, says):
+    artifact.save(tmp_path / "net")
+    saved = json.loads((tmp_path / "net.json").read_text())
+    (tmp_path / "net.json").write_text(json.dumps({**saved, **change}))
+    with pytest.raises(ArtifactError, match=says) as caught:
+        Artifact.load(tmp_path / "net")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_artifact_of_before_the_hash_is_read(artifact, tmp_path):
+    artifact.save(tmp_path / "net")
+    saved = json.loads((tmp_path / "net.json").read_text())
+    del saved["sha256"]
+    (tmp_path / "net.json").write_text(json.dumps(saved))
+    assert Artifact.load(tmp_path / "net").data == artifact.data
+
+
+def test_a_file_with_other_bytes_is_not_the_artifacts(artifact, tmp_path):
+    artifact.save(tmp_path / "net")
+    (tmp_path / "net.tflite").write_bytes(b"TFL4" * 100)
+    with pytest.raises(ArtifactError, match="Save the artifact again"):
         Artifact.load(tmp_path / "net")

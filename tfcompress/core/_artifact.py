@@ -1,30 +1,59 @@
-"""What a recipe made: the model, the bytes, and everything that was checked or left alone on the way."""
+"""What a recipe made: the model, the bytes, and all that was checked or left alone on the way."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfcompress.core._errors import ArtifactError
-from tfcompress.core._files import write_all
+import msgspec
+
+from tfcompress.core._errors import ArtifactError, RecipeError
+from tfcompress.core._files import Content, write_all
 from tfcompress.core._recipe import Recipe
+from tfcompress.core._schema import FormatError, checked, parse_json
 from tfcompress.core._technique import Check, Skipped
+from tfcompress.core._types import Model
+
+
+class _About(msgspec.Struct):
+    """What an artifact's `about` says, where it says it; it may say more."""
+
+    seed: int | None = None
+    seconds: dict[str, float] = {}
+    versions: dict[str, str] = {}
+    flavour: str = ""
+    model: str = ""
+    warnings: list[str] = []
+
+
+class _Saved(msgspec.Struct):
+    """The format of an artifact's `.json`; files of earlier versions have no hash."""
+
+    recipe: dict[str, Any]
+    size_bytes: int
+    gzip_bytes: int
+    skipped: tuple[Skipped, ...]
+    checks: tuple[Check, ...]
+    about: _About
+    sha256: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """The bytes of a checked `.tflite` with the model, recipe, checks and skipped layers they came from.
+    """The bytes of a checked `.tflite`, and the model, recipe, checks and skips they came from.
 
-    `model` is the compressed Keras model (None when read back without it); `checks` are the promises that were measured;
-    `about` holds seed, library versions and seconds per step, as JSON data.
+    `model` is the compressed Keras model (None when read back without it); `checks` are the
+    promises that were measured; `about` holds seed, library versions and seconds per step, as
+    JSON data.
     """
 
     data: bytes = field(repr=False)
     recipe: Recipe
-    model: Any = field(default=None, repr=False)
+    model: Model | None = field(default=None, repr=False)
     skipped: tuple[Skipped, ...] = ()
     checks: tuple[Check, ...] = ()
     about: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -41,7 +70,7 @@ class Artifact:
 
     @property
     def gzip_bytes(self) -> int:
-        """Bytes after gzip at its highest level (mtime 0): what a download costs, not what the device holds."""
+        """Bytes after gzip at its highest level: what a download costs, not what a device holds."""
         return len(gzip.compress(self.data, 9, mtime=0))
 
     @property
@@ -50,19 +79,21 @@ class Artifact:
         return tuple(self.about.get("warnings", ()))
 
     def save(self, path: str | Path, *, overwrite: bool = False, model: bool = True) -> list[Path]:
-        """Write `path`.tflite, `path`.json (recipe, sizes, checks, skipped) and, with `model`, `path`.keras: all or none.
+        """Write the artifact's files, all or none.
 
-        Raises ArtifactError when a file exists and `overwrite` is not set, on a missing permission or a full disk;
-        nothing half-written is left behind.
+        They are `path`.tflite, `path`.json (recipe, sizes, checks, skipped) and, with `model`,
+        `path`.keras.
+
+        Raises:
+            ArtifactError: where a file exists and `overwrite` is not set, on a missing permission
+                or a full disk; nothing half-written is left behind.
         """
         tflite, about, keras = artifact_files(path)
-        writers: dict[Path, Any] = {
-            tflite: self.data,
-            about: json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n",
-        }
+        text = json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
+        contents: dict[Path, Content] = {tflite: self.data, about: text}
         if model and self.model is not None:
-            writers[keras] = lambda temporary: self.model.save(temporary)
-        return write_all(writers, overwrite=overwrite)
+            contents[keras] = self.model.save
+        return write_all(contents, overwrite=overwrite)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the bytes and the model, as plain JSON data."""
@@ -70,6 +101,7 @@ class Artifact:
             "recipe": self.recipe.to_dict(),
             "size_bytes": self.size_bytes,
             "gzip_bytes": self.gzip_bytes,
+            "sha256": hashlib.sha256(self.data).hexdigest(),
             "skipped": [asdict(item) for item in self.skipped],
             "checks": [asdict(item) for item in self.checks],
             "about": self.about,
@@ -77,41 +109,45 @@ class Artifact:
 
     @classmethod
     def load(cls, path: str | Path) -> Artifact:
-        """Read back what `save` wrote, without the Keras model (`keras.saving.load_model` reads `path`.keras).
+        """Read back what `save` wrote, without the Keras model (`load_model` reads `path`.keras).
 
-        Raises ArtifactError when a file is missing or is not an artifact's.
+        Raises:
+            ArtifactError: one line with the place: a file is missing, is not an artifact's, or
+                the `.tflite` is not the one that the `.json` was written for.
         """
         tflite, about, _ = artifact_files(path)
         try:
-            data, said = tflite.read_bytes(), json.loads(about.read_text())
-        except (OSError, json.JSONDecodeError) as error:
+            data, raw = tflite.read_bytes(), about.read_bytes()
+        except OSError as error:
             raise ArtifactError(f"No artifact at {tflite.with_suffix('')}: {error}.") from error
         try:
-            return cls(
-                data=data,
-                recipe=Recipe.from_dict(said["recipe"]),
-                skipped=tuple(Skipped(**item) for item in said["skipped"]),
-                checks=tuple(Check(**item) for item in said["checks"]),
-                about=said["about"],
+            content = parse_json(raw)
+            saved = checked(content, _Saved)
+            recipe = Recipe.from_dict(saved.recipe)
+        except (FormatError, RecipeError) as error:
+            raise ArtifactError(f"{about} was not written by Artifact.save: {error}.") from error
+        same = saved.sha256 in ("", hashlib.sha256(data).hexdigest())
+        if len(data) != saved.size_bytes or not same:
+            raise ArtifactError(
+                f"{tflite} is not the file that {about.name} was written for: {len(data):,} bytes, "
+                f"expected {saved.size_bytes:,} with SHA-256 {saved.sha256[:12] or 'unknown'}…. "
+                "Save the artifact again."
             )
-        except (KeyError, TypeError) as error:
-            raise ArtifactError(f"{about} was not written by Artifact.save: {error!r}.") from error
+        return cls(data, recipe, None, saved.skipped, saved.checks, content["about"])
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.size_bytes:,} bytes ({self.gzip_bytes:,} gzipped)"]
         lines += [f"  WARNING  {warning}" for warning in self.warnings]
-        lines += [
-            f"  checked  {c.stage}: {c.what} {c.value:.6g} (bound {c.bound:.6g}) {c.layer}".rstrip()
-            for c in self.checks
-        ]
+        for check in self.checks:
+            measured = f"{check.what} {check.value:.6g} (bound {check.bound:.6g})"
+            lines.append(f"  checked  {check.stage}: {measured} {check.layer}".rstrip())
         return "\n".join(lines + [f"  skipped  {item}" for item in self.skipped])
 
 
 def artifact_files(path: str | Path) -> tuple[Path, Path, Path]:
-    """The .tflite, .json and .keras files that an artifact saved at `path` has, with or without one of these endings."""
+    """The .tflite, .json and .keras files of an artifact at `path`, whichever of them it names."""
     path = Path(path)
-    stem = path.with_suffix("") if path.suffix in (".tflite", ".json", ".keras") else path
-    tflite, about, keras = (
-        stem.with_name(stem.name + ending) for ending in (".tflite", ".json", ".keras")
-    )
+    endings = (".tflite", ".json", ".keras")
+    stem = path.with_suffix("") if path.suffix in endings else path
+    tflite, about, keras = (stem.with_name(stem.name + ending) for ending in endings)
     return tflite, about, keras

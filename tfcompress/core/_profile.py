@@ -1,4 +1,7 @@
-"""What was measured of a file: sizes, latency by threads, memory, time per op. Every number has its unit in its name."""
+"""What was measured of a file: sizes, latency by threads, memory, time per operation.
+
+Every number has its unit in its name.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Latency:
-    """Invoke times of one file at one thread count, in milliseconds, over `runs` timed runs after `warmup_runs`.
+    """Times of one file at one thread count, over `runs` timed runs after `warmup_runs`.
 
-    `preempted_fraction` is the share of runs in which the scheduler took the CPU away; `drift_fraction` is (largest −
-    smallest) / overall median of the medians of successive windows; `uncertainty_fraction` is half the 95 % interval of
-    the median, as a share of it.
+    `preempted_fraction` is the share of runs in which the scheduler took the CPU away;
+    `drift_fraction` is (largest − smallest) / overall median of the medians of successive
+    windows; `uncertainty_fraction` is half the 95 % interval of the median, as a share of it.
     """
 
     threads: int
@@ -32,9 +35,10 @@ class Latency:
 
 @dataclass(frozen=True)
 class OpTime:
-    """One operation of the file: its kind, multiply-accumulates, and, where a runtime gives them, median time and kernel.
+    """One operation of the file: its kind, multiply-accumulates, median time and kernel.
 
-    `index` is the operation's place in the file, or -1 for work that the runtime added.
+    Time and kernel are there where a runtime gives them. `index` is the operation's place in the
+    file, or -1 for work that the runtime added.
     """
 
     index: int
@@ -47,12 +51,14 @@ class OpTime:
 
 @dataclass(frozen=True)
 class Profile:
-    """Everything measured of one `.tflite`; `notes` says in words what could not be measured and why.
+    """Everything measured of one `.tflite`; `notes` says what could not be measured and why.
 
-    `weights` counts the numbers that the graph computes with, however they are stored; `macs` is for one sample.
-    `init_ms` and `first_ms` are loading and first run in a fresh process; `peak_memory_bytes` is how far the resident memory
-    of a process rises that has already run another file, `anon_memory_bytes` what stays of it beside the mapped file.
-    `ops_source` says where `ops` come from: "litert" (times measured inside the runtime) or "macs" (counted, no times).
+    `weights` counts the numbers that the graph computes with, however they are stored; `macs` is
+    for one sample. `init_ms` and `first_ms` are loading and first run in a fresh process;
+    `peak_memory_bytes` is how far the resident memory of a process rises that has already run
+    another file, `anon_memory_bytes` what stays of it beside the mapped file. `ops_source` says
+    where `ops` come from: "litert" (times measured inside the runtime) or "macs" (counted, no
+    times).
     """
 
     name: str
@@ -76,12 +82,10 @@ class Profile:
 
     @property
     def latency_ms_p50(self) -> float | None:
-        """Median latency at the smallest thread count measured, milliseconds; None where nothing ran."""
-        return (
-            min(self.latency, key=lambda item: item.threads).latency_ms_p50
-            if self.latency
-            else None
-        )
+        """Median latency in milliseconds at the fewest threads measured; None if nothing ran."""
+        if not self.latency:
+            return None
+        return min(self.latency, key=lambda item: item.threads).latency_ms_p50
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON data."""
@@ -95,17 +99,25 @@ class Profile:
         if self.weights is not None:
             lines.append(f"  weights   {self.weights:,}   MACs {self.macs:,}")
         if self.init_ms is not None:
-            lines.append(
-                f"  start     {self.init_ms:.2f} ms to load, {self.first_ms:.3f} ms first run, in a fresh process"
-            )
-        for row in self.latency:
-            lines.append(
-                f"  {row.threads} thread{'s' if row.threads > 1 else ' '} p50 {row.latency_ms_p50:.3f} ms  p90 {row.latency_ms_p90:.3f}"
-                f"  p99 {row.latency_ms_p99:.3f}  mean {row.latency_ms_mean:.3f} ± {row.latency_ms_std:.3f}  ({row.runs} runs)"
-            )
+            first = f"{self.init_ms:.2f} ms to load, {self.first_ms:.3f} ms first run"
+            lines.append(f"  start     {first}, in a fresh process")
+        lines += [_latency_line(row) for row in self.latency]
         if self.peak_memory_bytes is not None:
             lines.append(f"  memory    {self.peak_memory_bytes / 2**20:.1f} MiB at its peak")
-        for op in sorted(self.ops, key=lambda op: (-(op.time_us_p50 or 0.0), -op.macs))[:8]:
-            time = f"{op.time_us_p50:9.1f} us" if op.time_us_p50 is not None else " " * 12
-            lines.append(f"  op {op.index:<4d} {op.kind:<22s} {time} {op.macs:>14,} MACs")
+        slowest = sorted(self.ops, key=lambda op: (-(op.time_us_p50 or 0.0), -op.macs))
+        lines += [_op_line(op) for op in slowest[:8]]
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
+
+
+def _latency_line(row: Latency) -> str:
+    plural = "s" if row.threads > 1 else " "
+    return (
+        f"  {row.threads} thread{plural} p50 {row.latency_ms_p50:.3f} ms"
+        f"  p90 {row.latency_ms_p90:.3f}  p99 {row.latency_ms_p99:.3f}"
+        f"  mean {row.latency_ms_mean:.3f} ± {row.latency_ms_std:.3f}  ({row.runs} runs)"
+    )
+
+
+def _op_line(op: OpTime) -> str:
+    time = " " * 12 if op.time_us_p50 is None else f"{op.time_us_p50:9.1f} us"
+    return f"  op {op.index:<4d} {op.kind:<22s} {time} {op.macs:>14,} MACs"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tfcompress.core._errors import RecipeError
+from tfcompress.core._schema import FormatError, parse_json
 from tfcompress.core._target import Target
 from tfcompress.core._technique import Technique
 from tfcompress.core._value import Value
@@ -15,16 +14,20 @@ from tfcompress.core._value import Value
 
 @dataclass(frozen=True, eq=False)
 class Recipe(Value):
-    """Techniques in order (stages never decrease) and one target; `name` is a label and does not count in comparisons.
+    """Techniques in order, whose stages never decrease, and one target.
 
-    Raises RecipeError when a member is no Technique or Target, or when the order is wrong (the right one is named).
+    `name` is a label and does not count in comparisons.
+
+    Raises:
+        RecipeError: where a member is no Technique or Target, or where the order is wrong (it
+            names the right one).
     """
 
     techniques: Sequence[Technique]
     target: Target
     name: str = field(default="", compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.techniques, Technique):
             object.__setattr__(self, "techniques", (self.techniques,))
         super().__post_init__()
@@ -40,11 +43,9 @@ class Recipe(Value):
             )
         ordered = sorted(self.techniques, key=lambda member: member.stage)
         if list(self.techniques) != ordered:
-            came, want = (
-                " → ".join(type(m).__name__ for m in ms) for ms in (self.techniques, ordered)
-            )
             raise RecipeError(
-                f"Techniques in the wrong order: {came}. Each would undo the one before; write {want}."
+                f"Techniques in the wrong order: {_chain(self.techniques)}. Each would undo the "
+                f"one before; write {_chain(ordered)}."
             )
         if not self.name:
             words = [member.label for member in self.techniques] + [self.target.label]
@@ -55,26 +56,24 @@ class Recipe(Value):
 
     @property
     def wanted_samples(self) -> int:
-        """How many samples the rules among the techniques' options want to decide on; 0 without rules."""
-        return max(
-            (rule.inputs for technique in self.techniques for rule in technique.rules().values()),
-            default=0,
-        )
+        """How many samples the rules among the techniques' options decide on; 0 without rules."""
+        rules = [rule for technique in self.techniques for rule in technique.rules().values()]
+        return max((rule.inputs for rule in rules), default=0)
 
     @classmethod
-    def from_json(cls, text: str) -> Recipe:
-        """The recipe that `to_json` wrote; RecipeError if it is not one."""
+    def from_json(cls, text: str | bytes) -> Recipe:
+        """The recipe that `to_json` wrote; RecipeError, with the place in it, if it is none."""
         try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
+            data = parse_json(text)
+        except FormatError as error:
             raise RecipeError(f"Not a recipe: {error}.") from error
-        if not isinstance(data, Mapping) or "class" not in data:
-            raise RecipeError(
-                f"Not a recipe: expected an object with a 'class', got {type(data).__name__}."
-            )
         return cls.from_dict(data)
 
 
-def _came(thing: Any) -> str:
+def _chain(techniques: Sequence[Technique]) -> str:
+    return " → ".join(type(technique).__name__ for technique in techniques)
+
+
+def _came(thing: object) -> str:
     hint = f"; did you mean {thing.__name__}()?" if isinstance(thing, type) else ""
     return f"{thing!r} of type {type(thing).__name__}{hint}"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tfcompress.core._errors import RecipeError
+from tfcompress.core._schema import FormatError, checked
 
 
 @dataclass(frozen=True)
 class Significance:
-    """Layer → score, in the order of the network; `details` holds what the analysis measured beside it (JSON data).
+    """Layer → score, in the order of the network.
+
+    `details` holds what the analysis measured beside it, as JSON data.
 
     `rank` is by score, largest first: the layers that compression hurts most.
     """
@@ -24,7 +27,7 @@ class Significance:
     def __getitem__(self, layer: str) -> float:
         return self.scores[layer]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self.scores)
 
     def __len__(self) -> int:
@@ -45,13 +48,8 @@ class Significance:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Significance:
-        """The Significance that `to_dict` wrote; RecipeError if `data` is none."""
+        """The Significance that `to_dict` wrote; RecipeError, with the place, if it is none."""
         try:
-            return cls(
-                dict(data["scores"]),
-                data["by"],
-                data.get("unit", ""),
-                dict(data.get("details", {})),
-            )
-        except (KeyError, TypeError) as error:
-            raise RecipeError(f"Not what Significance.to_dict writes: {error!r}.") from error
+            return checked(data, cls)
+        except FormatError as error:
+            raise RecipeError(f"Not what Significance.to_dict writes: {error}.") from error

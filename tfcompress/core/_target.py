@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tfcompress.core._technique import Check, Skipped
+from tfcompress.core._types import Data, Model
 from tfcompress.core._value import Value
 
 
@@ -14,21 +15,31 @@ class Target(Value, ABC):
 
     needs_samples: ClassVar[bool] = False
     max_relative_error: ClassVar[float]
-    """Parity bound: ‖file − Keras‖₂ / ‖Keras‖₂ over the outputs on the parity inputs must stay below it."""
+    """Bound of ‖file − Keras‖₂ / ‖Keras‖₂ over the outputs on the parity inputs."""
 
     @abstractmethod
-    def convert(self, model: Any, samples: Any = None) -> bytes:
-        """`model` (either Keras, untouched) as a `.tflite`; `samples` calibrate integer targets.
+    def convert(self, model: Model, samples: Data | None = None) -> bytes:
+        """`model`, which stays untouched, as the bytes of a `.tflite`.
 
-        Raises ConversionError (what cannot be expressed, and where it can), DataError (samples missing or wrong).
+        Args:
+            model: a model of either Keras.
+            samples: inputs [n, …] that calibrate integer targets.
+
+        Raises:
+            ConversionError: what cannot be expressed, and where it can.
+            DataError: samples that are missing or do not fit.
         """
 
-    def skips(self, model: Any, data: bytes) -> tuple[Skipped, ...]:
-        """What the written file `data` holds in another type than this target promises, each with its reason."""
+    def skips(self, model: Model, data: bytes) -> tuple[Skipped, ...]:
+        """What the file `data` holds in another type than was promised, each with its reason."""
         return ()
 
-    def check(self, model: Any, data: bytes) -> tuple[Check, ...]:
-        """What this target promised of the tensors in `data`, measured; raises InvariantError where it does not hold."""
+    def check(self, model: Model, data: bytes) -> tuple[Check, ...]:
+        """What this target promised of the tensors in `data`, measured.
+
+        Raises:
+            InvariantError: where a promise does not hold.
+        """
         return ()
 
     @property

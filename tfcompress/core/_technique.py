@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
 from enum import Enum, IntEnum
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tfcompress.core._rule import Rule
+from tfcompress.core._types import Callback, Data, Model
 from tfcompress.core._value import Value
 
 
@@ -53,46 +54,57 @@ class Check:
 
 
 class Technique(Value, ABC):
-    """A frozen value that changes a model: copy and wrap (`apply`), train, take the wrappers off (`strip`).
+    """A frozen value that changes a model: copy and wrap, train, take the wrappers off.
 
-    The model given to any method is left exactly as it was. Options are the fields of the value; data never is.
+    The model given to any method is left exactly as it was. Options are the fields of the value;
+    data never is.
     """
 
     stage: ClassVar[Stage]
     training: ClassVar[Training]
 
     @abstractmethod
-    def apply(self, model: Any) -> Any:
-        """A new model with this technique's wrappers on, compiled as `model` is; `model` itself is untouched."""
+    def apply(self, model: Model) -> Model:
+        """A new model with this technique's wrappers on, compiled as `model` is."""
 
-    def callbacks(self) -> list:
+    def callbacks(self) -> list[Callback]:
         """The callbacks that `fit` must carry while the wrappers are on."""
         return []
 
-    def strip(self, model: Any) -> Any:
-        """The trained model without wrappers: plain Keras, the user's layer names, the flavour that `apply` was given."""
+    def strip(self, model: Model) -> Model:
+        """The trained model without wrappers.
+
+        It is plain Keras, with the user's layer names, of the flavour that `apply` was given.
+        """
         return model
 
-    def skips(self, model: Any) -> tuple[Skipped, ...]:
-        """The layers with weights or arithmetic of `model` that `apply` would leave alone, each with its reason."""
+    def skips(self, model: Model) -> tuple[Skipped, ...]:
+        """The layers of `model` that `apply` would leave alone, each with its reason.
+
+        Only layers that have weights or that compute are named.
+        """
         return ()
 
-    def check(self, before: Any, after: Any) -> tuple[Check, ...]:
-        """What this technique promised of the stripped model `after` (`before`: as given to `apply`), measured.
+    def check(self, before: Model, after: Model) -> tuple[Check, ...]:
+        """What this technique promised of the stripped model `after`, measured.
 
-        Raises InvariantError, naming the layer, where a promise does not hold.
+        Args:
+            before: the model as it was given to `apply`.
+            after: what `strip` returned.
+
+        Raises:
+            InvariantError: naming the layer, where a promise does not hold.
         """
         return ()
 
     def rules(self) -> dict[str, Rule]:
         """Option → Rule, of the options that are decided by the model and its inputs."""
-        return {
-            f.name: value for f in fields(self) if isinstance(value := getattr(self, f.name), Rule)
-        }  # type: ignore[arg-type]
+        options = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in options.items() if isinstance(value, Rule)}
 
-    def decided(self, model: Any, x: Any) -> Technique:
-        """This technique with its rules decided for `model` and inputs `x` [n, …] (a list for several inputs)."""
-        return replace(self, **{name: rule.decide(model, x) for name, rule in self.rules().items()})  # type: ignore[type-var]
+    def decided(self, model: Model, x: Data) -> Technique:
+        """This technique with its rules decided for `model` and inputs `x` [n, …]."""
+        return replace(self, **{name: rule.decide(model, x) for name, rule in self.rules().items()})
 
     @property
     def label(self) -> str:

@@ -3,78 +3,74 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from tfcompress.core._decode import value_of
 from tfcompress.core._errors import RecipeError
+
+if TYPE_CHECKING:
+    V = TypeVar("V", bound="Value")
 
 
 class Value:
-    """Base of all options-carrying values; subclasses are declared `@dataclass(frozen=True, eq=False)`.
+    """Base of all values with options; subclasses are declared `@dataclass(frozen=True, eq=False)`.
 
-    Two values are equal when their classes and all their fields are equal. Lists given for a field become tuples
-    and mappings become plain sorted dictionaries, so that a value hashes by what it says.
+    Two values are equal when their classes and all their fields are equal. Lists given for a
+    field become tuples and mappings become plain sorted dictionaries, so that a value hashes by
+    what it says.
     """
 
-    def __post_init__(self):
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, list):
                 object.__setattr__(self, field.name, tuple(value))
             elif isinstance(value, Mapping):
                 object.__setattr__(self, field.name, {key: value[key] for key in sorted(value)})
 
-    def _key(self) -> tuple:
-        return (
-            type(self),
-            *(_hashable(getattr(self, f.name)) for f in dataclasses.fields(self) if f.compare),
-        )  # type: ignore[arg-type]
+    def _key(self) -> tuple[object, ...]:
+        compared = [field.name for field in dataclasses.fields(self) if field.compare]
+        return (type(self), *(_hashable(getattr(self, name)) for name in compared))
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Value) else NotImplemented
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(self._key())
 
     def to_dict(self) -> dict[str, Any]:
-        """This value as JSON data: its class as `module:Name` under "class", and the fields that differ from their defaults.
+        """This value as JSON data: its class as `module:Name` and the fields that are not default.
 
-        Raises RecipeError for a field that no JSON can hold (a function, an array).
+        Raises:
+            RecipeError: for a field that no JSON can hold (a function, an array).
         """
         out: dict[str, Any] = {"class": f"{public_module(type(self))}:{type(self).__name__}"}
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+        for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.default is not dataclasses.MISSING and _hashable(value) == _hashable(
-                field.default
-            ):
+            has_default = field.default is not dataclasses.MISSING
+            if has_default and _hashable(value) == _hashable(field.default):
                 continue
             out[field.name] = _to_json(value, f"{type(self).__name__}.{field.name}")
         return out
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Any:
-        """The value that `to_dict` wrote; RecipeError if the class is unknown, not a tfcompress value, or takes other fields."""
-        where = data.get("class", "")
-        module, _, name = where.partition(":")
-        try:
-            found = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise RecipeError(
-                f"No class {where!r}: expected 'module:Name' of an installed package. ({error})"
-            ) from error
-        if not (isinstance(found, type) and issubclass(found, cls)):
-            raise RecipeError(f"{where!r} is not a {cls.__name__}.")
-        fields = {key: _from_json(value) for key, value in data.items() if key != "class"}
-        try:
-            return found(**fields)
-        except TypeError as error:
-            known = ", ".join(f.name for f in dataclasses.fields(found))  # type: ignore[arg-type]
-            raise RecipeError(
-                f"{name} does not take these options ({error}); it has: {known}."
-            ) from error
+    def from_dict(cls: type[V], data: Mapping[str, Any]) -> V:
+        """The value that `to_dict` wrote.
+
+        Classes of other packages are known once they are imported, or by an entry point in the
+        group `tfcompress.values`; nothing else is imported.
+
+        Raises:
+            RecipeError: one line with the place in `data`: a class that is not known or no value
+                of this kind, other options than it has, or other types than it takes.
+        """
+        return value_of(data, cls, Value)
 
     def to_json(self) -> str:
         """`to_dict` as one line of JSON with sorted keys."""
@@ -82,7 +78,10 @@ class Value:
 
 
 def public_module(cls: type) -> str:
-    """The module a class is re-exported from: `pkg.techniques._prune` and `pkg.techniques.low_rank._technique` → `pkg.techniques`."""
+    """The module that a class is re-exported from.
+
+    `pkg.techniques._prune` and `pkg.techniques.low_rank._technique` → `pkg.techniques`.
+    """
     parts = cls.__module__.split(".")
     while len(parts) > 1 and parts[-1].startswith("_") and parts[-1] != "__main__":
         parts.pop()
@@ -99,7 +98,7 @@ def _hashable(value: Any) -> Any:
     return value
 
 
-def _to_json(value: Any, where: str) -> Any:
+def _to_json(value: object, where: str) -> object:
     if isinstance(value, Value):
         return value.to_dict()
     if isinstance(value, Mapping):
@@ -108,20 +107,10 @@ def _to_json(value: Any, where: str) -> Any:
         return [_to_json(item, where) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a NumPy scalar
-        return value.item()
+    item = getattr(value, "item", None)
+    if item is not None and getattr(value, "ndim", None) == 0:  # a NumPy scalar
+        return item()
     raise RecipeError(
-        f"{where} is a {type(value).__name__}, which JSON cannot hold. Use a name, number, regex or list."
+        f"{where} is a {type(value).__name__}, which JSON cannot hold. "
+        "Use a name, number, regex or list."
     )
-
-
-def _from_json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return (
-            Value.from_dict(value)
-            if "class" in value
-            else {key: _from_json(item) for key, item in value.items()}
-        )
-    if isinstance(value, list):
-        return tuple(_from_json(item) for item in value)
-    return value
