@@ -5,6 +5,7 @@ import pytest
 
 from tfcompress.core import DataError
 from tfcompress.zoo import Data, _data, load_data
+from tfcompress.zoo._files import read_npz
 
 
 @pytest.fixture
@@ -190,12 +191,49 @@ def test_what_cannot_be_had_is_said(stored, options, said):
             "x_test and no y_test",
         ),
         ({"x": np.zeros((0, 2, 2, 1)), "y": np.zeros(0)}, "at least one"),
+        ({"x": np.ones((3, 2, 2, 1)) * 1j, "y": np.zeros(3)}, "x holds complex128"),
+        ({"x": np.zeros((3, 2)), "y": np.zeros(3, "datetime64[s]")}, "y holds datetime64"),
+        ({"x": np.zeros((3, 2)), "y": np.array(["a", "b", "c"])}, "y holds <U1"),
+        ({"x": np.zeros((3, 2)), "y": np.array([0, -1, 2])}, "y holds -1; class numbers"),
+        ({"x": np.zeros((3, 2)), "y": np.array([0, np.nan, 2])}, "y holds NaN"),
+        ({"x": np.array(1.0), "y": np.zeros(3)}, "x is one number"),
+        (
+            {
+                "x_train": np.zeros((3, 2, 2, 1)),
+                "y_train": np.zeros(3),
+                "x_test": np.zeros((3, 4, 4, 1)),
+                "y_test": np.zeros(3),
+            },
+            r"x_train \(2, 2, 1\), x_test \(4, 4, 1\)",
+        ),
     ],
 )
 def test_a_wrong_npz_is_named(tmp_path, arrays, said):
     np.savez(tmp_path / "wrong.npz", **arrays)
     with pytest.raises(DataError, match=said):
         load_data(tmp_path / "wrong.npz")
+
+
+def test_a_damaged_npz_is_a_data_error_whatever_raises(tmp_path):
+    """Every byte of the headers, changed one at a time: read as before, or refused in one line."""
+    path = tmp_path / "mine.npz"
+    np.savez_compressed(path, x=np.zeros((4, 2, 2, 1), "float32"), y=np.arange(4) % 2)
+    whole = path.read_bytes()
+    refused = 0
+    for place in range(0, len(whole), 2):
+        for value in (0x00, 0xFF, whole[place] ^ 0x08):
+            path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            try:
+                read_npz(path)
+            except DataError as error:
+                refused += 1
+                assert "\n" not in str(error)
+    assert refused > len(whole) // 4
+
+
+def test_the_type_of_stored_images_is_kept(stored):
+    assert load_data("cifar10", stored).stored == "uint8"
+    assert load_data("digits").stored == "float32"
 
 
 def test_a_file_that_is_no_npz(tmp_path):

@@ -1,18 +1,19 @@
-"""Image data sets ready to train on: embedded digits, MNIST, CIFAR, your own `.npz` or folder of images."""
+"""Image data sets ready to train on: digits, MNIST, CIFAR, your own `.npz` or folder of images."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tfcompress._backend.keras._datasets import keras_dataset, sklearn_digits
 from tfcompress.core import DataError
+from tfcompress.core._types import Array
 from tfcompress.zoo._files import read_folder, read_npz
+from tfcompress.zoo._split import POOLED, Parts, choose_classes, own_split, pooled_split
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CLASS_NAMES = {
@@ -21,25 +22,32 @@ CLASS_NAMES = {
     "cifar10": CIFAR10,
     "cifar100": (),
 }
-POOLED = (0.7, 0.1, 0.2)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Data:
-    """Training, validation and test images (float32 [n, height, width, channels], or [n, values] when flat) and labels (int64 [n])."""
+    """Training, validation and test images with their labels.
 
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_val: np.ndarray
-    y_val: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
+    x: float32 [n, height, width, channels], or [n, values] when flat. y: int64 [n] for classes.
+    `stored` is the type of the images where they came from, before any division: "uint8", say.
+    """
+
+    x_train: Array
+    y_train: Array
+    x_val: Array
+    y_val: Array
+    x_test: Array
+    y_test: Array
     name: str = ""
     class_names: tuple[str, ...] = ()
+    stored: str = ""
 
     def __repr__(self) -> str:
         counts = " + ".join(f"{len(part):,}" for part in (self.x_train, self.x_val, self.x_test))
-        return f"Data({self.name!r}, train + val + test = {counts} samples of shape {self.x_train.shape[1:]}, classes {self.class_names})"
+        return (
+            f"Data({self.name!r}, train + val + test = {counts} samples of shape "
+            f"{self.x_train.shape[1:]}, classes {self.class_names})"
+        )
 
 
 def load_data(
@@ -53,68 +61,101 @@ def load_data(
     flatten: bool = False,
     scale: float = 255.0,
 ) -> Data:
-    """A data set by name ("digits", "mnist", "cifar10", "cifar100"), or from a `.npz` file or a folder of images.
+    """A data set by name ("digits", "mnist", "cifar10", "cifar100"), or from a file or folder.
 
-    "digits" is inside scikit-learn. The others are read from `<name>.npz` (x_train y_train x_test y_test) in `folder` or in the
-    folder that the environment variable TFCOMPRESS_DATA names, else loaded by Keras (which downloads them once).
-    A `.npz` of your own has those keys, and x_val y_val if you like, or just x and y. A folder of images holds one folder per class,
-    or such folders inside train/, val/ and test/.
+    "digits" is inside scikit-learn. The others are read from `<name>.npz` (x_train y_train x_test
+    y_test) in `folder` or in the folder that the environment variable TFCOMPRESS_DATA names, else
+    loaded by Keras, which downloads them once. A `.npz` of your own has those keys, and x_val y_val
+    if you like, or just x and y. A folder of images holds one folder per class, or such folders
+    inside train/, val/ and test/.
 
-    classes: keep these classes only (names or numbers), labelled 0, 1, … in this order.
-    split: (train, validation, test) fractions of all images pooled and shuffled by `seed`; without it the set's own test images stay the
-        test set and a tenth of the training images validates, except for "digits", for `classes` and for x/y alone: (0.7, 0.1, 0.2).
-    input_shape: what the model takes, (height, width) or (height, width, channels) or (values,): images of a folder are resized to it,
-    other images flattened where it says so, and must fit it.
-    flatten: one vector per image. scale: integer images are divided by it (255: to 0..1; 1: left 0..255); floats are kept as they are.
-    Raises DataError: unknown name, missing file and no download, wrong keys, lengths, NaN, unknown classes, an empty part.
+    Args:
+        name: A name, a `.npz` file or a folder of images.
+        folder: Where the `.npz` of a name is.
+        classes: Keep these classes only (names or numbers), labelled 0, 1, … in this order.
+        split: (train, validation, test) shares of all images pooled and shuffled by `seed`.
+            Without it the set's own test images stay the test set and a tenth of the training
+            images validates; (0.7, 0.1, 0.2) for "digits", for `classes` and for x/y alone.
+        seed: Of the split.
+        input_shape: What the model takes, (height, width[, channels]) or (values,). Images of a
+            folder are resized to it, other images flattened where it says so, and must fit it.
+        flatten: One vector per image.
+        scale: Images stored as integers are divided by it (255: to 0..1; 1: left as they are);
+            floats are kept as they are.
+
+    Raises DataError: unknown name, missing file and no download, wrong keys, lengths, types, NaN,
+    unknown classes, a part without images.
     """
-    flat = flatten or (input_shape is not None and len(input_shape) == 1)
-    given, known, own = _read(name, folder, input_shape)
+    arrays, class_names, label = _read(name, folder, input_shape)
     if classes is not None:
-        given, known = _choose(given, classes, known)
-    if split is None and (classes is not None or "x_test" not in given):
+        arrays, class_names = choose_classes(arrays, classes, class_names)
+    if split is None and (classes is not None or "x_test" not in arrays):
         split = POOLED
-    parts = _pool(given, split, seed) if split is not None else _own_split(given, seed)
-    arrays = {}
-    for part in ("train", "val", "test"):
-        x, y = parts[part]
+    parts = pooled_split(arrays, split, seed) if split is not None else own_split(arrays, seed)
+    _require_images(parts, label)
+    flat = flatten or (input_shape is not None and len(input_shape) == 1)
+    ready: dict[str, Array] = {}
+    for part, (x, y) in parts.items():
+        images = _as_floats(x, scale)
+        ready[f"x_{part}"] = images.reshape(len(images), -1) if flat else images
+        ready[f"y_{part}"] = y.astype("int64" if np.issubdtype(y.dtype, np.integer) else "float32")
+    if input_shape is not None and not flatten:
+        _require_shape(ready["x_train"].shape[1:], input_shape, label)
+    stored = str(parts["train"][0].dtype)
+    return Data(**ready, name=label, class_names=class_names, stored=stored)
+
+
+def require_data(name: str) -> None:
+    """DataError where `name` is no data set's name and no file or folder: known before any work."""
+    if name not in CLASS_NAMES and not Path(name).exists():
+        raise DataError(
+            f"No data set {name!r}: expected {', '.join(CLASS_NAMES)}, a .npz file or a folder of "
+            "images, and no such path exists."
+        )
+
+
+def _as_floats(x: Array, scale: float) -> Array:
+    """`x` as float32, divided by `scale` where it holds integers."""
+    images = x.astype("float32")
+    if scale != 1 and np.issubdtype(x.dtype, np.integer):
+        images /= np.float32(scale)
+    return images
+
+
+def _require_images(parts: Parts, label: str) -> None:
+    counts = ", ".join(f"{part}: {len(x)}" for part, (x, _) in parts.items())
+    for part, (x, _) in parts.items():
         if not len(x):
             raise DataError(
-                f"{own}: no {part} images are left ({', '.join(f'{k}: {len(v[0])}' for k, v in parts.items())}); change `split`."
+                f"{label}: no {part} images are left ({counts}); add images (ten or more train "
+                "and validate), or in Python and study files another `split`."
             )
-        x = x.astype("float32") / np.float32(scale if np.issubdtype(x.dtype, np.integer) else 1)
-        arrays[f"x_{part}"] = x.reshape(len(x), -1) if flat else x
-        arrays[f"y_{part}"] = y.astype("int64" if np.issubdtype(y.dtype, np.integer) else "float32")
-    came = arrays["x_train"].shape[1:]
-    if (
-        input_shape is not None
-        and not flatten
-        and any(want not in (None, have) for want, have in zip(input_shape, came))
-    ):
+
+
+def _require_shape(shape: tuple[int, ...], input_shape: Sequence[int | None], label: str) -> None:
+    fits = [want in (None, have) for want, have in zip(input_shape, shape)]
+    if not all(fits):
         raise DataError(
-            f"The images of {own!r} have shape {came}, the model takes {tuple(input_shape)}; only folders of images are resized."
+            f"The images of {label!r} have shape {shape}, the model takes {tuple(input_shape)}; "
+            "only folders of images are resized."
         )
-    return Data(**arrays, name=own, class_names=known)
 
 
 def _read(
-    name: str | Path, folder: str | Path | None, size: Any
-) -> tuple[dict[str, np.ndarray], tuple[str, ...], str]:
+    name: str | Path, folder: str | Path | None, size: Sequence[int | None] | None
+) -> tuple[dict[str, Array], tuple[str, ...], str]:
     """Arrays as they are stored, class names, and what to call the set."""
     if str(name) in CLASS_NAMES:
         return _named(str(name), folder), CLASS_NAMES[str(name)], str(name)
+    require_data(str(name))
     path = Path(name)
     if path.is_dir():
-        arrays, names = read_folder(path, size)
-        return arrays, names, path.name
-    if path.is_file():
-        return read_npz(path), (), path.stem
-    raise DataError(
-        f"No data set {str(name)!r}: expected {', '.join(CLASS_NAMES)}, a .npz file or a folder of images, and no such path exists."
-    )
+        arrays, class_names = read_folder(path, size)
+        return arrays, class_names, path.name
+    return read_npz(path), (), path.stem
 
 
-def _named(name: str, folder: str | Path | None) -> dict[str, np.ndarray]:
+def _named(name: str, folder: str | Path | None) -> dict[str, Array]:
     if name == "digits":
         x, y = sklearn_digits()
         return {"x": (x / np.float32(16)).astype("float32"), "y": y}
@@ -124,69 +165,14 @@ def _named(name: str, folder: str | Path | None) -> dict[str, np.ndarray]:
             return read_npz(path)
         if folder is not None:
             raise DataError(
-                f"No {path}; expected there x_train, y_train, x_test and y_test as numpy.savez writes them."
+                f"No {path}; expected there x_train, y_train, x_test and y_test as numpy.savez "
+                "writes them."
             )
     try:
         return read_npz(keras_dataset(name))
     except Exception as error:
         raise DataError(
-            f"{name!r} could not be downloaded by Keras ({error}). Put {name}.npz (x_train, y_train, x_test, y_test) in "
-            f"a folder and give folder=... or set TFCOMPRESS_DATA to it; 'digits' needs no download."
+            f"{name!r} could not be downloaded by Keras ({error}). Put {name}.npz (x_train, "
+            "y_train, x_test, y_test) in a folder and give folder=... or set TFCOMPRESS_DATA to "
+            "it; 'digits' needs no download."
         ) from error
-
-
-def _choose(
-    given: Mapping[str, np.ndarray], classes: Sequence[str | int], known: tuple[str, ...]
-) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """Only the images of `classes`, relabelled 0, 1, … in that order."""
-    numbers = []
-    for one in classes:
-        if isinstance(one, str) and one not in known:
-            raise DataError(
-                f"No class {one!r}; this set has {', '.join(known) or 'no class names: give numbers'}."
-            )
-        numbers.append(known.index(one) if isinstance(one, str) else int(one))
-    if len(numbers) < 2 or len(set(numbers)) < len(numbers):
-        raise DataError(f"classes={tuple(classes)}: expected two or more different classes.")
-    out = {}
-    for part in [key[1:] for key in given if key.startswith("x")]:
-        x, y = given[f"x{part}"], given[f"y{part}"]
-        absent = [str(number) for number in numbers if number not in y]
-        if absent:
-            raise DataError(
-                f"No image of class {', '.join(absent)} among the labels {y.min()}..{y.max()} of y{part}."
-            )
-        keep = np.isin(y, numbers)
-        out[f"x{part}"] = x[keep]
-        out[f"y{part}"] = np.argmax(y[keep][:, None] == np.array(numbers), axis=1)
-    return out, tuple(known[number] if known else str(number) for number in numbers)
-
-
-def _pool(
-    given: Mapping[str, np.ndarray], split: Sequence[float], seed: int
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """All images together, shuffled by `seed` and cut at the fractions of `split`."""
-    if len(split) != 3 or min(split) < 0 or abs(sum(split) - 1) > 1e-6:
-        raise DataError(
-            f"split={tuple(split)}: expected three fractions (train, validation, test) that sum to 1, e.g. {POOLED}."
-        )
-    x = np.concatenate([value for key, value in given.items() if key.startswith("x")])
-    y = np.concatenate([value for key, value in given.items() if key.startswith("y")])
-    order = np.random.RandomState(seed).permutation(len(x))
-    first, second = round(split[0] * len(x)), round((split[0] + split[1]) * len(x))
-    rows = {"train": order[:first], "val": order[first:second], "test": order[second:]}
-    return {part: (x[index], y[index]) for part, index in rows.items()}
-
-
-def _own_split(
-    given: Mapping[str, np.ndarray], seed: int
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The set's own test images; its own validation images or else a tenth of the training images, drawn by `seed`."""
-    x, y = given["x_train"], given["y_train"]
-    if "x_val" in given:
-        val = given["x_val"], given["y_val"]
-    else:
-        order = np.random.RandomState(seed).permutation(len(x))
-        held, kept = order[: len(x) // 10], order[len(x) // 10 :]
-        val, (x, y) = (x[held], y[held]), (x[kept], y[kept])
-    return {"train": (x, y), "val": val, "test": (given["x_test"], given["y_test"])}
