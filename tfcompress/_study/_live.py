@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from tfcompress._backend.progress import duration
 from tfcompress.core import ArtifactError, write_all
 from tfcompress.report import Report
 
@@ -71,10 +72,3 @@ class Live:
                     )
         self.next_page = perf_counter() + max(PAGE_SECONDS, (perf_counter() - now) / PAGE_SHARE)
         return report
-
-
-def duration(seconds: float) -> str:
-    """`seconds` in words, rounded as an estimate is."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

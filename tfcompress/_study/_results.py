@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tfcompress._study._live import duration
+from tfcompress._backend.progress import duration
 from tfcompress._study._spec import COLUMNS
 from tfcompress.core import RecipeError
 from tfcompress.report import Report
