@@ -6,21 +6,24 @@ import pytest
 
 @pytest.fixture(scope="session")
 def trained(small_cnn, digits):
-    """`trained(flavour)`: the small net after two epochs on the digits, the same object every time: nobody may change it."""
-    made = {}
+    """`trained(flavour)`: the small net after two epochs on the digits.
+
+    It is the same object every time: nobody may change it.
+    """
+    models = {}
 
     def get(flavour):
-        if flavour not in made:
-            made[flavour] = small_cnn(flavour)
-            made[flavour].fit(digits[0], digits[1], epochs=2, verbose=0)
-        return made[flavour]
+        if flavour not in models:
+            models[flavour] = small_cnn(flavour)
+            models[flavour].fit(digits[0], digits[1], epochs=2, verbose=0)
+        return models[flavour]
 
     return get
 
 
 @pytest.fixture
 def model(trained, keras_flavour, digits):
-    """The trained net, checked after the test to be what it was: weights, outputs, compile state, trainable."""
+    """The trained net; after the test weights, outputs, compile state and flags are as before."""
     net = trained(keras_flavour)
     weights = [np.array(w) for w in net.get_weights()]
     outputs = net.predict(digits[2][:8], verbose=0)
@@ -47,7 +50,10 @@ def model(trained, keras_flavour, digits):
 
 @pytest.fixture
 def run(digits):
-    """`run(technique, model, **fit)`: apply, fit (not without options), strip, check → (stripped model, checks)."""
+    """`run(technique, model, **fit)`: apply, fit, strip, check → (stripped model, checks).
+
+    Without options for `fit` nothing is trained.
+    """
 
     def go(technique, model, **fit):
         wrapped = technique.apply(model)

@@ -1,4 +1,7 @@
-"""Every technique inside a tf.distribute strategy; logical devices must be made before TensorFlow starts, hence a new process."""
+"""Every technique inside a tf.distribute strategy.
+
+Logical devices must be made before TensorFlow starts, hence a new process.
+"""
 
 import subprocess
 import sys
@@ -13,7 +16,7 @@ CODE = """
     device = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
     import keras
-    from tfcompress.techniques import Cluster, Prune, QuantizeAware
+    from tfcompress.techniques import Cluster, MixedPrecision, Prune, QuantizeAware
 
     layers = keras.layers
     keras.utils.set_random_seed(0)
@@ -32,7 +35,9 @@ CODE = """
     x, y = random.rand(128, 8, 8, 1).astype("float32"), random.randint(0, 10, 128)
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     chain = [Prune(0.5), Cluster(8, keep_zeros=True), QuantizeAware(preserve="both")]
-    alone = [Prune(pattern="2:4"), Prune(0.5, schedule="polynomial"), QuantizeAware(), QuantizeAware(preserve="sparsity")]
+    alone = [Prune(pattern="2:4"), Prune(0.5, schedule="polynomial")]
+    alone += [QuantizeAware(), QuantizeAware(preserve="sparsity")]
+    alone += [MixedPrecision({"conv": 2, "fc": 4}, activations="same")]
     for technique in chain + alone:
         with strategy.scope():
             wrapped = technique.apply(net)
@@ -52,4 +57,4 @@ def test_two_replicas():
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(CODE)], capture_output=True, text=True
     )
-    assert done.returncode == 0 and done.stdout.endswith("all 7\n"), done.stderr[-3000:]
+    assert done.returncode == 0 and done.stdout.endswith("all 8\n"), done.stderr[-3000:]

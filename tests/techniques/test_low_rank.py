@@ -1,4 +1,4 @@
-"""Low rank: products that equal their kernels at full rank, exactly low kernels found again, budgets met, every form in both Kerases."""
+"""Low rank: full rank is the original, low kernels are found again, budgets are met."""
 
 import importlib
 

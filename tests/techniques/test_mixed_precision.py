@@ -1,4 +1,4 @@
-"""MixedPrecision: levels by the stated formulas, gradients straight through, plain Keras on exact levels at the end."""
+"""MixedPrecision: stated formulas, straight-through gradients, plain Keras on exact levels."""
 
 import importlib
 
@@ -9,6 +9,8 @@ from tfcompress._backend import bridge as bridge
 from tfcompress.core import InvariantError, ModelError, RecipeError
 from tfcompress.techniques import MixedPrecision
 from tfcompress.techniques.mixed_precision import _levels as low_bit
+from tfcompress.techniques.mixed_precision._layer import kernel_of, low_bit_class
+from tfcompress.techniques.mixed_precision._wrapping import wrapped_layers
 
 BITS = {"conv2": 2, "dw": 3, "dense1": 1, "dense2": "ternary"}
 
@@ -40,7 +42,7 @@ def net(flavour, compiled=True):
 
 
 def kernel(model, name):
-    return np.asarray(low_bit.kernel_of(model.get_layer(name)))
+    return np.asarray(kernel_of(model.get_layer(name)))
 
 
 @pytest.mark.parametrize("channels", [(), (3,)], ids=["layer", "channel"])
@@ -61,6 +63,42 @@ def test_the_stated_formulas(channels):
         np.testing.assert_allclose(low_bit.levels_of(w, bits, channels)[0], wanted, atol=1e-6)
     two = np.unique(np.asarray(low_bit.levels_of(w, 2)[0]) / np.abs(w).mean())
     np.testing.assert_allclose(two, [-1, -1 / 3, 1 / 3, 1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [(), (1,)], ids=["layer", "channel"])
+def test_ternary_weights_are_zero_below_seven_tenths_of_the_mean(channels):
+    w = np.random.RandomState(0).normal(0.1, 0.4, (60, 8)).astype("float32")
+    axes = tuple(axis for axis in range(2) if axis not in channels)
+    c = w - w.mean(axes, keepdims=True)
+    kept = np.abs(c) > 0.7 * np.abs(c).mean(axes, keepdims=True)
+    alpha = (np.abs(c) * kept).sum(axes, keepdims=True) / kept.sum(axes, keepdims=True)
+    values = low_bit.levels_of(w, "ternary", channels)[0]
+    np.testing.assert_allclose(values, alpha * np.sign(c) * kept, rtol=1e-4, atol=1e-7)
+
+
+def test_scales_at_one_bit_are_means_of_what_each_fit_says():
+    w = np.random.RandomState(0).normal(0.5, 0.4, (60, 8)).astype("float32")
+    unit, gaussian = (np.asarray(low_bit.levels_of(w, 1, fit=f)[0]) for f in ("unit", "gaussian"))
+    assert unit.max() == pytest.approx(np.abs(w).mean(), rel=1e-5)
+    assert gaussian.max() == pytest.approx(np.abs(w - w.mean()).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("bits", sorted(low_bit.GAUSSIAN_STEP))
+def test_gaussian_steps_have_the_least_mean_square_error(bits):
+    """Max's table: ∫(x − Q(x))² φ(x) dx over the step of a uniform quantizer of 2^b levels."""
+    from scipy.optimize import minimize_scalar
+
+    x = np.linspace(-8, 8, 200_001)
+    density = np.exp(-(x**2) / 2)
+
+    def error(step):
+        last = 2 ** (bits - 1) - 0.5
+        levels = np.clip(np.floor(x / step) + 0.5, -last, last)
+        return np.sum((x - step * levels) ** 2 * density)
+
+    tabled = low_bit.GAUSSIAN_STEP[bits]
+    best = minimize_scalar(error, bounds=(0.8 * tabled, 1.25 * tabled), method="bounded").x
+    assert tabled == pytest.approx(best, abs=2e-4)
 
 
 def test_the_fitted_range_rounds_gaussian_weights_better_and_uses_every_level():
@@ -139,7 +177,7 @@ def test_trains_and_strips_to_exact_levels(keras_flavour, digits, options):
     assert len(np.unique(kernel(stripped, "conv1"))) > 50
     for old, new in zip(before, model.get_weights()):
         np.testing.assert_array_equal(old, new)
-    assert len(low_bit.wrapped_layers(stripped)) == (len(BITS) if options.get("activations") else 0)
+    assert len(wrapped_layers(stripped)) == (len(BITS) if options.get("activations") else 0)
 
 
 @pytest.mark.parametrize(
@@ -267,6 +305,101 @@ def test_unknown_layers_and_models_without_any_are_named(keras_flavour):
     lone = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, name="only")])
     with pytest.raises(ModelError, match=r"no layer to put on levels.*'only'"):
         MixedPrecision(2).apply(lone)
+
+
+def sequence_net(flavour, **options):
+    """Embedding(mask_zero) → Dense, compiled; `options` are the hidden Dense layer's."""
+    keras = importlib.import_module(flavour)
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((7,), dtype="int32"),
+            layers.Embedding(20, 8, mask_zero=True, name="embedding"),
+            layers.Dense(16, name="hidden", **options),
+            layers.SimpleRNN(8, unroll=True, name="recurrent"),
+            layers.Dense(3, activation="softmax", name="out"),
+        ]
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+def padded_ids():
+    ids = np.random.RandomState(0).randint(1, 20, (6, 7))
+    ids[:, 4:] = 0
+    return ids, np.arange(6) % 3
+
+
+@pytest.mark.parametrize("activations", [None, "same"])
+def test_masks_pass_through_while_it_trains(keras_flavour, activations):
+    ids, labels = padded_ids()
+    technique = MixedPrecision({"hidden": 2}, activations=activations)
+    wrapped = technique.apply(sequence_net(keras_flavour, activation="tanh"))
+    wrapped.fit(ids, labels, verbose=0)
+    stripped = technique.strip(wrapped)
+    np.testing.assert_allclose(
+        stripped.predict(ids, verbose=0), wrapped.predict(ids, verbose=0), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("activations", [None, "same"])
+def test_the_activity_loss_is_that_of_the_stripped_model(keras_flavour, activations):
+    keras = importlib.import_module(keras_flavour)
+    ids, labels = padded_ids()
+    model = sequence_net(keras_flavour, activity_regularizer=keras.regularizers.L2(10.0))
+    technique = MixedPrecision({"hidden": 2}, activations=activations)
+    wrapped = technique.apply(model)
+    wrapped.fit(ids, labels, verbose=0)
+    loss = wrapped.evaluate(ids, labels, verbose=0)
+    likelihoods = wrapped.predict(ids, verbose=0)[np.arange(6), labels]
+    assert loss > -np.log(likelihoods).mean() + 0.1
+    stripped = technique.strip(wrapped)
+    assert stripped.evaluate(ids, labels, verbose=0) == pytest.approx(loss, rel=1e-5)
+
+
+def test_half_precision_trains_on_the_levels_that_are_shipped(keras_flavour):
+    keras = importlib.import_module(keras_flavour)
+    model = keras.Sequential(
+        [
+            keras.layers.Input((8,)),
+            keras.layers.Dense(16, "relu", dtype="mixed_float16", name="hidden"),
+            keras.layers.Dense(3, dtype="float32", name="out"),
+        ]
+    )
+    technique = MixedPrecision({"hidden": 3}, activations="same")
+    wrapped = technique.apply(model)
+    stripped = technique.strip(wrapped)
+    x = np.random.RandomState(0).rand(4, 8).astype("float32")
+    assert wrapped.layers[1].compute_dtype == "float16"
+    np.testing.assert_array_equal(stripped.predict(x), wrapped.predict(x))
+
+
+def test_the_kernel_stays_a_variable_while_the_layer_is_called():
+    """Replicas call the same layer at once: nothing that they share may be swapped meanwhile."""
+    import tf_keras
+
+    seen = []
+
+    def activation(x):
+        seen.append(inner.kernel)
+        return x
+
+    inner = tf_keras.layers.Dense(3, activation=activation)
+    low_bit_class("tf_keras")(inner, bits=2)(np.ones((2, 4), "float32"))
+    assert len(seen) == 1 and seen[0] is inner.kernel
+
+
+def test_a_class_of_ones_own_called_dense_stays_float(keras_flavour):
+    keras = importlib.import_module(keras_flavour)
+
+    class Dense(keras.layers.Dense):
+        def call(self, inputs):
+            return 2 * super().call(inputs)
+
+    model = keras.Sequential([keras.layers.Input((4,)), Dense(3, name="own")])
+    (skipped,) = MixedPrecision({"own": 2}).skips(model)
+    assert skipped.layer == "own" and "low-bit kernels" in skipped.reason
 
 
 def test_it_is_data():

@@ -1,4 +1,4 @@
-"""Structured pruning: the right filters go, budgets are met, trained networks stay accurate, and each wrong call is named."""
+"""Structured pruning: the right filters go, budgets are met, and each wrong call is named."""
 
 import importlib
 
@@ -109,7 +109,7 @@ def test_importance_of_ones_own(small_cnn):
 
 
 def test_taylor_is_the_squared_first_order_term(keras_flavour, small_cnn, digits):
-    """Gates against a tape: (Σ a·∂L/∂a)² of what each layer puts out, one batch at a time, in training mode."""
+    """Gates against a tape: (Σ a·∂L/∂a)² of each layer's output, by batch, in training mode."""
     import tensorflow as tf
 
     x, y = digits[0][:64], digits[1][:64]
@@ -167,7 +167,7 @@ def test_taylor_is_the_squared_first_order_term(keras_flavour, small_cnn, digits
 
 
 def test_a_layer_whose_gradients_are_small_is_not_cut_to_nothing(small_cnn, digits):
-    """One threshold over all layers compares shares of each layer's mean: late layers of a trained net have tiny gradients."""
+    """One threshold compares shares of each layer's mean: late layers have tiny gradients."""
     model = small_cnn("keras")
     model.fit(*digits[:2], epochs=4, verbose=0)
     technique = PruneFilters(0.5, importance="taylor", scope="global")

@@ -1,4 +1,4 @@
-"""Every family of networks: 30 % of the filters go, the file converts to int8 and runs, and the costs are the computed ones."""
+"""Every family of networks: 30 % of the filters go, and the int8 file costs what was computed."""
 
 import importlib
 
