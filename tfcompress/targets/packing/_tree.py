@@ -1,0 +1,20 @@
+"""Names for the objects of the `.tflite` schema's generated classes, whose fields are not typed."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+ModelTree: TypeAlias = Any
+"""A `ModelT`: subgraphs, buffers and operator codes of a file."""
+
+GraphTree: TypeAlias = Any
+"""A `SubGraphT`: tensors, operators, inputs and outputs."""
+
+OperatorTree: TypeAlias = Any
+"""An `OperatorT`: indices of its input and output tensors, and its options."""
+
+TensorTree: TypeAlias = Any
+"""A `TensorT`: shape, type, buffer, quantization, sparsity."""
+
+Sparsity: TypeAlias = Any
+"""A `SparsityParametersT`: which of a tensor's values are stored."""
