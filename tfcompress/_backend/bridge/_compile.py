@@ -11,6 +11,7 @@ from tfcompress._backend.bridge._translate import (
     weights_for,
 )
 from tfcompress._backend.graph._flavour import flavour, graph_of
+from tfcompress._backend.graph._walk import ModelGraph
 from tfcompress.core._errors import TrainingError
 
 _PROBLEMS = weakref.WeakKeyDictionary()
@@ -88,9 +89,7 @@ def _overrides(model, name):
 
 def output_keys(model):
     """Names by which loss and metrics of each output may be given: the keys of a dict of outputs, else the output names."""
-    from tfcompress._backend.graph._walk import structure_of
-
-    outputs = structure_of(model)[1]
+    outputs = ModelGraph(model).output_structure
     return sorted(outputs) if isinstance(outputs, dict) else list(graph_of(model).output_names)
 
 

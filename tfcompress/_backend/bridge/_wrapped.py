@@ -7,7 +7,8 @@ import keras
 import tensorflow as tf
 import tf_keras
 
-from tfcompress._backend.keras._copy import maker, map_leaves
+from tfcompress._backend.graph._walk import map_leaves
+from tfcompress._backend.keras._copy import maker
 from tfcompress._backend.keras._keep import keep, kept, serialized
 
 _registered = tf_keras.utils.register_keras_serializable("tfcompress")

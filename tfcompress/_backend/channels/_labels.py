@@ -12,48 +12,58 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.channels._rules import RULES
-from tfcompress._backend.graph._run import is_layer, run_graph
+from tfcompress._backend.channels._rules import rule_for
+from tfcompress._backend.graph._flavour import is_layer
+from tfcompress._backend.graph._walk import GraphCall, ModelGraph, flatten
+from tfcompress.core._types import Array, Layer, Model
 
 OUTPUTS = "a model's outputs stay"
 
 
 @dataclass
 class Labels:
-    """A tensor on its way through the graph: its static shape (batch first) and the label of each index of its last axis."""
+    """A tensor on its way through the graph.
 
-    shape: tuple
-    ids: np.ndarray
+    shape: static, batch first. ids: the label of each index of the last axis.
+    """
+
+    shape: tuple[int | None, ...]
+    ids: Array
 
 
 @dataclass
 class Site:
-    """One axis of one weight of a layer, and the label of each of its indices; `makes` marks the axis of a layer's own channels."""
+    """One axis of one weight of a layer, and the label of each of its indices.
 
-    layer: Any
+    makes: whether it is the axis of the layer's own channels.
+    """
+
+    layer: Layer
     weight: int
     axis: int
-    ids: np.ndarray
+    ids: Array
     makes: bool = False
 
 
 @dataclass
 class Channels:
-    """The labels of a model: who made them, which are joined, which are frozen and why, and every weight axis they index.
+    """The labels of a model.
 
-    `through_norms`: channels that a LayerNormalization reads may go, although its statistics change with their number.
+    They say who made them, which are joined, which are frozen and why, and every weight axis that
+    they index. through_norms: channels that a LayerNormalization reads may go, although its
+    statistics change with their number.
     """
 
     through_norms: bool = False
     parents: list[int] = field(default_factory=list)
     frozen: dict[int, str] = field(default_factory=dict)
     sites: dict[tuple[int, int, int], Site] = field(default_factory=dict)
-    makers: dict[int, Any] = field(default_factory=dict)
-    made: dict[int, np.ndarray] = field(default_factory=dict)
+    makers: dict[int, Layer] = field(default_factory=dict)
+    made: dict[int, Array] = field(default_factory=dict)
     shapes: dict[int, tuple[Labels, Labels]] = field(default_factory=dict)
-    layers: dict[int, Any] = field(default_factory=dict)
+    layers: dict[int, Layer] = field(default_factory=dict)
 
-    def new(self, count: int, reason: str = "") -> np.ndarray:
+    def new(self, count: int, reason: str = "") -> Array:
         """`count` fresh labels, frozen at once if a `reason` is given."""
         ids = np.arange(len(self.parents), len(self.parents) + count)
         self.parents.extend(ids.tolist())
@@ -68,11 +78,11 @@ class Channels:
             label = self.parents[label]
         return label
 
-    def roots(self, ids: np.ndarray) -> np.ndarray:
+    def roots(self, ids: Array) -> Array:
         """`root` of every label."""
         return np.array([self.root(int(label)) for label in ids], dtype=np.int64)
 
-    def join(self, one: np.ndarray, other: np.ndarray) -> None:
+    def join(self, one: Array, other: Array) -> None:
         """The labels of `one` and `other` must be removed together, pair by pair."""
         for a, b in zip(one.tolist(), other.tolist()):
             first, second = self.root(a), self.root(b)
@@ -82,22 +92,23 @@ class Channels:
             if second in self.frozen:
                 self.frozen.setdefault(first, self.frozen[second])
 
-    def freeze(self, ids: np.ndarray, reason: str) -> None:
+    def freeze(self, ids: Array, reason: str) -> None:
         """None of these labels may be removed; the first reason given stays."""
         for label in np.unique(ids).tolist():
             self.frozen.setdefault(self.root(label), reason)
 
-    def own(self, layer: Any, count: int) -> np.ndarray:
+    def own(self, layer: Layer, count: int) -> Array:
         """The labels of the channels that `layer` makes: the same each time a shared layer is called."""
         if id(layer) not in self.made:
             self.made[id(layer)] = self.new(count)
             self.makers[id(layer)] = layer
         return self.made[id(layer)]
 
-    def index(
-        self, layer: Any, weight: int, axis: int, ids: np.ndarray, makes: bool = False
-    ) -> None:
-        """Axis `axis` of weight number `weight` of `layer` is indexed by `ids`; a shared layer's calls are joined."""
+    def index(self, layer: Layer, weight: int, axis: int, ids: Array, makes: bool = False) -> None:
+        """Axis `axis` of weight number `weight` of `layer` is indexed by `ids`.
+
+        The calls of a shared layer are joined.
+        """
         key = (id(layer), weight, axis)
         if key in self.sites:
             self.join(self.sites[key].ids, ids)
@@ -105,53 +116,48 @@ class Channels:
             self.sites[key] = Site(layer, weight, axis, ids, makes)
 
 
-def analyse(model: Any, through_norms: bool = False) -> Channels:
-    """The channels of a built Sequential or Functional model of either Keras; weights are not looked at."""
+def analyse(model: Model, through_norms: bool = False) -> Channels:
+    """The channels of a built Sequential or Functional model; weights are not looked at.
+
+    through_norms: channels that a LayerNormalization reads may go too.
+    """
     channels = Channels(through_norms)
 
-    def call(layer: Any, args: tuple, kwargs: dict, shapes: tuple) -> list[Labels]:
-        inputs = _tensors([args, kwargs])
-        rule = RULES.get(type(layer).__name__)
-        outputs = rule(channels, layer, inputs, args, shapes) if rule and inputs else None
+    def visit(call: GraphCall, args: tuple, kwargs: dict[str, Any]) -> list[Labels]:
+        inputs = [leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, Labels)]
+        rule = rule_for(call.op)
+        outputs = None
+        if rule is not None and inputs:
+            arguments = (*args, *kwargs.values())
+            outputs = rule(channels, call.op, inputs, arguments, call.shapes)
         if outputs is None:
-            name = getattr(layer, "name", type(layer).__name__)
-            for value in inputs:
-                channels.freeze(
-                    value.ids,
-                    f"{type(layer).__name__} {name!r} uses them in a way that cannot be followed",
-                )
-            outputs = [
-                channels.new(
-                    shape[-1] or 1 if shape else 1, f"made by {type(layer).__name__} {name!r}"
-                )
-                for shape in shapes
-            ]
-            outputs = [Labels(shape, ids) for shape, ids in zip(shapes, outputs)]
-        if is_layer(layer) and inputs:
-            channels.shapes[id(layer)] = (inputs[0], outputs[0])
-            channels.layers[id(layer)] = layer
+            outputs = _unfollowed(channels, call, inputs)
+        if is_layer(call.op) and inputs:
+            channels.shapes[id(call.op)] = (inputs[0], outputs[0])
+            channels.layers[id(call.op)] = call.op
         return outputs
 
-    graph = getattr(model, "_functional", None) or model
-    inputs = []
-    for tensor in graph.inputs:
-        shape = tuple(tensor.shape)
-        inputs.append(
-            Labels(
-                shape,
-                channels.new(shape[-1] or 1 if len(shape) > 1 else 1, "a model's inputs stay"),
-            )
-        )
-    for value in run_graph(model, inputs, call):
+    graph = ModelGraph(model)
+    shapes = [tuple(tensor.shape) for tensor in graph.inputs]
+    inputs = [
+        Labels(shape, channels.new(_width(shape), "a model's inputs stay")) for shape in shapes
+    ]
+    for value in graph.run(inputs, visit):
         channels.freeze(value.ids, OUTPUTS)
     return channels
 
 
-def _tensors(structure: Any) -> list[Labels]:
-    if isinstance(structure, Labels):
-        return [structure]
-    if isinstance(structure, dict):
-        return [item for value in structure.values() for item in _tensors(value)]
-    if isinstance(structure, (list, tuple)):
-        return [item for value in structure for item in _tensors(value)]
-    return []
+def _unfollowed(channels: Channels, call: GraphCall, inputs: list[Labels]) -> list[Labels]:
+    """Fresh frozen labels for the outputs of a call without a rule; its inputs freeze too."""
+    kind, name = type(call.op).__name__, getattr(call.op, "name", type(call.op).__name__)
+    for value in inputs:
+        channels.freeze(value.ids, f"{kind} {name!r} uses them in a way that cannot be followed")
+    return [
+        Labels(shape, channels.new(_width(shape), f"made by {kind} {name!r}"))
+        for shape in call.shapes
+    ]
+
+
+def _width(shape: tuple[int | None, ...]) -> int:
+    """Indices of the last axis; one where there is none or it is not known."""
+    return (shape[-1] or 1) if len(shape) > 1 else 1

@@ -1,4 +1,4 @@
-"""A new model without some channels: the same graph, layers of the same names with fewer units, their weights sliced."""
+"""A new model without some channels: layers of the same names with fewer units, weights sliced."""
 
 from __future__ import annotations
 
@@ -11,131 +11,148 @@ import numpy as np
 from tfcompress._backend.channels._gates import is_gate, record
 from tfcompress._backend.channels._labels import Channels
 from tfcompress._backend.graph._flavour import package_of
-from tfcompress._backend.graph._run import is_layer
+from tfcompress._backend.keras._copy import config_of
 from tfcompress._backend.keras._remake import Names, rebuilt, remake
+from tfcompress.core._types import Array, Layer, Model, Tensor
 
-WIDTH = {
-    "Dense": "units",
-    "Embedding": "output_dim",
-}  # all other makers of channels count them as "filters"
+Edit = Callable[[Layer, dict[str, Any]], None]
+
+# All other makers of channels count them as "filters".
+WIDTH = {"Dense": "units", "Embedding": "output_dim"}
+
+
+def unchanged(layer: Layer, config: dict[str, Any]) -> None:
+    """The edit that changes nothing."""
 
 
 def narrow(
-    model: Any,
+    model: Model,
     channels: Channels,
     removed: Collection[int] = (),
-    edit: Callable[[Any, dict], None] = lambda layer, config: None,
+    edit: Edit = unchanged,
     watched: Collection[int] = (),
-) -> Any:
-    """`model` (of either Keras, untouched) without the channels whose root labels are in `removed`, uncompiled and flat.
+) -> Model:
+    """`model` without the channels whose root labels are in `removed`, uncompiled and flat.
 
-    `channels` is `analyse(model)`. Weights of what stays are the same numbers; nested models are inlined.
-    `edit(layer, config)` may change the options of a layer before it is made anew; outputs of the layers whose ids are in
-    `watched` pass through a gate (`gates.record`), and gates that are there already go.
-    Raises ValueError if a frozen label is to be removed, or if a layer would lose all its channels.
+    The model, of either Keras, stays as it is; the weights of what stays are the same numbers.
+
+    channels: `analyse(model)`. edit: `edit(layer, config)` may change the options of a layer before
+    it is made anew. watched: ids of layers whose outputs pass through a gate (`gates.record`);
+    gates that are there already go. Raises ValueError if a frozen label is to be removed, or if a
+    layer would lose all its channels; ModelError if the model cannot be rebuilt as it is.
     """
     gone = set(removed)
-    if frozen := gone & set(channels.frozen):
-        raise ValueError(f"frozen channels cannot be removed: {channels.frozen[frozen.pop()]}")
-    keep = {
-        id(layer): _kept(channels, channels.made[key], gone)
-        for key, layer in channels.makers.items()
-    }
-    for key, layer in channels.makers.items():
-        if not keep[key].any():
-            raise ValueError(f"layer {layer.name!r} would lose all its {len(keep[key])} channels")
-    made: dict[int, Any] = {}
+    kept = _kept_channels(channels, gone)
+    copies: dict[int, tuple[Layer, Layer]] = {}
     names, flavour = Names(), package_of(model).__name__
-    pairs: list[tuple[Any, Any]] = []
 
-    def call(layer: Any, args: tuple, kwargs: dict, shapes: tuple) -> Any:
-        if not is_layer(layer):
-            return layer(*args, **kwargs)
+    def replace(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Tensor:
         if is_gate(layer):
             return args[0]
-        if id(layer) not in made:
-            config = _config(layer, channels, keep, gone, names)
+        if id(layer) not in copies:
+            config = _narrow_config(layer, channels, kept, gone)
+            config["name"] = names.unique(layer.name)
             edit(layer, config)
-            made[id(layer)] = rebuilt(layer, config)
-            pairs.append((layer, made[id(layer)]))
-        value = made[id(layer)](*args, **kwargs)
-        return (
-            record(value, names.unique(f"{layer.name}_gate"), flavour)
-            if id(layer) in watched
-            else value
-        )
+            copies[id(layer)] = (layer, rebuilt(layer, config))
+        value = copies[id(layer)][1](*args, **kwargs)
+        if id(layer) not in watched:
+            return value
+        return record(value, names.unique(f"{layer.name}_gate"), flavour)
 
-    new = remake(model, call, names)
-    for old, layer in pairs:
-        layer.trainable = old.trainable
-        if weights := old.get_weights():
-            layer.set_weights(_sliced(old, weights, channels, gone))
-    return new
+    narrowed = remake(model, replace, names)
+    for source, target in copies.values():
+        target.trainable = source.trainable
+        weights = source.get_weights()
+        if weights:
+            target.set_weights(_sliced(source, weights, channels, gone))
+    return narrowed
+
+
+def _kept_channels(channels: Channels, gone: set[int]) -> dict[int, Array]:
+    """Which of its own channels each layer keeps, by its id; ValueError where that cannot be."""
+    frozen = gone & set(channels.frozen)
+    if frozen:
+        raise ValueError(f"frozen channels cannot be removed: {channels.frozen[frozen.pop()]}")
+    kept = {}
+    for key, layer in channels.makers.items():
+        kept[id(layer)] = _kept(channels, channels.made[key], gone)
+        if not kept[id(layer)].any():
+            raise ValueError(
+                f"layer {layer.name!r} would lose all its {len(kept[id(layer)])} channels"
+            )
+    return kept
 
 
 def cost(channels: Channels, removed: Collection[int] = ()) -> tuple[int, int]:
-    """(parameters, multiply-accumulates of one image) of the model that `narrow` would make, without making it.
+    """(parameters, multiply-accumulates of one image) of the model that `narrow` would make.
 
-    MACs are those of Dense, Conv, DepthwiseConv, SeparableConv and ConvTranspose: positions · kept kernel elements.
+    MACs are those of Dense, Conv, DepthwiseConv, SeparableConv and ConvTranspose:
+    positions · kept kernel elements.
     """
     gone, parameters, macs = set(removed), 0, 0
-    for layer, (given, made) in (
-        (layer, channels.shapes[id(layer)]) for layer in channels.layers.values()
-    ):
+    for layer in channels.layers.values():
+        taken, given = channels.shapes[id(layer)]
         kind = type(layer).__name__
+        is_product = "Conv" in kind or kind == "Dense"
+        positions = (taken if "Transpose" in kind else given).shape[1:-1]
         for number, weight in enumerate(layer.weights):
-            sites = [
-                channels.sites.get((id(layer), number, axis)) for axis in range(len(weight.shape))
-            ]
-            left = prod(
-                int(n) if site is None else int(_kept(channels, site.ids, gone).sum())
-                for n, site in zip(weight.shape, sites)
-            )
+            left = prod(_kept_shape(channels, layer, number, weight.shape, gone))
             parameters += left
-            if len(weight.shape) > 1 and ("Conv" in kind or kind == "Dense"):
-                shape = given.shape if "Transpose" in kind else made.shape
-                macs += left * prod(n or 1 for n in shape[1:-1])
+            if len(weight.shape) > 1 and is_product:
+                macs += left * prod(length or 1 for length in positions)
     return parameters, macs
 
 
-def _kept(channels: Channels, ids: np.ndarray, gone: set[int]) -> np.ndarray:
+def _kept_shape(
+    channels: Channels, layer: Layer, number: int, shape: Any, gone: set[int]
+) -> list[int]:
+    lengths = []
+    for axis, length in enumerate(shape):
+        site = channels.sites.get((id(layer), number, axis))
+        kept = length if site is None else _kept(channels, site.ids, gone).sum()
+        lengths.append(int(kept))
+    return lengths
+
+
+def _kept(channels: Channels, ids: Array, gone: set[int]) -> Array:
     return np.array([int(root) not in gone for root in channels.roots(ids)])
 
 
-def _config(
-    layer: Any, channels: Channels, keep: dict[int, np.ndarray], gone: set[int], names: Names
-) -> dict:
-    kind, config = type(layer).__name__, layer.get_config()
-    config["name"] = names.unique(layer.name)
-    if id(layer) in keep:
-        config[WIDTH.get(kind, "filters")] = int(keep[id(layer)].sum())
-    followed = (
-        kind.startswith("Conv")
-        and (id(layer), 0, len(layer.weights[0].shape) - 1) in channels.sites
+def _narrow_config(
+    layer: Layer, channels: Channels, kept: dict[int, Array], gone: set[int]
+) -> dict[str, Any]:
+    """The options of `layer` for the channels that stay."""
+    kind, config = type(layer).__name__, config_of(layer)
+    if id(layer) in kept:
+        config[WIDTH.get(kind, "filters")] = int(kept[id(layer)].sum())
+    if id(layer) not in channels.shapes:
+        return config
+    taken, given = (
+        int(_kept(channels, labels.ids, gone).sum()) for labels in channels.shapes[id(layer)]
     )
-    depthwise = (
-        followed and id(layer) not in keep
-    )  # a convolution of as many groups as channels makes none of its own
-    if id(layer) in channels.shapes and (depthwise or kind in ("Reshape", "LayerScale")):
-        into, left = (
-            int(_kept(channels, each.ids, gone).sum()) for each in channels.shapes[id(layer)]
-        )
-        if depthwise:
-            config |= {"groups": into, "filters": left}
-        elif kind == "LayerScale":
-            config["projection_dim"] = left
-        elif config["target_shape"][-1] != -1:
-            config["target_shape"] = (*config["target_shape"][:-1], left)
+    if _is_depthwise(layer, channels, kept):
+        config |= {"groups": taken, "filters": given}
+    elif kind == "LayerScale":
+        config["projection_dim"] = given
+    elif kind == "Reshape" and config["target_shape"][-1] != -1:
+        config["target_shape"] = (*config["target_shape"][:-1], given)
     return config
 
 
-def _sliced(
-    layer: Any, weights: list[np.ndarray], channels: Channels, gone: set[int]
-) -> list[np.ndarray]:
+def _is_depthwise(layer: Layer, channels: Channels, kept: dict[int, Array]) -> bool:
+    """A convolution of as many groups as channels: it is followed, and makes none of its own."""
+    if id(layer) in kept or not hasattr(layer, "groups") or not layer.weights:
+        return False
+    last = len(layer.weights[0].shape) - 1
+    return layer.groups > 1 and (id(layer), 0, last) in channels.sites
+
+
+def _sliced(layer: Layer, weights: list[Array], channels: Channels, gone: set[int]) -> list[Array]:
+    sliced = []
     for number, weight in enumerate(weights):
         for axis in range(weight.ndim):
             site = channels.sites.get((id(layer), number, axis))
             if site is not None:
                 weight = np.compress(_kept(channels, site.ids, gone), weight, axis=axis)
-        weights[number] = weight
-    return weights
+        sliced.append(weight)
+    return sliced

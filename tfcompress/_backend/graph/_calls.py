@@ -1,36 +1,40 @@
-"""A model as the flat list of its calls: every layer call in order, nested models entered, either Keras.
+"""A model as the flat list of its calls, with numbers for tensors.
 
-This is what measuring needs (which tensor feeds which layer, and any tensor's values) without building a new model.
+This is what measuring needs (which tensor feeds which layer, and any tensor's values) without
+building a new model. Nested models are entered.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tfcompress.core._errors import ModelError
+from tfcompress._backend.graph._walk import GraphCall, ModelGraph, flatten, map_leaves
+from tfcompress.core._types import Layer, Model, Tensor
 
 Shape = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of one leaf layer (or operation): tensors are numbers, as in `Calls.shapes`."""
+    """One call of one leaf layer (or operation): tensors are numbers, as in `Calls.shapes`.
 
-    layer: Any = field(repr=False)
+    run: values of tensors by number → values of `outputs`, in inference mode.
+    """
+
+    layer: Layer = field(repr=False)
     name: str
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    run: Callable[[dict[int, Any]], list] = field(repr=False)
-    """Values of tensors by number → values of `outputs`, in inference mode."""
+    run: Callable[[Mapping[int, Any]], list[Any]] = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Calls:
-    """All calls of a model in an order in which they can be carried out; `shapes` and `dtypes` by tensor number."""
+    """All calls of a model in an order in which they can run; shapes and dtypes by tensor number."""
 
     calls: tuple[Call, ...]
     inputs: tuple[int, ...]
@@ -45,131 +49,83 @@ class Calls:
 
     def users(self) -> dict[int, list[Call]]:
         """Tensor → the calls that consume it."""
-        found: dict[int, list[Call]] = {tensor: [] for tensor in self.shapes}
+        users: dict[int, list[Call]] = {tensor: [] for tensor in self.shapes}
         for call in self.calls:
             for tensor in dict.fromkeys(call.inputs):
-                found[tensor].append(call)
-        return found
+                users[tensor].append(call)
+        return users
 
 
-def trace_calls(model: Any) -> Calls:
-    """The calls of a built Sequential or Functional `model` of Keras 3 or tf_keras; ModelError for anything else."""
-    inner = _graph_of(model)
-    if inner is None:
-        raise ModelError(
-            f"{type(model).__name__} {getattr(model, 'name', '')!r} has no graph to read: build the Sequential model (add an Input layer) "
-            "or write the subclassed model as a Functional one."
-        )
-    shapes: dict[int, Shape] = {}
-    dtypes: dict[int, str] = {}
-    found: list[list] = []
+class TensorNumber(int):
+    """The number of a tensor: what stands in its place in a call's arguments."""
 
-    def number(tensor: Any) -> int:
-        shapes[len(shapes)] = tuple(tensor.shape)
-        dtypes[len(dtypes)] = getattr(tensor.dtype, "name", str(tensor.dtype))
-        return len(shapes) - 1
 
-    def walk(graph: Any, given: Sequence[int], path: str) -> list[int]:
-        local = dict(zip(map(id, graph.inputs), given))
-        for node in _nodes(graph):
-            layer, taken, made = _layer(node), _tensors_in(node), _tensors_out(node)
-            if any(id(tensor) not in local for tensor in taken):
-                continue  # a node of another model that shares the layer
-            numbers = tuple(local[id(tensor)] for tensor in taken)
-            nested = _graph_of(layer)
-            if nested is not None and len(nested.inputs) == len(numbers):
-                results = walk(nested, numbers, f"{path}{layer.name}/")
-            else:
-                results = [number(tensor) for tensor in made]
-                found.append(
-                    [layer, path, numbers, tuple(results), _runner(node, layer, taken, numbers)]
-                )
-            local.update(zip(map(id, made), results))
-        return [local[id(tensor)] for tensor in graph.outputs]
+class _Numbers:
+    """Hands out tensor numbers and remembers each tensor's shape and dtype."""
 
-    inputs = tuple(number(tensor) for tensor in inner.inputs)
-    outputs = tuple(walk(inner, inputs, ""))
-    names = _names((layer, path) for layer, path, *_ in found)
-    calls = tuple(
-        Call(layer, names[id(layer)], type(layer).__name__, *rest) for layer, _, *rest in found
-    )
+    def __init__(self) -> None:
+        self.shapes: dict[int, Shape] = {}
+        self.dtypes: dict[int, str] = {}
+
+    def new(self, tensor: Tensor) -> TensorNumber:
+        number = TensorNumber(len(self.shapes))
+        self.shapes[number] = tuple(tensor.shape)
+        self.dtypes[number] = getattr(tensor.dtype, "name", str(tensor.dtype))
+        return number
+
+
+def trace_calls(model: Model) -> Calls:
+    """The calls of a built Sequential or Functional `model`; ModelError for anything else."""
+    graph, numbers = ModelGraph(model), _Numbers()
+    traced: list[tuple[GraphCall, tuple, dict[str, Any], list[TensorNumber]]] = []
+
+    def visit(call: GraphCall, args: tuple, kwargs: dict[str, Any]) -> list[TensorNumber]:
+        outputs = [numbers.new(tensor) for tensor in call.outputs]
+        traced.append((call, args, kwargs, outputs))
+        return outputs
+
+    inputs = [numbers.new(tensor) for tensor in graph.inputs]
+    outputs = graph.run(list(inputs), visit)
+    names = _names(call for call, *_ in traced)
+    calls = []
+    for call, args, kwargs, results in traced:
+        name, kind = names[id(call.op)], type(call.op).__name__
+        taken = tuple(_numbers_in([list(args), list(kwargs.values())]))
+        calls.append(Call(call.op, name, kind, taken, tuple(results), _runner(call, args, kwargs)))
     return Calls(
-        calls,
-        inputs,
-        outputs,
-        shapes,
-        dtypes,
-        tuple(getattr(t, "name", "").split(":")[0] for t in inner.inputs),
+        tuple(calls),
+        tuple(inputs),
+        tuple(outputs),
+        numbers.shapes,
+        numbers.dtypes,
+        tuple(graph.input_names),
     )
 
 
-def _names(layers: Iterable[tuple[Any, str]]) -> dict[int, str]:
-    """Each layer's own name, with the names of the models around it where two layers share one."""
-    first = {}
-    for layer, path in layers:
-        first.setdefault(id(layer), (layer.name, path))
+def _numbers_in(arguments: Any) -> list[TensorNumber]:
+    return [leaf for leaf in flatten(arguments) if isinstance(leaf, TensorNumber)]
+
+
+def _names(calls: Iterable[GraphCall]) -> dict[int, str]:
+    """Each layer's own name, with the models around it in front where two layers share one."""
+    first: dict[int, tuple[str, str]] = {}
+    for call in calls:
+        first.setdefault(id(call.op), (call.op.name, "/".join((*call.path, call.op.name))))
     times = Counter(name for name, _ in first.values())
-    return {key: name if times[name] == 1 else path + name for key, (name, path) in first.items()}
-
-
-def _graph_of(layer: Any) -> Any:
-    """The Functional graph inside a model (a Keras 3 Sequential keeps it apart), or None."""
-    layer = getattr(layer, "_functional", None) or layer
-    has = getattr(layer, "_nodes_by_depth", None) and getattr(layer, "inputs", None)
-    # A subclass with its own call() does not run its graph.
-    own = type(layer).call.__module__.split(".")[0] if hasattr(type(layer), "call") else ""
-    return layer if has and own in ("keras", "tf_keras") else None
-
-
-def _nodes(graph: Any) -> list:
-    ordered = [
-        node
-        for depth in sorted(graph._nodes_by_depth, reverse=True)
-        for node in graph._nodes_by_depth[depth]
-    ]
-    return [node for node in ordered if not node.is_input and _layer(node) is not None]
-
-
-def _layer(node: Any) -> Any:
-    return node.operation if hasattr(node, "operation") else node.layer
-
-
-def _tensors_in(node: Any) -> list:
-    return list(node.input_tensors) if hasattr(node, "operation") else _flat(node.keras_inputs)
-
-
-def _tensors_out(node: Any) -> list:
-    return list(node.outputs) if hasattr(node, "operation") else _flat(node.outputs)
-
-
-def _flat(structure: Any) -> list:
-    import tensorflow as tf
-
-    return tf.nest.flatten(structure)
+    return {key: name if times[name] == 1 else full for key, (name, full) in first.items()}
 
 
 def _runner(
-    node: Any, layer: Any, taken: list, numbers: tuple[int, ...]
-) -> Callable[[dict[int, Any]], list]:
-    """How to carry out one node: its arguments filled in as the model itself does, training off where the layer knows of it."""
-    keras3 = hasattr(node, "operation")
-    trains = (
-        "training" in getattr(layer, "_call_context_args", ())
-        if keras3
-        else getattr(layer, "_expects_training_arg", False)
-    )
+    call: GraphCall, args: tuple, kwargs: dict[str, Any]
+) -> Callable[[Mapping[int, Any]], list[Any]]:
+    """How one call runs: its arguments filled in, training off where the layer knows of it."""
+    if call.takes_training:
+        kwargs = {**kwargs, "training": False}
 
-    def run(values: dict[int, Any]) -> list:
-        if keras3:
-            args, kwargs = node.arguments.fill_in(
-                {id(tensor): values[number] for tensor, number in zip(taken, numbers)}
-            )
-        else:  # tf_keras takes each use of a tensor from a list
-            args, kwargs = node.map_arguments(
-                {str(id(t)): [values[n]] * len(numbers) for t, n in zip(taken, numbers)}
-            )
-        if trains:
-            kwargs = {**kwargs, "training": False}
-        return _flat(layer(*args, **kwargs))
+    def run(values: Mapping[int, Any]) -> list[Any]:
+        def fill(leaf: Any) -> Any:
+            return values[leaf] if isinstance(leaf, TensorNumber) else leaf
+
+        return flatten(call.op(*map_leaves(args, fill), **map_leaves(kwargs, fill)))
 
     return run

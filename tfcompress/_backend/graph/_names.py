@@ -1,30 +1,42 @@
 """Automatic names ("dense_1") that do not depend on what else was made in the process."""
 
+from __future__ import annotations
+
 import contextlib
 import sys
+from collections.abc import Iterator, MutableMapping
+from typing import Any
 
 
 @contextlib.contextmanager
-def fresh_names():
-    """Count automatic names of both Kerases from the start inside, as in a new process; outside they go on where they were."""
-    counts = []
-    if "keras" in sys.modules:
-        from keras.src.backend.common import global_state
+def fresh_names() -> Iterator[None]:
+    """Count automatic names of both Kerases from the start inside, as in a new process.
 
-        names = global_state.get_global_attribute("object_name_uids")
-        if names is not None:
-            counts.append((names, names.copy()))
-    if "tf_keras" in sys.modules:
-        from tf_keras.src import backend
-
-        counts += [
-            (names, names.copy()) for names in list(backend.PER_GRAPH_OBJECT_NAME_UIDS.values())
-        ]
-    for names, _ in counts:
-        names.clear()
+    Outside they go on where they were.
+    """
+    counters = _counters()
+    before = [dict(counter) for counter in counters]
+    for counter in counters:
+        counter.clear()
     try:
         yield
     finally:
-        for names, before in counts:
-            names.clear()
-            names.update(before)
+        for counter, values in zip(counters, before):
+            counter.clear()
+            counter.update(values)
+
+
+def _counters() -> list[MutableMapping[Any, Any]]:
+    """How often each automatic name was given, in the Kerases that are loaded."""
+    counters: list[MutableMapping[Any, Any]] = []
+    if "keras" in sys.modules:
+        from keras.src.backend.common import global_state
+
+        names: Any = global_state.get_global_attribute("object_name_uids")
+        if names is not None:
+            counters.append(names)
+    if "tf_keras" in sys.modules:
+        from tf_keras.src import backend
+
+        counters += list(backend.PER_GRAPH_OBJECT_NAME_UIDS.values())
+    return counters

@@ -1,70 +1,89 @@
-"""A new model over the same graph with other layers in it: inputs, nesting of inputs and outputs, and names are the model's."""
+"""A new model over the same graph with other layers in it.
+
+Inputs, the nesting of inputs and outputs, and names are the model's; nested models are laid flat.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from tfcompress._backend.graph._flavour import package_of
-from tfcompress._backend.graph._run import run_graph
+from tfcompress._backend.graph._flavour import is_layer, package_of
+from tfcompress._backend.graph._walk import GraphCall, ModelGraph, pack
+from tfcompress._backend.keras._copy import copy_layer, copy_operation, input_like
+from tfcompress._backend.keras._prove import prove_copy
+from tfcompress._backend.keras._state import copy_state, copy_trainable
+from tfcompress.core._types import Layer, Model, Tensor
+
+Replace = Callable[[Layer, tuple[Any, ...], dict[str, Any]], Any]
+_PROVEN: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class Names:
-    """Hands out each layer name once; nested models that are inlined may hold one twice."""
+    """Hands out each layer name once; nested models that are laid flat may hold one twice."""
 
-    def __init__(self):
-        self.given: set[str] = set()
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
 
     def unique(self, name: str) -> str:
         """`name`, or `name_1`, `name_2`, … if it is taken."""
-        found, number = name, 0
-        while found in self.given:
-            number += 1
-            found = f"{name}_{number}"
-        self.given.add(found)
-        return found
+        candidate, count = name, 0
+        while candidate in self.taken:
+            count += 1
+            candidate = f"{name}_{count}"
+        self.taken.add(candidate)
+        return candidate
 
 
-def remake(model: Any, call: Callable[[Any, tuple, dict, tuple], Any], names: Names) -> Any:
-    """The model that comes out when `call(layer, args, kwargs, shapes)` gives the tensor in the place of every layer's output.
+def remake(model: Model, replace: Replace, names: Names) -> Model:
+    """The model in which `replace(layer, args, kwargs)` gives the output of every layer's call.
 
-    `model` is of either Keras and stays as it is; the new one is flat and uncompiled.
+    Operations are copied, so that none of the user's gets a node more. `model`, of either Keras,
+    stays as it is; the new one is flat and uncompiled. A model is first rebuilt as it is, once,
+    and proven equal on random input, with the same recorded arguments: ModelError if it is not.
     """
-    kit = package_of(model)
-    graph = getattr(model, "_functional", None) or model
-    inputs = []
-    for tensor in graph.inputs:
-        dtype = getattr(tensor.dtype, "name", tensor.dtype)
-        inputs.append(
-            kit.Input(
-                batch_shape=tuple(tensor.shape), dtype=dtype, name=names.unique(_input_name(tensor))
-            )
-        )
-    outputs = run_graph(model, inputs, call)
-    return kit.Model(
-        *(
-            _packed(kit, graph, kind, flat)
-            for kind, flat in (("inputs", inputs), ("outputs", outputs))
-        ),
-        name=model.name,
+    if model not in _PROVEN:
+        prove_copy(model, _rebuilt_as_it_is(model))
+        _PROVEN.add(model)
+    return _remake(model, replace, names)
+
+
+def _remake(model: Model, replace: Replace, names: Names) -> Model:
+    graph, package = ModelGraph(model), package_of(model)
+    operations: dict[int, Layer] = {}
+
+    def visit(call: GraphCall, args: tuple, kwargs: dict[str, Any]) -> Tensor:
+        if is_layer(call.op):
+            return replace(call.op, args, kwargs)
+        copied = operations.setdefault(id(call.op), copy_operation(call.op))
+        return copied(*args, **kwargs)
+
+    inputs = [
+        input_like(package, tensor, names.unique(name))
+        for tensor, name in zip(graph.inputs, graph.input_names)
+    ]
+    outputs = graph.run(inputs, visit)
+    return package.Model(
+        pack(graph.input_structure, inputs), pack(graph.output_structure, outputs), name=model.name
     )
 
 
-def rebuilt(layer: Any, config: dict) -> Any:
-    """A layer of the same class with other options."""
-    if type(layer).__name__ == "Lambda":  # its function is no data, so it is handed on
-        return type(layer)(layer.function, arguments=layer.arguments, name=config["name"])
-    return type(layer).from_config(config)
+def _rebuilt_as_it_is(model: Model) -> Model:
+    names, copies = Names(), {}
+
+    def replace(layer: Layer, args: tuple, kwargs: dict[str, Any]) -> Tensor:
+        if id(layer) not in copies:
+            copies[id(layer)] = (layer, copy_layer(layer, names.unique(layer.name)))
+        return copies[id(layer)][1](*args, **kwargs)
+
+    copied = _remake(model, replace, names)
+    for source, target in copies.values():
+        copy_state(source, target)
+        copy_trainable(source, target)
+    return copied
 
 
-def _input_name(tensor: Any) -> str:
-    history = getattr(tensor, "_keras_history", None)
-    return history.operation.name if hasattr(history, "operation") else history.layer.name
-
-
-def _packed(kit: Any, graph: Any, kind: str, flat: list) -> Any:
-    if kit.__name__.startswith("tf_keras"):
-        import tensorflow as tf
-
-        return tf.nest.pack_sequence_as(getattr(graph, f"_nested_{kind}"), flat)
-    return kit.tree.pack_sequence_as(getattr(graph, f"_{kind}_struct"), flat)
+def rebuilt(layer: Layer, options: Mapping[str, Any]) -> Layer:
+    """A layer of the same class and options, but for `options` (a name among them)."""
+    return copy_layer(layer, options.get("name"), options=options)

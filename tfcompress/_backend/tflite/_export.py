@@ -42,7 +42,7 @@ def export(model: Any, like: Any, shapes: Sequence[tuple[int, ...]] | None = Non
     """
     import tensorflow as tf
 
-    from tfcompress._backend.graph._walk import pack, structure_of
+    from tfcompress._backend.graph._walk import ModelGraph, pack
 
     specs = []
     for number, (name, shape, dtype) in enumerate(doors.input_specs(like)):
@@ -55,7 +55,9 @@ def export(model: Any, like: Any, shapes: Sequence[tuple[int, ...]] | None = Non
         specs.append(tf.TensorSpec((1, *known), dtype, name=_op_name(name)))
 
     def call(*inputs):
-        outputs = tf.nest.flatten(model(pack(structure_of(model)[0], list(inputs)), training=False))
+        outputs = tf.nest.flatten(
+            model(pack(ModelGraph(model).input_structure, list(inputs)), training=False)
+        )
         names = _unique(_output_names(like, len(outputs)), {spec.name for spec in specs})
         named.extend(tf.identity(output, name=name) for output, name in zip(outputs, names))
         return named

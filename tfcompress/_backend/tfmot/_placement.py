@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfcompress._backend.graph._walk import ModelGraph, maker_of
 from tfcompress._backend.tfmot._load import load
 
 _INSIDE = {
@@ -64,15 +65,16 @@ class Wiring:
         self.parents: dict[str, list[str]] = {name: [] for name in self.layers}
         self.children: dict[str, list[str]] = {name: [] for name in self.layers}
         self.calls: dict[str, int] = dict.fromkeys(self.layers, 0)
-        for nodes in model._nodes_by_depth.values():
-            for node in nodes:
-                name = node.layer.name
-                self.calls[name] += 1
-                for tensor in node.keras_inputs:
-                    parent = tensor._keras_history.layer.name
-                    self.parents[name].append(parent)
-                    self.children[parent].append(name)
-        self.outputs = {tensor._keras_history.layer.name for tensor in model.outputs}
+        graph = ModelGraph(model)
+        self.calls.update((name, 1) for name in graph.input_names)
+        for call in graph.calls:
+            name = call.op.name
+            self.calls[name] += 1
+            for tensor in call.inputs:
+                parent = maker_of(tensor).name
+                self.parents[name].append(parent)
+                self.children[parent].append(name)
+        self.outputs = {maker_of(tensor).name for tensor in graph.outputs}
 
     def only_child(self, name: str) -> str | None:
         """The one layer that alone reads `name`, which is not an output of the model; else None."""

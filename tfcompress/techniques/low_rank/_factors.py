@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from tfcompress._backend.graph._flavour import package_of
-from tfcompress._backend.graph._run import is_layer
 from tfcompress._backend.keras._remake import Names, rebuilt, remake
 
 CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D")
@@ -137,9 +136,7 @@ def factored(model: Any, chosen: Mapping[int, tuple[Kernel, Ranks]]) -> Any:
     names, made, kit = Names(), {}, package_of(model)
     pairs: list[tuple[Any, Any]] = []
 
-    def call(layer: Any, args: tuple, kwargs: dict, shapes: tuple) -> Any:
-        if not is_layer(layer):
-            return layer(*args, **kwargs)
+    def replace(layer: Any, args: tuple, kwargs: dict) -> Any:
         if id(layer) not in made and id(layer) in chosen:
             made[id(layer)] = _parts(*chosen[id(layer)], names, kit)
         elif id(layer) not in made:
@@ -151,7 +148,7 @@ def factored(model: Any, chosen: Mapping[int, tuple[Kernel, Ranks]]) -> Any:
             value = part(value)
         return value
 
-    new = remake(model, call, names)
+    new = remake(model, replace, names)
     for old, layer in pairs:
         layer.trainable = old.trainable
         if weights := old.get_weights():

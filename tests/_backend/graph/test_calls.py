@@ -82,7 +82,7 @@ def test_only_what_is_needed_runs(keras_flavour, small_cnn):
 
 def test_refuses_what_has_no_graph(keras_flavour):
     keras = importlib.import_module(keras_flavour)
-    with pytest.raises(ModelError, match="build the Sequential"):
+    with pytest.raises(ModelError, match="no input shape yet"):
         trace_calls(keras.Sequential([keras.layers.Dense(3)]))
 
     class Own(keras.Model):
@@ -90,7 +90,7 @@ def test_refuses_what_has_no_graph(keras_flavour):
             return x
 
     for model in (Own(), 5):
-        with pytest.raises(ModelError, match="has no graph"):
+        with pytest.raises(ModelError, match="subclassed model|Expected a Keras 3"):
             trace_calls(model)
 
 
