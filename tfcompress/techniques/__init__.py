@@ -1,5 +1,7 @@
 """What changes a model, one idea a file: each a frozen value with `apply`, `callbacks`, `strip`, `skips` and `check`."""
 
+from tfcompress._backend.bridge._native import register_tf_keras_twin
+from tfcompress._backend.channels._rules import register_channel_rule
 from tfcompress.techniques._cluster import Cluster
 from tfcompress.techniques._fine_tune import FineTune
 from tfcompress.techniques._prune import Prune
@@ -18,4 +20,6 @@ __all__ = [
     "PruneFilters",
     "QuantizeAware",
     "Slim",
+    "register_channel_rule",
+    "register_tf_keras_twin",
 ]

@@ -286,3 +286,29 @@ def test_a_layer_that_computes_otherwise_in_tf_keras_is_wrapped(monkeypatch, mod
     flat = bridge.to_tf_keras(model)
     assert type(flat.get_layer("leaky")).__name__ == "Keras3Layer"
     models.assert_same_outputs(model, flat)
+
+
+def test_outsiders_layers_can_have_a_tf_keras_twin():
+    import keras
+    import tf_keras
+
+    from tfcompress.techniques import register_tf_keras_twin
+
+    class Linear(keras.layers.Layer):
+        """y = x · W."""
+
+        def build(self, shape):
+            self.kernel = self.add_weight(shape=(shape[-1], 3), name="kernel")
+            super().build(shape)
+
+        def call(self, x):
+            return keras.ops.matmul(x, self.kernel)
+
+    model = keras.Sequential([keras.Input((4,)), Linear(name="own")])
+    assert type(to_tf_keras(model).layers[-1]).__name__ == "Keras3Layer"
+    register_tf_keras_twin(
+        Linear, lambda layer, name: tf_keras.layers.Dense(3, use_bias=False, name=name)
+    )
+    twin = to_tf_keras(model)
+    assert type(twin.layers[-1]) is tf_keras.layers.Dense
+    np.testing.assert_array_equal(twin.get_weights()[0], model.get_weights()[0])

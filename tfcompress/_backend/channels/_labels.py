@@ -93,9 +93,12 @@ class Channels:
                 self.frozen.setdefault(first, self.frozen[second])
 
     def freeze(self, ids: Array, reason: str) -> None:
-        """None of these labels may be removed; the first reason given stays."""
+        """None of these labels may be removed; the first reason stays, but for `OUTPUTS`."""
         for label in np.unique(ids).tolist():
-            self.frozen.setdefault(self.root(label), reason)
+            root = self.root(label)
+            if reason == OUTPUTS:
+                self.frozen[root] = reason
+            self.frozen.setdefault(root, reason)
 
     def own(self, layer: Layer, count: int) -> Array:
         """The labels of the channels that `layer` makes: the same each time a shared layer is called."""

@@ -13,12 +13,13 @@ from tfcompress._backend.channels._labels import Channels
 from tfcompress._backend.graph._flavour import package_of
 from tfcompress._backend.keras._copy import config_of
 from tfcompress._backend.keras._remake import Names, rebuilt, remake
+from tfcompress.core._errors import ModelError
 from tfcompress.core._types import Array, Layer, Model, Tensor
 
 Edit = Callable[[Layer, dict[str, Any]], None]
 
-# All other makers of channels count them as "filters".
-WIDTH = {"Dense": "units", "Embedding": "output_dim"}
+# The option that counts a layer's own channels: Dense, Embedding, convolutions.
+WIDTHS = ("units", "output_dim", "filters")
 
 
 def unchanged(layer: Layer, config: dict[str, Any]) -> None:
@@ -124,7 +125,13 @@ def _narrow_config(
     """The options of `layer` for the channels that stay."""
     kind, config = type(layer).__name__, config_of(layer)
     if id(layer) in kept:
-        config[WIDTH.get(kind, "filters")] = int(kept[id(layer)].sum())
+        option = next((name for name in WIDTHS if name in config), None)
+        if option is None:
+            raise ModelError(
+                f"{kind} layer {layer.name!r} makes channels, but none of its options counts them: "
+                f"its get_config() needs {', '.join(WIDTHS)}."
+            )
+        config[option] = int(kept[id(layer)].sum())
     if id(layer) not in channels.shapes:
         return config
     taken, given = (
