@@ -94,7 +94,9 @@ def test_outsiders_layers_can_be_followed(keras_flavour):
 
     model = sequential(keras, keras.layers.Dense(8, name="hidden"), Scale(name="scale"))
     model.get_layer("scale").set_weights([np.arange(8.0)])
-    with pytest.raises(RecipeError, match="Scale 'scale' uses them in a way that cannot be followed"):
+    with pytest.raises(
+        RecipeError, match="Scale 'scale' uses them in a way that cannot be followed"
+    ):
         PruneFilters(0.5).skips(model)
     register_channel_rule(Scale, rule)
     pruned = PruneFilters(0.5).apply(model)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tf_keras
 
-from tfcompress._backend import bridge as bridge
+from tfcompress._backend import bridge
 from tfcompress._backend.bridge import _native
 from tfcompress.core import ModelError
 
@@ -305,10 +305,10 @@ def test_outsiders_layers_can_have_a_tf_keras_twin():
             return keras.ops.matmul(x, self.kernel)
 
     model = keras.Sequential([keras.Input((4,)), Linear(name="own")])
-    assert type(to_tf_keras(model).layers[-1]).__name__ == "Keras3Layer"
+    assert type(bridge.to_tf_keras(model).layers[-1]).__name__ == "Keras3Layer"
     register_tf_keras_twin(
         Linear, lambda layer, name: tf_keras.layers.Dense(3, use_bias=False, name=name)
     )
-    twin = to_tf_keras(model)
+    twin = bridge.to_tf_keras(model)
     assert type(twin.layers[-1]) is tf_keras.layers.Dense
     np.testing.assert_array_equal(twin.get_weights()[0], model.get_weights()[0])
