@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from tfcompress._backend import bridge as _keras
 from tfcompress._backend.channels import _plan as _filters
-from tfcompress._backend.channels._gates import hold_weights
+from tfcompress._backend.channels._gates import hold_weights, step_by_step
 from tfcompress._backend.channels._labels import analyse
 from tfcompress._backend.channels._narrow import cost as model_cost
 from tfcompress._backend.tflite._stopwatch import Stopwatch
@@ -130,6 +130,8 @@ class PruneFilters(Technique):
         plan = self._plan(model, budget=not self._watches)
         new = _filters.watch(model, self.through_norms) if self._watches else plan.make()
         _keras.carry_compile(model, new)
+        if self.callbacks():
+            step_by_step(new)
         return new
 
     def callbacks(self) -> list:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.channels._gates import is_gate, score_of
+from tfcompress._backend.channels._gates import is_gate, score_of, tell_gates
 from tfcompress._backend.channels._labels import OUTPUTS, Channels, analyse
 from tfcompress._backend.channels._narrow import cost, narrow
 from tfcompress.core._errors import RecipeError
@@ -189,7 +189,9 @@ def watch(model: Any, through_norms: bool = False) -> Any:
         )
         if telling and not set(channels.roots(made.ids).tolist()) <= set(channels.frozen):
             watched.add(key)
-    return narrow(model, channels, watched=watched)
+    gated = narrow(model, channels, watched=watched)
+    tell_gates(gated)
+    return gated
 
 
 def _groups(
