@@ -3,6 +3,7 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 
 from tfcompress.analysis import PCADimension
 from tfcompress.analysis.dimension import _duplicates, _room
@@ -38,3 +39,24 @@ def test_distinct_rows_beyond_the_budget_lie_on_disk(monkeypatch):
     twice = np.concatenate([points, points[:2]])
     PCADimension().measure(twice, budget_bytes=1 << 20)
     assert [room["on_disk"] for room in rooms] == [True]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [3, 40, 700])
+def test_rows_that_agree_in_the_columns_looked_at_first_are_told_apart(dtype, columns):
+    """Mostly zeros, as dead neurons are: only one column in a thousand differs."""
+    rng = np.random.default_rng(0)
+    points = np.zeros((400, columns), dtype)
+    points[np.arange(400), rng.integers(0, columns, 400)] = rng.integers(1, 4, 400)
+    points[::7] *= -0.0
+    expected = np.sort(np.unique(points + 0.0, axis=0, return_index=True)[1])
+    np.testing.assert_array_equal(unique_rows(points), expected)
+
+
+def test_rows_with_one_hash_are_compared(monkeypatch):
+    points = np.random.default_rng(0).integers(0, 3, (60, 4)).astype("float32")
+    expected = unique_rows(points)
+    monkeypatch.setattr(
+        _duplicates, "_hashes", lambda points, rows, step: np.zeros(len(rows), np.uint64)
+    )
+    np.testing.assert_array_equal(unique_rows(points), expected)

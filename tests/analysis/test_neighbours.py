@@ -1,4 +1,4 @@
-"""Two nearest neighbours against all distances in float64, on points chosen to break float32 products."""
+"""Two nearest neighbours against all distances, on points chosen to break float32 products."""
 
 import sys
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from tfcompress.analysis.dimension import _neighbours
+from tfcompress.analysis.dimension import _candidates
 from tfcompress.analysis.dimension import _products as products
 from tfcompress.analysis.dimension._duplicates import compact, unique_rows
 from tfcompress.analysis.dimension._neighbours import two_nearest
@@ -62,13 +62,53 @@ def test_far_clusters_are_proved_by_float64():
 
 @pytest.mark.parametrize("copies,rechecked,recomputed", [(3, 0, 0), (5, 900, 0), (10, 900, 900)])
 def test_near_copies_beyond_float32_are_told_apart(copies, rechecked, recomputed):
-    """With k near copies every product looks the same; past the candidates kept, only differences can tell."""
+    """Near copies look the same to products; past the candidates kept, only differences tell."""
     rng = np.random.default_rng(0)
     points = np.repeat(rng.normal(size=(900 // copies, 50)), copies, axis=0) + 1e-10 * rng.normal(
         size=(900, 50)
     )
     found = assert_exact(points, rtol=1e-6)
     assert (found.rechecked, found.recomputed) == (rechecked, recomputed)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("distance", [1e4, 1e7])
+def test_one_point_far_away_leaves_the_others_to_float32(distance, overwrite):
+    """Its norm must not enter their error bounds, nor its pull on the mean their products."""
+    points = np.random.default_rng(0).normal(size=(1500, 60)).astype("float32")
+    points[700] = distance
+    found = assert_exact(points, rtol=1e-6, overwrite=overwrite)
+    assert found.recomputed <= 1
+
+
+def test_a_few_points_far_away_are_exact_beside_far_clusters():
+    rng = np.random.default_rng(1)
+    points = rng.normal(size=(800, 50)) + 100.0 * rng.integers(0, 3, (800, 1))
+    points[[5, 90, 400]] *= 1e5
+    found = assert_exact(points, rtol=1e-9)
+    assert found.recomputed < 100
+
+
+def test_rows_in_order_of_their_place_are_searched_tile_by_tile(monkeypatch):
+    """Every later tile is nearer than all before it: more than FEW of a row are below its limit."""
+    monkeypatch.setattr(products, "CPU_SIDE", 100)
+    searched = []
+    search = _candidates.Nearest.search
+    monkeypatch.setattr(
+        _candidates.Nearest,
+        "search",
+        lambda self, *given: (searched.append(1), search(self, *given)),
+    )
+    rng = np.random.default_rng(0)
+    radius = np.repeat([1e3, 1e2, 1e1, 1.0], 100)[:, None]
+    assert_exact(radius * rng.normal(size=(400, 20)), rtol=1e-9)
+    assert len(searched) > 4
+
+
+@pytest.mark.parametrize("scale", [3e37, 1e38])
+def test_sums_that_overflow_float32(scale):
+    points = (scale * np.random.default_rng(0).uniform(0, 1, (300, 30))).astype("float32")
+    assert_exact(points, rtol=1e-6)
 
 
 def test_ties_of_integer_points():
@@ -84,7 +124,7 @@ def test_magnitudes_beyond_float32_squares(scale):
 
 
 def test_tiles_meet_at_their_edges(monkeypatch):
-    monkeypatch.setattr(_neighbours, "BLOCK", 64)
+    monkeypatch.setattr(products, "CPU_SIDE", 64)
     assert_exact(np.random.default_rng(1).normal(size=(64 * 3 + 1, 20)).astype("float32"))
 
 
@@ -121,14 +161,16 @@ def test_unique_rows_are_numpys(rows):
 
 def test_products_on_a_tensorflow_device_find_the_same(monkeypatch):
     tf = pytest.importorskip("tensorflow")
-    monkeypatch.setattr(_neighbours, "BLOCK", 128)
+    monkeypatch.setattr(products, "CPU_SIDE", 128)
+    monkeypatch.setattr(products, "GPU_SIDE", 128)
     points = np.random.default_rng(2).normal(size=(300, 40)).astype("float32") + 5
     tf.config.experimental.enable_tensor_float_32_execution(True)
     seen = []
+    offer = _candidates.Nearest.offer
     monkeypatch.setattr(
-        _neighbours,
-        "_keep_best",
-        lambda *given, keep=_neighbours._keep_best: (seen.append(_tf32(tf)), keep(*given)),
+        _candidates.Nearest,
+        "offer",
+        lambda *given: (seen.append(_tf32(tf)), offer(*given)),
     )
     found = two_nearest(points, device="/CPU:0")
     assert seen and not any(seen)

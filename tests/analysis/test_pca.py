@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfcompress.analysis import PCADimension
-from tfcompress.core import RecipeError
+from tfcompress.core import DataError, RecipeError
 
 
 def svd_count(points, variance):
@@ -70,6 +70,21 @@ def test_rows_are_drawn_when_the_budget_is_small():
     points = np.random.default_rng(0).normal(size=(800, 900)).astype("float32")
     found = PCADimension().measure(points, budget_bytes=20 * 200**2)
     assert found.n_used == 200 and "200 of 800 rows" in found.warnings[0]
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+@pytest.mark.parametrize("shape", [(60, 200), (200, 60)])
+def test_magnitudes_beyond_float32_squares(scale, shape):
+    rng = np.random.default_rng(0)
+    points = (rng.normal(size=(shape[0], 5)) @ rng.normal(size=(5, shape[1]))).astype("float32")
+    expected = PCADimension().measure(points)
+    found = PCADimension().measure(points * np.float32(scale))
+    assert found.id == expected.id and found.pr == pytest.approx(expected.pr, rel=1e-4)
+
+
+def test_variance_beyond_float64_is_told():
+    with pytest.raises(DataError, match="scale them down"):
+        PCADimension()(1e200 * np.random.default_rng(0).normal(size=(20, 5)))
 
 
 @pytest.mark.parametrize("variance", [0, 1.2, -1])

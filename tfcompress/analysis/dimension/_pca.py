@@ -1,4 +1,4 @@
-"""Linear dimension: how many principal components explain a share of the variance (Chakraborty et al. 2020 use 99 %)."""
+"""Linear dimension: how many principal components explain a share of the variance."""
 
 from __future__ import annotations
 
@@ -6,26 +6,33 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tfcompress.analysis.dimension._dimension import Dimension
 from tfcompress.analysis.dimension._estimator import Estimator, ScoreRule, View
 from tfcompress.analysis.dimension._means import column_means, minus
 from tfcompress.analysis.dimension._threads import blas_threads
-from tfcompress.core import RecipeError
+from tfcompress.core import DataError, RecipeError
 from tfcompress.core._types import Array
 
 CLOSE = 5e-7
-"""How near the wanted share a cumulative share must lie for float32 products not to decide (their error: below 1e-7 where measured)."""
+"""Nearer to the wanted share than this, float32 products do not decide (error measured: 1e-7)."""
+CACHE = 1 << 18
+"""Elements of a chunk that stays in cache."""
+LARGEST = 1 << 24
+"""Elements of a chunk at most."""
 
 
 @dataclass(frozen=True, eq=False)
 class PCADimension(Estimator):
-    """PCA: the smallest k with λ_1 + … + λ_k ≥ `variance` · Σλ, λ the eigenvalues of the covariance, largest first.
+    """PCA: the smallest k with λ_1 + … + λ_k ≥ `variance` · Σλ, λ descending.
 
-    Taken from the smaller of A·Aᵀ [n, n] and Aᵀ·A [d, d] (A the centred points), float32 products, float64 eigenvalues;
-    where the decision is closer than float32 can tell, the products are taken again in float64.
-    With d ≫ n the count grows with n without end: compare at equal n, or by the participation ratio `pr`.
-    Raises RecipeError for variance outside (0, 1].
+    λ are the eigenvalues of the covariance, taken from the smaller of A·Aᵀ [n, n] and Aᵀ·A [d, d],
+    A the centred points: float32 products, float64 eigenvalues. Where the decision is closer than
+    float32 can tell, the products are taken again in float64. With d ≫ n the count grows with n
+    without end: compare at equal n, or by the participation ratio `pr`.
+
+    Raises RecipeError for variance outside (0, 1]. Source: Chakraborty et al. 2020 (99 %).
     """
 
     word: ClassVar[str] = "pca"
@@ -49,59 +56,71 @@ class PCADimension(Estimator):
         self, points: Array, *, overwrite: bool, budget_bytes: int, threads: int | None
     ) -> Dimension:
         """As `measure` says, of distinct finite rows."""
+        given = len(points)
+        # side² float32 products, their float64 copy, and what LAPACK works in
+        side = int(np.sqrt(budget_bytes / 20))
         warnings: tuple[str, ...] = ()
-        side = int(
-            np.sqrt(budget_bytes / 20)
-        )  # side² float32 products, their float64 copy, and LAPACK's work
         if min(points.shape) > side:
-            kept = np.sort(np.random.default_rng(0).choice(len(points), side, replace=False))
+            rows = np.random.default_rng(0).choice(given, side, replace=False)
+            points = points[np.sort(rows)]
             warnings = (
-                f"{side:,} of {len(points):,} rows were used, as many as {budget_bytes:,} bytes allow",
+                f"{side:,} of {given:,} rows were used, as many as {budget_bytes:,} bytes allow",
             )
-            points = points[kept]
-        mean = column_means(points)
         with blas_threads(threads):
-            values = _eigenvalues(points, mean, np.float32)
-            if self._unsure(values):
-                values = _eigenvalues(points, mean, np.float64)
+            values = self._variances(points)
         total = values.sum()
         if total == 0:
             return Dimension(0.0, self.label, n_used=len(points), warnings=("no variance",))
         share = np.cumsum(values) / total
         count = int(np.searchsorted(share, self.variance * (1 - 1e-12))) + 1
-        count = min(count, len(values))
         shown = np.unique(np.geomspace(1, len(share), 200).astype(int))
-        curve = tuple((int(k), float(share[k - 1])) for k in shown)
         return Dimension(
-            float(count),
+            float(min(count, len(values))),
             self.label,
             n_used=len(points),
-            pr=float(total**2 / (values**2).sum()),
-            curve=curve,
+            pr=float(total**2 / np.square(values).sum()),
+            curve=tuple((int(k), float(share[k - 1])) for k in shown),
             warnings=warnings,
         )
 
-    def _unsure(self, values: Array) -> bool:
+    def _variances(self, points: Array) -> Array:
+        """The eigenvalues, largest first, as exact as the decision needs them."""
+        mean = column_means(points)
+        values = _eigenvalues(points, mean, np.float32)
+        if values is None or self._is_close(values):
+            values = _eigenvalues(points, mean, np.float64)
+        if values is None:
+            raise DataError("The variance of the points is beyond float64: scale them down.")
+        return values
+
+    def _is_close(self, values: Array) -> bool:
+        """Whether a cumulative share lies so near the wanted one that rounding could decide."""
         total = values.sum()
-        return (
-            self.variance > 1 - CLOSE
-            or total == 0
-            or bool(np.any(np.abs(np.cumsum(values) / total - self.variance) < CLOSE))
-        )
+        if total == 0 or self.variance > 1 - CLOSE:
+            return True
+        return bool(np.any(np.abs(np.cumsum(values) / total - self.variance) < CLOSE))
 
 
-def _eigenvalues(points: Array, mean: Array, dtype) -> Array:
-    """Eigenvalues, largest first, of the smaller of A·Aᵀ and Aᵀ·A, taken over chunks so that A is never copied whole."""
+def _eigenvalues(points: Array, mean: Array, dtype: DTypeLike) -> Array | None:
+    """Eigenvalues, largest first, of the smaller of A·Aᵀ and Aᵀ·A, A the centred points.
+
+    The products are taken over chunks, in `dtype`, and added in float64; A is never copied whole.
+    None where they overflow.
+    """
     n, d = points.shape
-    products = np.zeros((min(n, d),) * 2)
-    if n <= d:
-        step = max(1, (1 << 24) // n)
-        for start in range(0, d, step):
-            part = minus(points[:, start : start + step], mean[start : start + step], dtype)
-            products += part @ part.T
-    else:
-        step = max(1, (1 << 24) // d)
-        for start in range(0, n, step):
-            part = minus(points[start : start + step], mean, dtype)
-            products += part.T @ part
+    side = min(n, d)
+    # As much as stays in cache, but enough to be worth adding `side`² numbers.
+    step = min(max(CACHE // side, 2 * side), max(1, LARGEST // side))
+    products = np.zeros((side, side))
+    for start in range(0, max(n, d), step):
+        part = slice(start, start + step)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if n <= d:
+                centred = minus(points[:, part], mean[part], dtype)
+                products += centred @ centred.T
+            else:
+                centred = minus(points[part], mean, dtype)
+                products += centred.T @ centred
+    if not np.isfinite(np.square(np.trace(products))):
+        return None
     return np.maximum(np.linalg.eigvalsh(products)[::-1], 0.0)

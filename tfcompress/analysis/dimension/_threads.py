@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 
 @contextmanager
@@ -13,12 +18,18 @@ def blas_threads(threads: int | None = None) -> Iterator[int]:
 
     None takes the cores that are idle now, at least one, never more than BLAS was allowed before.
     """
-    from threadpoolctl import ThreadpoolController
-
-    blas = ThreadpoolController().select(user_api="blas")
+    blas = _blas()
     if threads is None:
         allowed = min((library["num_threads"] for library in blas.info()), default=1)
         idle = len(os.sched_getaffinity(0)) - round(os.getloadavg()[0])
         threads = max(1, min(allowed, idle))
     with blas.limit(limits=threads):
         yield threads
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The BLAS of NumPy; to look through all loaded libraries takes as long as a small PCA."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")

@@ -1,4 +1,4 @@
-"""Intrinsic dimension from the two nearest neighbours of every point (Facco, d'Errico, Rodriguez & Laio 2017)."""
+"""Intrinsic dimension from the two nearest neighbours of every point."""
 
 from __future__ import annotations
 
@@ -14,19 +14,32 @@ from tfcompress.core import RecipeError
 from tfcompress.core._types import Array
 
 SPREAD = 1.3
-"""Standard deviation over fresh samples / (d/√n): neighbouring ratios are correlated; 1.0 to 1.31 measured on five manifolds."""
+"""Standard deviation over fresh samples / (d/√n): neighbouring ratios are correlated.
+
+1.0 to 1.31 was measured on five manifolds.
+"""
+
+
+GRID = (
+    "every point has its two nearest neighbours at one distance (a grid): "
+    "TwoNN cannot tell a dimension"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class TwoNN(Estimator):
-    """TwoNN: the ratio μ = r2/r1 of a point's two nearest neighbour distances follows F(μ) = 1 − μ^(−d).
+    """TwoNN: the ratio μ = r2/r1 of the distances to two nearest neighbours follows 1 − μ^(−d).
 
-    fit="mle": maximum likelihood with the largest `discard` of the n ratios censored at the k-th, unbiased:
-    d = (k − 1) / (Σ_{i≤k} ln μ_i + (n − k) ln μ_k). fit="linear": slope through the origin of −ln(1 − i/n) against ln μ_i
-    for i ≤ k, as Facco et al. and scikit-dimension do. k = ⌊n (1 − discard)⌋. Neighbours are exact.
+    fit="mle": maximum likelihood with the largest `discard` of the n ratios censored at the k-th,
+    unbiased: d = (k − 1) / (Σ_{i≤k} ln μ_i + (n − k) ln μ_k). fit="linear": slope through the
+    origin of −ln(1 − i/n) against ln μ_i for i ≤ k, as Facco et al. and scikit-dimension do.
+    k = ⌊n (1 − discard)⌋. Neighbours are exact.
 
-    The interval is d (1 ± 1.96 · 1.3/√n). Above d ≈ 10 every feasible n underestimates (a 20-cube of 2,000 points gives 15).
+    The interval is d (1 ± 1.96 · 1.3/√n). Above d ≈ 10 every feasible n underestimates (a 20-cube
+    of 2,000 points gives 15).
+
     Raises RecipeError for another fit, or discard outside [0, 1) (linear: (0, 1)).
+    Source: Facco, d'Errico, Rodriguez & Laio, Scientific Reports 7, 12140 (2017).
     """
 
     word: ClassVar[str] = "twonn"
@@ -57,26 +70,22 @@ class TwoNN(Estimator):
     ) -> Dimension:
         """As `measure` says, of distinct finite rows."""
         near = two_nearest(points, overwrite=overwrite, budget_bytes=budget_bytes, threads=threads)
-        apart = (
-            near.first > 0
-        )  # a distance can still vanish where its square is below the smallest float
+        # A distance can still vanish where its square is below the smallest float.
+        apart = near.first > 0
         log_mu = np.sort(np.log(near.second[apart] / near.first[apart]))
         n = len(log_mu)
         k = min(int(n * (1 - self.discard)), n - 1 if self.fit == "linear" else n)
-        warnings = _doubts(log_mu)
         if k < 2 or log_mu[k - 1] == 0:
-            value, ci = float("nan"), None
-            warnings = (
-                "every point has its two nearest neighbours at one distance (a grid): TwoNN cannot tell a dimension",
-            )
+            value, interval, warnings = float("nan"), None, (GRID,)
         else:
-            value = float(_linear(log_mu, k) if self.fit == "linear" else _likeliest(log_mu, k))
+            value = _slope(log_mu, k) if self.fit == "linear" else _likeliest(log_mu, k)
             error = 1.96 * SPREAD / np.sqrt(n)
-            ci = (value * (1 - error), value * (1 + error))
+            interval = (value * (1 - error), value * (1 + error))
+            warnings = _doubts(log_mu)
         return Dimension(
             value,
             self.label,
-            ci,
+            interval,
             n_used=k,
             mean_r1=float(near.first.mean()),
             max_mu=float(np.exp(log_mu[-1])) if n else None,
@@ -85,21 +94,27 @@ class TwoNN(Estimator):
 
 
 def _likeliest(log_mu: Array, k: int) -> float:
-    return (k - 1) / (log_mu[:k].sum() + (len(log_mu) - k) * log_mu[k - 1])
+    """Maximum likelihood of the n sorted ln μ, those beyond the k-th censored at it."""
+    return float((k - 1) / (log_mu[:k].sum() + (len(log_mu) - k) * log_mu[k - 1]))
 
 
-def _linear(log_mu: Array, k: int) -> float:
+def _slope(log_mu: Array, k: int) -> float:
+    """Least squares through the origin of −ln(1 − i/n) against ln μ_i, i ≤ k."""
     x, y = log_mu[:k], -np.log1p(-np.arange(1, k + 1) / len(log_mu))
     return float(x @ y) / float(x @ x)
 
 
 def _doubts(log_mu: Array) -> tuple[str, ...]:
-    """More than 1 % of ratios where the law of the median (d = ln 2 / median ln μ) expects 0.1 %: near copies of rows."""
+    """A warning of near copies: more than 1 % of ratios where 0.1 % are expected.
+
+    By the law of the median, d = ln 2 / median ln μ, a share of 0.1 % lies above μ = 1000^(1/d).
+    """
     if len(log_mu) == 0:
         return ()
     many = int((log_mu > np.log(1000) / np.log(2) * np.median(log_mu)).sum())
     if many <= max(3, 0.01 * len(log_mu)):
         return ()
     return (
-        f"{many:,} of {len(log_mu):,} points have a neighbour far nearer than the next: near copies pull the dimension down",
+        f"{many:,} of {len(log_mu):,} points have a neighbour far nearer than the next: "
+        "near copies pull the dimension down",
     )
