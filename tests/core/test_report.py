@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import sys
 from statistics import fmean, stdev
 
 import pytest
@@ -44,7 +45,7 @@ ROWS = [
 MARKDOWN = """\
 | recipe | accuracy | size_bytes | latency_ms_p50 |
 |---|---:|---:|---:|
-| float32 | 0.9600 ± 0.0141 | 2,197,660 | 0.166 ± 0.000 |
+| float32 | 0.9600 ± 0.0141 | 2,197,660 | 0.166 ± 0.0001 |
 | int8 (1 of 2 seeds failed) | 0.9400 | 559,184 | 0.0760 |
 | int16x8 | failed: ConversionError: HARD_SWISH \\| no kernel |  |  |
 """
@@ -58,6 +59,8 @@ int8,1,,,,TrainingError: the loss became nan
 int16x8,0,,,,"ConversionError: HARD_SWISH | no
 kernel"
 """
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 points = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12)
 values = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=6)
@@ -170,7 +173,8 @@ def test_csv_and_markdown_hold_any_name(names):
     back = list(csv.DictReader(io.StringIO(rows.to_csv(), newline=""), restkey="more"))
     assert len(rows.to_markdown().splitlines()) == 2 + len(set(names))
     if not any(set(name) & {"\r", "\n"} for name in names):
-        assert [row["recipe"] for row in back] == names
+        inert = [f"'{name}" if name.startswith(FORMULA) else name for name in names]
+        assert [row["recipe"] for row in back] == inert
 
 
 def test_small_latencies_keep_three_digits_and_deviations_follow_their_mean():
@@ -182,3 +186,65 @@ def test_small_latencies_keep_three_digits_and_deviations_follow_their_mean():
         "| a | 12.345 |"
         in Rows([{"recipe": "a", "seed": 0, "latency_ms_p50": 12.3451}]).to_markdown()
     )
+
+
+@pytest.mark.parametrize("first", FORMULA)
+def test_no_cell_of_a_csv_is_a_formula(first):
+    name = first + 'HYPERLINK("http://example.org","x")'
+    rows = Rows([{"recipe": name, "seed": 0, first + "1": 0.5, "accuracy": -0.5}])
+    head, line = csv.reader(io.StringIO(rows.to_csv(), newline=""))
+    assert not any(cell.startswith(first) for cell in [*head, line[0]])
+    assert line[0] == "'" + name.replace("\r", "\n")
+    assert line[3] == "-0.5", "numbers stay numbers"
+
+
+def test_markdown_passes_no_html_and_no_link_on():
+    name = "<script>alert(1)</script> & [here](javascript:alert(1)) \\| end"
+    text = Rows([{"recipe": name, "seed": 0, "accuracy": 0.5}]).to_markdown()
+    assert "<" not in text and "](" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp;" in text
+    cells = text.splitlines()[2].replace("\\|", "").split("|")
+    assert len(cells) == 4, "two cells and the ends"
+
+
+def test_repr_is_one_short_line():
+    text = repr(Rows(ROWS, "A study"))
+    assert text == ("<Rows 'A study': 3 recipes, 5 rows; accuracy, size_bytes, latency_ms_p50>")
+    assert len(repr(Rows(ROWS * 100))) < 200
+
+
+def test_a_notebook_shows_the_summary_as_a_table():
+    rows = [{"recipe": "<b>x</b>", "seed": 0, "accuracy": 0.5, "profile": {"ops": []}}]
+    html = Rows([*ROWS, *rows], "A & B")._repr_html_()
+    assert "A &amp; B" in html and "&lt;b&gt;x&lt;/b&gt;" in html
+    assert "<td>559,184</td>" in html and "int8 (1 of 2 seeds failed)" in html
+    assert html.count("<tr>") == 5
+
+
+def test_a_data_frame_has_the_rows_without_nested_data():
+    pandas = pytest.importorskip("pandas")
+    frame = Rows(ROWS).to_pandas()
+    columns = ["recipe", "seed", "accuracy", "size_bytes", "latency_ms_p50", "error"]
+    assert list(frame.columns) == columns and len(frame) == 5
+    assert frame.groupby("recipe").accuracy.mean()["float32"] == pytest.approx(0.96)
+    assert isinstance(frame, pandas.DataFrame)
+
+
+def test_without_pandas_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas"):
+        Rows(ROWS).to_pandas()
+
+
+@pytest.mark.parametrize(
+    ("values", "cell"),
+    [
+        ([0.97, 0.97002], "0.9700 ± 0.00001"),
+        ([0.97, 0.97], "0.9700"),
+        ([0.1 + 0.2, 0.3], "0.3000"),
+        ([0.97, 0.95], "0.9600 ± 0.0141"),
+    ],
+)
+def test_a_deviation_is_never_written_as_zero(values, cell):
+    rows = [{"recipe": "a", "seed": i, "accuracy": value} for i, value in enumerate(values)]
+    assert f"| a | {cell} |" in Rows(rows).to_markdown()

@@ -19,6 +19,11 @@ SPEC = {
     "prune80-qat-int8": (0.90, 559_300, 170_123, 0.0765),
 }
 EXAMPLES = 400
+LAYERS = {
+    "float32": {"conv<1>": 4000, "dense": 8000},
+    "dynamic": {"conv<1>": 4000, "dense": 2000},
+    "int8": {"conv<1>": 1000, "other": 500},
+}
 
 
 def row(recipe, seed, accuracy, size, packed, ms, **more):
@@ -68,6 +73,10 @@ def row(recipe, seed, accuracy, size, packed, ms, **more):
             "file": f"{recipe}.tflite",
             "seconds": 3.2,
         },
+        "layers": [
+            {"name": name, "op": "CONV_2D", "encoding": "int8", "bits": 8.0, "bytes": size}
+            for name, size in LAYERS.get(recipe, {}).items()
+        ],
         **more,
     }
 

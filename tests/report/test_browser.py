@@ -1,4 +1,4 @@
-"""The page in a real browser: sorting, hover values, nothing fetched, nothing wider than a phone."""
+"""The page in a real browser: sorting, hover values, nothing fetched or wider than a phone."""
 
 import shutil
 
@@ -16,9 +16,8 @@ def browser():
         try:
             found = kit.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         except sync.Error as error:
-            pytest.skip(
-                f"needs a Chromium (apt install chromium, or playwright install chromium): {str(error).splitlines()[0]}"
-            )
+            how = "apt install chromium, or playwright install chromium"
+            pytest.skip(f"needs a Chromium ({how}): {str(error).splitlines()[0]}")
         yield found
         found.close()
 
@@ -96,7 +95,7 @@ def test_a_point_shows_its_values_and_lights_its_row(opened, report):
     assert page.inner_text("#tip") == said, "the keyboard shows what the mouse does"
 
 
-@pytest.mark.parametrize("width", [320, 390, 768])
+@pytest.mark.parametrize("width", [320, 390, 768, 800])
 def test_the_page_is_no_wider_than_the_screen(opened, width):
     page, _, _ = opened(viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -113,3 +112,65 @@ def test_dark_is_dark(opened):
         )
 
     assert paper("dark") < 150 < 600 < paper("light")
+
+
+@pytest.mark.parametrize("width", [390, 800, 1400])
+def test_no_number_is_cut_and_no_label_lies_over_another(opened, width):
+    page, _, _ = opened(viewport={"width": width, "height": 800})
+    cut = """cells => cells.filter(cell => cell.getBoundingClientRect().right >
+        document.querySelector('#recipes').closest('.scroll').getBoundingClientRect().right + 1)
+        .map(cell => cell.innerText)"""
+    assert page.eval_on_selector_all("#recipes td", cut) == []
+    boxes = page.eval_on_selector_all(
+        "svg.scatter",
+        """figures => figures.map(figure => [figure, ...figure.querySelectorAll('.label')].map(
+        each => { const box = each.getBoundingClientRect();
+                  return [box.left, box.top, box.right, box.bottom]; }))""",
+    )
+    assert len(boxes) == 3
+    for frame, *labels in boxes:
+        assert labels
+        for number, box in enumerate(labels):
+            assert box[0] >= frame[0] and box[2] <= frame[2] + 1
+            for other in labels[:number]:
+                apart = box[0] >= other[2] or other[0] >= box[2]
+                assert apart or box[1] >= other[3] - 2 or other[1] >= box[3] - 2
+
+
+def test_the_filter_shows_only_recipes_with_all_its_words(opened):
+    page, _, _ = opened()
+    page.fill("#filter", "INT8 qat")
+    shown = page.eval_on_selector_all(
+        "#recipes tbody tr:not([hidden])", "rows => rows.map(row => row.dataset.recipe)"
+    )
+    assert shown == ["prune80-qat-int8"]
+    assert page.inner_text("#hidden-rows") == "1 of 6 recipes shown"
+    assert page.is_hidden('details[data-recipe="float32"]')
+    page.fill("#filter", "")
+    assert page.is_hidden("#hidden-rows") and page.is_visible('details[data-recipe="float32"]')
+
+
+def test_the_rows_come_out_as_csv(opened, report, tmp_path):
+    page, _, _ = opened()
+    with page.expect_download() as coming:
+        page.click("#download")
+    coming.value.save_as(tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_text() == report.to_csv()
+    assert coming.value.suggested_filename == "Digits_friends_.csv"
+
+
+def test_two_files_are_compared_by_layer(opened):
+    page, _, said = opened()
+    assert (page.input_value("#left"), page.input_value("#right")) == ("float32", "dynamic")
+    page.select_option("#right", "int8")
+    rows = page.eval_on_selector_all(
+        "#pair tbody tr",
+        "rows => rows.map(row => [...row.cells].map(cell => cell.innerText.split('\\n')[0]))",
+    )
+    assert rows == [
+        ["conv<1>", "4,000", "1,000", "25.0 %"],
+        ["dense", "8,000", "–", "–"],
+        ["other", "–", "500", "–"],
+        ["all layers", "12,000", "1,500", "12.5 %"],
+    ]
+    assert said == []

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfcompress.report import Report, _figures
-from tfcompress.report._figures import HEIGHT, WIDTH, Scale, scatter, thread_dots
-from tfcompress.report._words import against_base, short, tick
+from tfcompress.core import column
+from tfcompress.report import Report
+from tfcompress.report._figures import scatter, thread_dots
+from tfcompress.report._labels import CHARACTER, overlap, staircase
+from tfcompress.report._scale import HEIGHT, LOG_FROM, WIDTH, Scale
+from tfcompress.report._words import against_base, tick
 
 numbers = st.lists(st.floats(1e-3, 1e9), min_size=1, max_size=10)
 
@@ -24,7 +27,7 @@ def test_scale_keeps_order_and_bounds_and_its_ticks_are_round(values, log, zero)
         assert 10 - 1e-6 <= scale(value) <= 400 + 1e-6
         digits = f"{abs(value):.6e}".split("e")[0].rstrip("0").rstrip(".").replace(".", "")
         assert len(digits) <= 4 or scale.high / scale.low < 1.2
-    assert scale.log == (log and max(values) / min(values) >= _figures.LOG_FROM)
+    assert scale.log == (log and max(values) / min(values) >= LOG_FROM)
 
 
 def test_a_scale_of_one_value_has_room():
@@ -78,7 +81,7 @@ def test_labels_cover_no_point_and_no_other_label(pairs):
     boxes = []
     for point in figure["points"]:
         if point["label"]:
-            width = _figures.CHARACTER * len(point["recipe"])
+            width = CHARACTER * len(point["recipe"])
             left = (
                 point["label"]["x"]
                 - {"start": 0, "middle": width / 2, "end": width}[point["label"]["anchor"]]
@@ -93,7 +96,7 @@ def test_labels_cover_no_point_and_no_other_label(pairs):
             )
     for i, box in enumerate(boxes):
         assert box[0] >= 0 and box[2] <= WIDTH
-        assert not any(_figures._overlap(box, other) for other in boxes[:i])
+        assert not any(overlap(box, other) for other in boxes[:i])
         for p in figure["points"]:
             assert not (box[0] < p["x"] < box[2] and box[1] < p["y"] < box[3])
 
@@ -113,14 +116,33 @@ def test_thread_dots_put_every_recipe_on_its_own_line(report):
     assert len({row["y"] for row in figure["rows"]}) == len(figure["rows"])
 
 
+def test_latencies_that_one_file_squashes_are_logarithmic():
+    even = thread_dots({"a": {1: 1.0}, "b": {1: 0.5}}, tick)
+    squashed = thread_dots({"a": {1: 0.02}, "b": {1: 0.0134}, "slow": {1: 3.0}}, tick)
+    assert not even["log"] and squashed["log"]
+    fast, faster, slow = (row["dots"][0]["x"] for row in squashed["rows"])
+    assert fast - faster > 0.05 * (slow - fast)
+    assert squashed["x_ticks"][0][2] == "start", "a tick at the edge stays inside"
+
+
+def test_no_line_of_the_front_runs_through_a_label(report):
+    figure = scatter(report, "size_bytes", "accuracy", tick, {})
+    corners = [(p["x"], p["y"]) for p in figure["points"] if p["front"]]
+    lines = staircase(sorted(corners), more_x_is_better=False)
+    for point in figure["points"]:
+        if point["label"]:
+            width = CHARACTER * len(point["recipe"])
+            shift = {"start": 0, "middle": width / 2, "end": width}[point["label"]["anchor"]]
+            left, base = point["label"]["x"] - shift, point["label"]["y"]
+            box = (left + 0.2, base - 10, left + width - 0.2, base + 2)
+            assert not any(overlap(box, line) for line in lines)
+
+
 def test_words():
-    assert [short(v, "size_bytes") for v in (87, 98_496, 2_197_660)] == [
-        "87 bytes",
-        "98.5 kB",
-        "2.198 MB",
-    ]
-    assert short(0.97123, "accuracy") == "97.12 %"
-    assert short(4.5 * 2**20, "peak_memory_bytes") == "4.5 MiB"
+    size = column("size_bytes")
+    assert [size.short(v) for v in (87, 98_496, 2_197_660)] == ["87 bytes", "98.5 kB", "2.198 MB"]
+    assert column("accuracy").short(0.97123) == "97.12 %"
+    assert column("peak_memory_bytes").short(4.5 * 2**20) == "4.5 MiB"
     assert tick(0.95, "accuracy") == "95 %" and tick(0.0005, "latency_ms_p50") == "0.0005"
     base, line = (
         {"recipe": "a", "latency_ms_p50": 1.0, "size_bytes": 100},

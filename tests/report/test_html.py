@@ -49,7 +49,7 @@ def page(report, tmp_path):
 
 def test_nothing_is_fetched(page):
     parsed = Page(page)
-    assert not re.search(r"(?i)https?://|//cdn|@import|url\(", page)
+    assert not re.search(r"(?i)https?://|//cdn|@import|(?<!Object)url\(", page)
     for tag, attributes in parsed.elements:
         assert tag not in ("link", "img", "iframe", "object", "embed", "base")
         assert "src" not in attributes and not attributes.get("href", "#").strip("#")
@@ -143,3 +143,57 @@ def test_rows_survive_json(report, tmp_path):
         back.to_html(tmp_path / "b.html").read_text()
         == report.to_html(tmp_path / "a.html").read_text()
     )
+
+
+def test_a_badge_says_which_front_it_means(page):
+    badges = [a for t, a in Page(page).elements if "front" in a.get("class", "") and "title" in a]
+    assert badges
+    assert all("front of accuracy against" in badge["title"] for badge in badges)
+    assert "Pareto: size, download" in page or "Pareto: size" in page
+
+
+def test_what_was_measured_is_named_once(report, tmp_path):
+    machine = {"machine": "x86_64", "numpy": "2.3", "cores": 2}
+    about = {**report.about, "machine": machine, "versions": {"numpy": "2.3", "keras": "3.12"}}
+    text = Page(Report(report.rows, "t", about).to_html(tmp_path / "r.html").read_text()).text
+    assert "machine: architecture x86_64" in text and "machine: machine" not in text
+    assert text.count("numpy") == 1
+
+
+def test_deviations_are_never_zero(tmp_path):
+    rows = [
+        {"recipe": n, "seed": i, "accuracy": 0.9, "size_bytes": 10, "latency_ms_p50": 0.2 + i / 1e6}
+        for n in ("a", "b")
+        for i in range(3)
+    ]
+    text = Page(Report(rows).to_html(tmp_path / "r.html").read_text()).text
+    assert "± 0.000001" in text and "± 0.000 " not in text
+
+
+def test_a_check_says_which_way_its_bound_counts(page):
+    assert "int8: relative error 0.0123 (at most 0.1)" in Page(page).text
+    assert "(bound" not in page
+
+
+def test_files_beside_the_page_are_linked(report, tmp_path):
+    (tmp_path / "int8.tflite").write_bytes(b"x")
+    parsed = Page(report.to_html(tmp_path / "report.html").read_text())
+    assert [a["href"] for t, a in parsed.elements if t == "a"] == ["int8.tflite"]
+
+
+def test_training_curves_are_drawn_where_rows_have_them(report, tmp_path):
+    curves = {"loss": [0.9, 0.5, 0.4], "val_loss": [1.0, 0.7, 0.6], "accuracy": [0.5, float("nan")]}
+    rows = [{**row, "training": curves} for row in report.rows if row["recipe"] == "int8"]
+    text = Page(Report(rows).to_html(tmp_path / "r.html").read_text()).text
+    assert "Loss by epoch" in text and "val_loss: 0.6000 at the end" in text
+    assert "Accuracy by epoch" not in text, "a curve with a hole is not drawn"
+
+
+def test_a_slower_int8_is_explained(tmp_path):
+    rows = [
+        {"recipe": n, "seed": 0, "size_bytes": 10, "latency_ms_p50": ms}
+        for n, ms in (("float32", 1.0), ("int8", 1.4))
+    ]
+    machine = {"cpu": "Xeon", "integer_instructions": ["avx2"]}
+    report = Report(rows, about={"machine": machine})
+    assert report.notes()[0] in Page(report.to_html(tmp_path / "r.html").read_text()).text

@@ -24,13 +24,14 @@ def make(spec=ROWS, about=None):
     )
 
 
-def test_without_bounds_the_smallest_that_keeps_99_percent_then_the_fastest_then_the_most_accurate():
+def test_without_bounds_the_smallest_that_keeps_99_percent_then_the_fastest_of_them():
     found = make().recommend()
-    # Within 1 % as small: int8, cluster, dynamic; within 3 % as fast: cluster, dynamic; the better of these: cluster.
+    # Within 1 % as small: int8, cluster, dynamic; within 3 % as fast: cluster, dynamic; the better
+    # of these: cluster.
     assert found.recipe == "cluster"
     assert (
-        "smallest of the 4 files with accuracy at least 0.9405 (99 % of what float32 has), with 2 others as small but no faster"
-        in found.reason
+        "smallest of the 4 files with accuracy at least 0.9405 (99 % of what float32 has), "
+        "with 2 others as small but no faster" in found.reason
     )
     assert (
         "501 bytes, 3.99× smaller; accuracy 0.9460, -0.0040; 0.305 ms, 3.28× faster."
@@ -125,3 +126,40 @@ def test_difference_enters_the_reason_where_answers_are_known(report):
     assert "not distinguishable from zero (95 % interval" in found.reason
     with pytest.raises(ValueError, match=r"No recipe 'int4'.*float32"):
         report.line("int4")
+
+
+DEMO = {
+    # accuracy, size, download, latency in ms
+    "float32": (0.9750, 98_496, 90_000, 0.020),
+    "dynamic": (0.9722, 32_368, 24_000, 0.010),
+    "cluster16-qat-int8": (0.9833, 32_240, 12_000, 0.013),
+}
+
+
+def tied(spec, **more):
+    keys = ("accuracy", "size_bytes", "gzip_bytes", "latency_ms_p50")
+    rows = [{"recipe": name, "seed": 0, **dict(zip(keys, values))} for name, values in spec.items()]
+    return Report([{**row, **more.get(row["recipe"], {})} for row in rows])
+
+
+def test_of_the_same_size_the_more_accurate_beats_the_faster():
+    found = tied(DEMO).recommend()
+    assert found.recipe == "cluster16-qat-int8"
+    assert "with 1 other as small but less accurate" in found.reason
+
+
+def test_where_the_examples_cannot_tell_the_accuracies_apart_the_smaller_download_wins():
+    answers = {
+        name: {"correct": "0" * wrong + "1" * (360 - wrong)}
+        for name, wrong in (("float32", 9), ("dynamic", 10), ("cluster16-qat-int8", 6))
+    }
+    found = tied(DEMO, **answers).recommend()
+    assert found.recipe == "cluster16-qat-int8"
+    assert "with 1 other as small but larger to download" in found.reason
+
+
+def test_of_the_same_size_accuracy_and_download_the_faster_wins():
+    even = {**DEMO, "cluster16-qat-int8": (0.9740, 32_240, 23_900, 0.013)}
+    found = tied(even).recommend(min_accuracy=0.9)
+    assert found.recipe == "dynamic"
+    assert "with 1 other as small but slower" in found.reason

@@ -11,7 +11,8 @@ from tfcompress._study._contents import options
 from tfcompress.core import RecipeError
 from tfcompress.recipes import recipe
 from tfcompress.report import Report
-from tfcompress.report._lines import bits_by_layer, dimension_profile, layer_bars, sweep
+from tfcompress.report._layers import bits_by_layer, layer_bars
+from tfcompress.report._lines import dimension_profile, sweep
 from tfcompress.report._sweeps import sweeps
 from tfcompress.report._words import option_value, tick
 
@@ -35,6 +36,11 @@ NAMES = [
         "qat-int8",
     ),
 ]
+
+
+def of_layers(layers):
+    """A report of recipes that have nothing but layers."""
+    return Report([{"recipe": name, "seed": 0, "layers": held} for name, held in layers.items()])
 
 
 def row(name, seed=0, **more):
@@ -108,7 +114,8 @@ def test_matplotlib_draws_the_same(report):
     assert report.plot_sweep("Cluster.clusters").get_xscale() == "log"
     with pytest.raises(
         RecipeError,
-        match=r"No three recipes differ in 'Prune.steps' alone; there are: Prune.sparsity, Cluster.clusters",
+        match=r"No three recipes differ in 'Prune.steps' alone; "
+        r"there are: Prune.sparsity, Cluster.clusters",
     ):
         report.plot_sweep("Prune.steps")
     pyplot.close("all")
@@ -139,16 +146,14 @@ def test_bits_are_shown_where_they_differ_between_layers():
         for name in ("a", "b")
     ]
     mixed = [{**same[0], "bits": 32.0}, {**same[1], "bits": 1.0}]
-    found = bits_by_layer({"int8": same, "mixed": mixed})
+    found = bits_by_layer(of_layers({"int8": same, "mixed": mixed}))
     assert found["recipes"] == ["mixed"]
     assert [(one["layer"], one["bits"][0]["text"]) for one in found["rows"]] == [
         ("a", "32"),
         ("b", "1"),
     ]
-    assert bits_by_layer({"int8": same}) is None
-    assert [
-        bar["share"] for bar in layer_bars([{**same[0], "bytes": 5}, same[1]], "bytes", str)
-    ] == [50.0, 100.0]
+    assert bits_by_layer(of_layers({"int8": same})) is None
+    assert [bar["share"] for bar in layer_bars([{**same[0], "bytes": 5}, same[1]])] == [50.0, 100.0]
 
 
 def test_shares_are_percent():

@@ -1,6 +1,7 @@
 """The nouns: immutable values that need no TensorFlow."""
 
 from tfcompress.core._artifact import Artifact, artifact_files
+from tfcompress.core._column import COLUMNS, DOWNLOAD, EQUAL_LATENCY, LATENCY, SIZE, Column, column
 from tfcompress.core._errors import (
     ArtifactError,
     ConversionError,
@@ -17,7 +18,7 @@ from tfcompress.core._errors import (
 from tfcompress.core._files import refuse_existing, write_all
 from tfcompress.core._profile import Latency, OpTime, Profile
 from tfcompress.core._recipe import Recipe
-from tfcompress.core._report import EQUAL_LATENCY, Rows, format_number
+from tfcompress.core._report import Rows, format_number
 from tfcompress.core._rule import Rule
 from tfcompress.core._significance import Significance
 from tfcompress.core._target import Target
@@ -28,12 +29,16 @@ from tfcompress.core._verdict import ResultWarning
 __all__ = [
     "Artifact",
     "ArtifactError",
+    "COLUMNS",
     "Check",
+    "Column",
     "ConversionError",
+    "DOWNLOAD",
     "DataError",
     "EQUAL_LATENCY",
     "InterpreterError",
     "InvariantError",
+    "LATENCY",
     "Latency",
     "ModelError",
     "OpTime",
@@ -44,6 +49,7 @@ __all__ = [
     "ResultWarning",
     "Rows",
     "Rule",
+    "SIZE",
     "Significance",
     "Skipped",
     "SkippedError",
@@ -55,6 +61,7 @@ __all__ = [
     "TrainingError",
     "Value",
     "artifact_files",
+    "column",
     "format_number",
     "refuse_existing",
     "write_all",

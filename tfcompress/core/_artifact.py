@@ -13,6 +13,7 @@ import msgspec
 
 from tfcompress.core._errors import ArtifactError, RecipeError
 from tfcompress.core._files import Content, write_all
+from tfcompress.core._notebook import table
 from tfcompress.core._recipe import Recipe
 from tfcompress.core._schema import FormatError, checked, parse_json
 from tfcompress.core._technique import Check, Skipped
@@ -135,12 +136,17 @@ class Artifact:
             )
         return cls(data, recipe, None, saved.skipped, saved.checks, content["about"])
 
+    def _repr_html_(self) -> str:
+        rows = [["size", f"{self.size_bytes:,} bytes"], ["gzipped", f"{self.gzip_bytes:,} bytes"]]
+        rows += [["warning", warning] for warning in self.warnings]
+        rows += [["checked", str(check)] for check in self.checks]
+        rows += [["left alone", str(item)] for item in self.skipped]
+        return table(["", ""], rows, title=self.name)
+
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.size_bytes:,} bytes ({self.gzip_bytes:,} gzipped)"]
         lines += [f"  WARNING  {warning}" for warning in self.warnings]
-        for check in self.checks:
-            measured = f"{check.what} {check.value:.6g} (bound {check.bound:.6g})"
-            lines.append(f"  checked  {check.stage}: {measured} {check.layer}".rstrip())
+        lines += [f"  checked  {check}" for check in self.checks]
         return "\n".join(lines + [f"  skipped  {item}" for item in self.skipped])
 
 

@@ -8,14 +8,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tfcompress.core._notebook import table
+
+OPS_SHOWN = 8
+
 
 @dataclass(frozen=True)
 class Latency:
-    """Times of one file at one thread count, over `runs` timed runs after `warmup_runs`.
+    """Invoke times of one file at one thread count, in milliseconds.
 
-    `preempted_fraction` is the share of runs in which the scheduler took the CPU away;
-    `drift_fraction` is (largest − smallest) / overall median of the medians of successive
-    windows; `uncertainty_fraction` is half the 95 % interval of the median, as a share of it.
+    They are of `runs` timed runs after `warmup_runs`. `preempted_fraction` is the share of runs in
+    which the scheduler took the CPU away; `drift_fraction` is (largest − smallest) / overall median
+    of the medians of successive windows; `uncertainty_fraction` is half the 95 % interval of the
+    median, as a share of it.
     """
 
     threads: int
@@ -35,10 +40,11 @@ class Latency:
 
 @dataclass(frozen=True)
 class OpTime:
-    """One operation of the file: its kind, multiply-accumulates, median time and kernel.
+    """One operation of the file: its kind, its multiply-accumulates, its median time and kernel.
 
-    Time and kernel are there where a runtime gives them. `index` is the operation's place in the
-    file, or -1 for work that the runtime added.
+    A loop or a branch is one operation with all that runs inside it. Time and kernel are there
+    where the runtime gives them. `index` is the operation's place in the file, or -1 for work that
+    the runtime added.
     """
 
     index: int
@@ -82,7 +88,7 @@ class Profile:
 
     @property
     def latency_ms_p50(self) -> float | None:
-        """Median latency in milliseconds at the fewest threads measured; None if nothing ran."""
+        """Median latency at the smallest thread count measured, milliseconds; None: nothing ran."""
         if not self.latency:
             return None
         return min(self.latency, key=lambda item: item.threads).latency_ms_p50
@@ -92,32 +98,44 @@ class Profile:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.name}  ({self.runtime})",
-            f"  size      {self.size_bytes:,} bytes, {self.gzip_bytes:,} gzipped",
-        ]
-        if self.weights is not None:
-            lines.append(f"  weights   {self.weights:,}   MACs {self.macs:,}")
-        if self.init_ms is not None:
-            first = f"{self.init_ms:.2f} ms to load, {self.first_ms:.3f} ms first run"
-            lines.append(f"  start     {first}, in a fresh process")
-        lines += [_latency_line(row) for row in self.latency]
-        if self.peak_memory_bytes is not None:
-            lines.append(f"  memory    {self.peak_memory_bytes / 2**20:.1f} MiB at its peak")
-        slowest = sorted(self.ops, key=lambda op: (-(op.time_us_p50 or 0.0), -op.macs))
-        lines += [_op_line(op) for op in slowest[:8]]
+        lines = [f"{self.name}  ({self.runtime})"]
+        lines += [f"  {name:<9} {text}" for name, text in self._facts()]
+        for op in self._costliest():
+            time = "" if op.time_us_p50 is None else f"{op.time_us_p50:9.1f} us"
+            lines.append(f"  op {op.index:<4d} {op.kind:<22s} {time:<12} {op.macs:>14,} MACs")
+        hidden = len(self.ops) - OPS_SHOWN
+        if hidden > 0:
+            lines.append(f"  and {hidden} more operations")
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
+    def _repr_html_(self) -> str:
+        rows = [[name, text] for name, text in self._facts()]
+        facts = table(["", ""], rows, title=f"{self.name} ({self.runtime})", notes=self.notes)
+        ops: list[list[str]] = []
+        for op in self._costliest():
+            time = "" if op.time_us_p50 is None else f"{op.time_us_p50:,.1f}"
+            ops.append([op.kind, time, f"{op.macs:,}"])
+        return facts + (table(["operation", "time, µs", "MACs"], ops) if ops else "")
 
-def _latency_line(row: Latency) -> str:
-    plural = "s" if row.threads > 1 else " "
-    return (
-        f"  {row.threads} thread{plural} p50 {row.latency_ms_p50:.3f} ms"
-        f"  p90 {row.latency_ms_p90:.3f}  p99 {row.latency_ms_p99:.3f}"
-        f"  mean {row.latency_ms_mean:.3f} ± {row.latency_ms_std:.3f}  ({row.runs} runs)"
-    )
+    def _facts(self) -> list[tuple[str, str]]:
+        """What was measured of the whole file, as names and words."""
+        facts = [("size", f"{self.size_bytes:,} bytes, {self.gzip_bytes:,} gzipped")]
+        if self.weights is not None:
+            facts.append(("weights", f"{self.weights:,}   MACs {self.macs:,}"))
+        if self.init_ms is not None:
+            first = f"{self.first_ms:.3f} ms first run, in a fresh process"
+            facts.append(("start", f"{self.init_ms:.2f} ms to load, {first}"))
+        for row in self.latency:
+            name = f"{row.threads} thread" if row.threads == 1 else f"{row.threads} threads"
+            percentiles = f"p90 {row.latency_ms_p90:.3f}  p99 {row.latency_ms_p99:.3f}"
+            mean = f"mean {row.latency_ms_mean:.3f} ± {row.latency_ms_std:.3f}"
+            text = f"p50 {row.latency_ms_p50:.3f} ms  {percentiles}  {mean}  ({row.runs} runs)"
+            facts.append((name, text))
+        if self.peak_memory_bytes is not None:
+            facts.append(("memory", f"{self.peak_memory_bytes / 2**20:.1f} MiB at its peak"))
+        return facts
 
-
-def _op_line(op: OpTime) -> str:
-    time = " " * 12 if op.time_us_p50 is None else f"{op.time_us_p50:9.1f} us"
-    return f"  op {op.index:<4d} {op.kind:<22s} {time} {op.macs:>14,} MACs"
+    def _costliest(self) -> list[OpTime]:
+        """The operations that take most time, or multiply most where no time was measured."""
+        cost = sorted(self.ops, key=lambda op: (-(op.time_us_p50 or 0.0), -op.macs))
+        return cost[:OPS_SHOWN]

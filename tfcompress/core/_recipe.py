@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tfcompress.core._errors import RecipeError
+from tfcompress.core._notebook import table
 from tfcompress.core._schema import FormatError, parse_json
 from tfcompress.core._target import Target
 from tfcompress.core._technique import Technique
@@ -53,6 +54,11 @@ class Recipe(Value):
 
     def __str__(self) -> str:
         return self.name
+
+    def _repr_html_(self) -> str:
+        members = [*self.techniques, self.target]
+        rows = [[member.label, repr(member)] for member in members]
+        return table(["step", "options"], rows, title=self.name)
 
     @property
     def wanted_samples(self) -> int:

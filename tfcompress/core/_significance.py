@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tfcompress.core._errors import RecipeError
+from tfcompress.core._notebook import table
 from tfcompress.core._schema import FormatError, checked
 
 
@@ -32,6 +33,14 @@ class Significance:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def _repr_html_(self) -> str:
+        rank = self.rank()
+        rows: list[list[str]] = []
+        for layer, score in self.scores.items():
+            rows.append([layer, f"{score:.4g}", str(rank.index(layer) + 1)])
+        head = f"score, {self.unit}" if self.unit else "score"
+        return table(["layer", head, "rank"], rows, title=f"Significance by {self.by}")
 
     def rank(self) -> list[str]:
         """Layer names, the largest score first; equal scores keep the network's order."""

@@ -44,13 +44,25 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Check:
-    """One promise that was measured and holds: `value` against `bound` (unit in the name)."""
+    """One promise that was measured and holds: `value` against `bound` (unit in the name).
+
+    `relation` says how the two compare: the value is "at most" or "at least" the bound, or counts
+    how many "of" them.
+    """
 
     stage: str
     what: str
     value: float
     bound: float
     layer: str = ""
+    relation: str = "at most"
+
+    def __str__(self) -> str:
+        place = f" in {self.layer}" if self.layer else ""
+        if self.relation == "of":
+            return f"{self.stage}: {self.what} {self.value:.6g} of {self.bound:.6g}{place}"
+        promise = f"({self.relation} {self.bound:.6g})"
+        return f"{self.stage}: {self.what} {self.value:.6g} {promise}{place}"
 
 
 class Technique(Value, ABC):

@@ -1,4 +1,4 @@
-"""What was measured, side by side: tables, plots, a recommendation, and one self-contained HTML page."""
+"""What was measured, side by side: tables, plots, a recommendation, one self-contained page."""
 
 from tfcompress.report._paired import Difference, paired_difference
 from tfcompress.report._recommend import Recommendation

@@ -1,209 +1,136 @@
-"""Where everything goes in the page's figures: pure geometry in SVG user units; the template draws it."""
+"""Where everything goes in the page's scatters and thread rows, in SVG user units."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tfcompress.core import Rows
+from tfcompress.core import LATENCY
+from tfcompress.report._labels import Box, line_box, place_labels, staircase
+from tfcompress.report._scale import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Scale,
+    reach_of,
+    x_ticks,
+)
+from tfcompress.report._table import Table
 
-WIDTH, HEIGHT = 460, 320
-LEFT, RIGHT, TOP, BOTTOM = 54, 14, 14, 46
-LOG_FROM = 3  # a positive axis that spans this ratio is drawn logarithmic
-CHARACTER, LINE = 6.9, 15  # width and height of a label's letter
+ROW = 40
+"""Height of a recipe's row in the figure of threads."""
+SQUASHED_FROM = 10
+"""Latencies that span this ratio are drawn logarithmic: one slow file would squash the others."""
 
-
-class Scale:
-    """Maps data values to positions between `start` and `end`, linear or logarithmic, with round ticks that lie inside."""
-
-    def __init__(
-        self,
-        values: Sequence[float],
-        start: float,
-        end: float,
-        *,
-        log: bool = False,
-        zero: bool = False,
-        ticks: int = 5,
-    ):
-        low, high = min(values), max(values)
-        self.log = log and low > 0 and high / low >= LOG_FROM
-        if self.log:
-            self.low, self.high = low / 1.35, high * 1.35
-            self.ticks = _log_ticks(self.low, self.high)
-        else:
-            low = 0.0 if zero else low
-            pad = (high - low) * 0.09 or abs(high) * 0.05 or 1.0
-            self.low, self.high = (low if zero else low - pad), high + pad
-            self.ticks = _round_ticks(self.low, self.high, ticks)
-        self.start, self.end = start, end
-
-    def __call__(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
-        if self.log:
-            share = math.log(value / self.low) / math.log(self.high / self.low)
-        return round(self.start + share * (self.end - self.start), 2)
-
-    def clipped(self, value: float) -> float:
-        """The position of `value`, or of the nearer end of the axis where it lies outside."""
-        return self(min(max(value, self.low), self.high))
+Write = Callable[[float, str], str]
+"""A value of a column (by name) in words."""
+Figure = dict[str, Any]
 
 
-def scatter(
-    report: Rows, x: str, y: str, say: Callable[[float, str], str], marks: Mapping[str, str]
-) -> dict[str, Any] | None:
-    """Geometry of y against x over recipes: points with error bars and labels, Pareto front, ticks; None below two points.
+def scatter(table: Table, x: str, y: str, write: Write, marks: Mapping[str, str]) -> Figure | None:
+    """Geometry of y against x over recipes; None below two points or without a column.
 
-    `say(value, column)` words a tick, `marks` gives a recipe's role ("base", "recommended").
+    Points have error bars (± std over seeds) and labels, the Pareto front is a staircase.
+
+    Args:
+        table: the report's numbers.
+        x: name of the column along.
+        y: name of the column up.
+        write: words a tick.
+        marks: recipe → its role, "base" or "recommended".
     """
-    if x not in report.columns() or y not in report.columns():
+    if x not in table.columns() or y not in table.columns():
         return None
-    lines = [line for line in report.summary() if x in line and y in line]
+    lines = [line for line in table.summary() if x in line and y in line]
     if len(lines) < 2:
         return None
-    along = Scale(
-        [line[x] for line in lines], LEFT, WIDTH - RIGHT, log=True, zero=report.lower_is_better(x)
-    )
-    up = Scale([v for line in lines for v in reach_of(line, y)], HEIGHT - BOTTOM, TOP)
-    front = {row["recipe"] for row in report.pareto(x, y).rows}
-    points: list[dict[str, Any]] = []
-    for line in lines:
-        name = line["recipe"]
-        point = {
-            "recipe": name,
-            "x": along(line[x]),
-            "y": up(line[y]),
-            "front": name in front,
-            "mark": marks.get(name, ""),
-        }
-        point["up"] = [up(v) for v in reach_of(line, y)] if y + "_std" in line else None
-        point["along"] = (
-            [along.clipped(v) for v in reach_of(line, x)] if x + "_std" in line else None
-        )
-        points.append(point | {"label": None})
-    _place_labels(points)
-    on = sorted((p["x"], p["y"]) for p in points if p["front"])
+    widths = [line[x] for line in lines]
+    heights = [value for line in lines for value in reach_of(line, y)]
+    along = Scale(widths, LEFT, WIDTH - RIGHT, log=True, zero=table.lower_is_better(x))
+    up = Scale(heights, HEIGHT - BOTTOM, TOP)
+    front = set(table.pareto(x, y).recipes())
+    points = [_point(line, x, y, along, up) for line in lines]
+    for point in points:
+        name = point["recipe"]
+        point |= {"front": name in front, "mark": marks.get(name, ""), "label": None}
+    on_front = sorted((point["x"], point["y"]) for point in points if point["front"])
+    more_x_is_better = not table.lower_is_better(x)
+    bars = [box for point in points for box in _bars(point)]
+    place_labels(points, [*staircase(on_front, more_x_is_better), *bars])
     return {
         "x": x,
         "y": y,
         "log": along.log,
         "points": points,
-        "front": _steps(on, not report.lower_is_better(x)),
-        "x_ticks": _words(along, say, x),
-        "y_ticks": [(up(v), say(v, y)) for v in up.ticks],
+        "front": _steps(on_front, more_x_is_better),
+        "x_ticks": x_ticks(along, write, x),
+        "y_ticks": [(up(value), write(value, y)) for value in up.ticks],
     }
 
 
-def thread_dots(
-    latency: Mapping[str, Mapping[int, float]], say: Callable[[float, str], str]
-) -> dict[str, Any] | None:
-    """Geometry of one line a recipe with a dot for each thread count, latency along; None where nothing was measured."""
+def thread_dots(latency: Mapping[str, Mapping[int, float]], write: Write) -> Figure | None:
+    """Geometry of one row a recipe with a dot for each thread count; None without a measurement.
+
+    Latency goes along, from zero, or logarithmic where one file would squash all others.
+    """
     if not latency:
         return None
-    row, head = 40, 8
-    along = Scale(
-        [v for points in latency.values() for v in points.values()], 8, WIDTH - 24, zero=True
-    )
-    bottom = head + row * len(latency)
-    threads = sorted({n for points in latency.values() for n in points})
-    rows = [
-        {
-            "recipe": name,
-            "y": head + i * row + 27,
-            "dots": [_thread_dot(along(v), n, v) for n, v in points.items()],
-        }
-        for i, (name, points) in enumerate(latency.items())
-    ]
-    ticks = _words(along, say, "latency_ms_p50")
+    values = [value for points in latency.values() for value in points.values()]
+    squashed = min(values) > 0 and max(values) / min(values) >= SQUASHED_FROM
+    along = Scale(values, 8, WIDTH - 24, log=squashed, zero=not squashed)
+    head = 8
+    rows: list[Figure] = []
+    for place, (recipe, points) in enumerate(latency.items()):
+        dots = [_thread_dot(along(value), n, value) for n, value in points.items()]
+        rows.append({"recipe": recipe, "y": head + place * ROW + 27, "dots": dots})
+    bottom = head + ROW * len(latency)
     return {
         "rows": rows,
         "height": bottom + 42,
         "bottom": bottom,
-        "threads": threads,
-        "x_ticks": ticks,
+        "log": along.log,
+        "threads": sorted({n for points in latency.values() for n in points}),
+        "x_ticks": x_ticks(along, write, LATENCY.name),
     }
 
 
-def _words(
-    scale: Scale, say: Callable[[float, str], str], column: str
-) -> list[tuple[float, str, str]]:
-    """Ticks along x: where, what, and which end of the words is there, so that the last ones stay inside."""
-    return [
-        (at, say(v, column), "end" if at > WIDTH - 30 else "middle")
-        for v in scale.ticks
-        for at in [scale(v)]
-    ]
+def _point(line: Mapping[str, Any], x: str, y: str, along: Scale, up: Scale) -> Figure:
+    """One recipe's place, with the ends of its error bars."""
+    bar_up = [up(value) for value in reach_of(line, y)] if y + "_std" in line else None
+    reach = reach_of(line, x)
+    bar_along = [along.clipped(value) for value in reach] if x + "_std" in line else None
+    return {
+        "recipe": line["recipe"],
+        "x": along(line[x]),
+        "y": up(line[y]),
+        "up": bar_up,
+        "along": bar_along,
+    }
 
 
-def _thread_dot(at: float, threads: int, value: float) -> dict[str, Any]:
-    return {"x": at, "text": f"{threads} thread{'s' if threads > 1 else ''}: {value:.3f} ms"}
+def _bars(point: Figure) -> list[Box]:
+    """The room that a point's error bars take."""
+    bars: list[Box] = []
+    if point["up"]:
+        bars.append(line_box(point["x"], point["up"][0], point["x"], point["up"][1]))
+    if point["along"]:
+        bars.append(line_box(point["along"][0], point["y"], point["along"][1], point["y"]))
+    return bars
 
 
-def reach_of(line: Mapping[str, Any], column: str) -> tuple[float, float]:
-    """Mean minus and plus one standard deviation over seeds."""
-    std = line.get(column + "_std", 0.0)
-    return line[column] - std, line[column] + std
+def _thread_dot(at: float, threads: int, value: float) -> Figure:
+    noun = "thread" if threads == 1 else "threads"
+    return {"x": at, "threads": threads, "text": f"{threads} {noun}: {LATENCY.text(value)} ms"}
 
 
-def _round_ticks(low: float, high: float, about: int) -> list[float]:
-    """Multiples of 1, 2 or 5 · 10^k inside [low, high], about as many as asked for."""
-    rough = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
-    return [
-        k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-    ]
-
-
-def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 2, 5 · 10^k inside [low, high], thinned to the powers of ten over more than two decades."""
-    leads = (1, 2, 5) if high / low <= 100 else (1,)
-    found = [
-        m * 10.0**k
-        for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        for m in leads
-    ]
-    return [v for v in found if low <= v <= high]
-
-
-def _steps(points: list[tuple[float, float]], more_x_is_better: bool) -> str:
-    """SVG path along the best y attainable under a bound on x: a staircase through the front's points, sorted by x."""
+def _steps(points: Sequence[tuple[float, float]], more_x_is_better: bool) -> str:
+    """SVG path along the best y attainable under a bound on x: a staircase through the front."""
     if len(points) < 2:
         return ""
-    steps = (f"V{y}H{x}" if more_x_is_better else f"H{x}V{y}" for x, y in points[1:])
-    return f"M{points[0][0]} {points[0][1]}" + "".join(steps)
-
-
-def _place_labels(points: list[dict[str, Any]]) -> None:
-    """Give the base, the recommended and the front's points a label beside them where it covers no other point or label."""
-    taken = [(p["x"] - 6, p["y"] - 6, p["x"] + 6, p["y"] + 6) for p in points]
-    for point in sorted(points, key=lambda p: (not p["mark"], not p["front"])):
-        if not (point["mark"] or point["front"]):
-            continue
-        width = CHARACTER * len(point["recipe"])
-        off = 14 if point["mark"] == "recommended" else 9
-        x, y = point["x"], point["y"]
-        for anchor, left, base in (
-            ("start", x + off, y + 4),
-            ("end", x - off - width, y + 4),
-            ("middle", x - width / 2, y - off - 2),
-            ("middle", x - width / 2, y + off + 11),
-            ("start", x + 5, y - 11),
-            ("end", x - 5 - width, y - 11),
-            ("start", x + 5, y + 20),
-            ("end", x - 5 - width, y + 20),
-        ):
-            box = (left, base - LINE + 4, left + width, base + 4)
-            inside = (
-                box[0] >= LEFT and box[2] <= WIDTH - 2 and box[1] >= 0 and box[3] <= HEIGHT - BOTTOM
-            )
-            if inside and not any(_overlap(box, other) for other in taken):
-                taken.append(box)
-                at = {"start": left, "end": left + width, "middle": left + width / 2}[anchor]
-                point["label"] = {"x": round(at, 1), "y": round(base, 1), "anchor": anchor}
-                break
-
-
-def _overlap(a: Sequence[float], b: Sequence[float]) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+    path = [f"M{points[0][0]} {points[0][1]}"]
+    for x, y in points[1:]:
+        path.append(f"V{y}H{x}" if more_x_is_better else f"H{x}V{y}")
+    return "".join(path)

@@ -1,87 +1,55 @@
-"""Numbers as the page words them: shares in percent, bytes in kB and MB (powers of 1000), differences against the base."""
+"""Numbers as the page words them: values with units, differences against the base."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tfcompress.core import format_number
-from tfcompress.report._recommend import LATENCY, SIZE, latency_told, ratio_told
+from tfcompress.core import LATENCY, column
+from tfcompress.core._column import Format
+from tfcompress.report._recommend import latency_in_words, ratio_in_words
+from tfcompress.report._table import Table
 
-if TYPE_CHECKING:
-    from tfcompress.report._report import Report
-
-MEMORY = "peak_memory_bytes"
-UNITS = {
-    SIZE: "bytes on disk",
-    "gzip_bytes": "bytes gzipped",
-    LATENCY: "ms, median",
-    MEMORY: "MiB at its peak",
-}
 SHARES = ("sparsity", "ratio", "target_macs", "target_params", "target_latency", "final_sparsity")
-HEADS = {SIZE: "size", "gzip_bytes": "download", LATENCY: "latency", MEMORY: "memory"}
+"""Options between 0 and 1 that people read in percent."""
 
 
-def is_share(column: str) -> bool:
-    """True for columns between 0 and 1 that people read in percent."""
-    return "accuracy" in column
+def tick(value: float, name: str) -> str:
+    """`value` of that column beside an axis, whose label has the unit."""
+    return column(name).tick(value)
 
 
-def unit(column: str) -> str:
-    """The unit that stands under a column's head."""
-    return UNITS.get(column, "%" if is_share(column) else "")
-
-
-def say(value: float, column: str, like: float | None = None) -> str:
-    """`value` without its unit, as far as it means something; `like` as for `format_number`."""
-    if is_share(column):
-        return f"{100 * value:.2f}"
-    return f"{value / 2**20:.1f}" if column == MEMORY else format_number(value, column, like=like)
-
-
-def short(value: float, column: str) -> str:
-    """`value` with its unit, rounded for a headline."""
-    if column == MEMORY:
-        return f"{say(value, column)} MiB"
-    if "bytes" in column:
-        size, name = next(
-            ((s, n) for s, n in ((1e6, "MB"), (1e3, "kB")) if value >= s), (1, "bytes")
-        )
-        return f"{value / size:.4g} {name}"
-    return say(value, column) + (" %" if is_share(column) else " ms" if "_ms" in column else "")
-
-
-def tick(value: float, column: str) -> str:
-    """`value` beside an axis, whose label has the unit."""
-    if is_share(column):
-        return f"{100 * value:.4g} %"
-    return short(value, column) if "bytes" in column else f"{value:.4g}"
-
-
-def full(line: Mapping[str, Any], column: str) -> str:
+def full(line: Mapping[str, Any], name: str) -> str:
     """Mean, ± std where there is one, and unit of one column of a summary line."""
-    text = say(line[column], column)
-    if line.get(column + "_std"):
-        text += f" ± {say(line[column + '_std'], column, line[column])}"
-    return f"{text} {unit(column)}".strip()
+    described = column(name)
+    return f"{described.shown(line[name])}{spread(line, name)} {described.unit}".strip()
+
+
+def spread(line: Mapping[str, Any], name: str) -> str:
+    """ " ± std" of one column of a summary line; empty where it has none."""
+    deviation = line.get(name + "_std")
+    if not deviation:
+        return ""
+    text = column(name).shown_deviation(deviation, line[name])
+    return f" ± {text}" if text else ""
 
 
 def against_base(
-    report: Report, line: Mapping[str, Any], base: Mapping[str, Any] | None, column: str
+    table: Table, line: Mapping[str, Any], base: Mapping[str, Any] | None, name: str
 ) -> str:
     """What `line` gains or loses against the base in that column; empty for the base itself."""
-    if base is None or base["recipe"] == line["recipe"] or column not in base or column not in line:
+    if base is None or base["recipe"] == line["recipe"] or name not in base or name not in line:
         return ""
-    if column == report.metric:
-        step = line[column] - base[column]
-        return f"{signed(100 * step)} points" if is_share(column) else f"{step:+.4g}"
-    if min(line[column], base[column]) <= 0:
+    if name == table.metric:
+        step = line[name] - base[name]
+        is_share = column(name).format is Format.SHARE
+        return f"{signed(100 * step)} points" if is_share else f"{step:+.4g}"
+    if min(line[name], base[name]) <= 0:
         return ""
-    if column == LATENCY:
-        return latency_told(
-            line[column], base[column], report.noise(line["recipe"], base["recipe"])
-        )
-    return ratio_told(line[column], base[column], "smaller", "larger")
+    if name == LATENCY.name:
+        noise = table.noise(line["recipe"], base["recipe"])
+        return latency_in_words(line[name], base[name], noise)
+    return ratio_in_words(line[name], base[name], "smaller", "larger")
 
 
 def signed(value: float) -> str:
@@ -91,4 +59,5 @@ def signed(value: float) -> str:
 
 def option_value(option: str, value: float) -> str:
     """A swept option's value as people say it: shares in percent."""
-    return f"{100 * value:g} %" if option.split(".")[-1] in SHARES and value <= 1 else f"{value:g}"
+    is_share = option.split(".")[-1] in SHARES and value <= 1
+    return f"{100 * value:g} %" if is_share else f"{value:g}"

@@ -62,7 +62,7 @@ class DynamicRange(Target):
         ]
         right, left = precision.check_kernels(model, data, "INT8", self.label, excused=excused)
         precision.check_ends(data, "FLOAT32", self.label)
-        return (Check(self.label, "kernels in int8, of all", right, right + left),)
+        return (Check(self.label, "kernels in int8", right, right + left, relation="of"),)
 
 
 _NO_FORM = "the converter has no dynamic-range form of this operator"

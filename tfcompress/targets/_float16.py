@@ -46,4 +46,4 @@ class Float16(Target):
         ]
         right, _ = precision.check_kernels(model, data, "FLOAT16", self.label, excused=excused)
         precision.check_ends(data, "FLOAT32", self.label)
-        return (Check(self.label, "kernels in float16", right, right),)
+        return (Check(self.label, "kernels in float16", right, right, relation="of"),)

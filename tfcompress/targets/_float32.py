@@ -32,4 +32,4 @@ class Float32(Target):
         excused = excused if precision.is_quantization_aware(model) else []
         right, _ = precision.check_kernels(model, data, "FLOAT32", self.label, excused=excused)
         precision.check_ends(data, "FLOAT32", self.label)
-        return (Check(self.label, "kernels in float32", right, right),)
+        return (Check(self.label, "kernels in float32", right, right, relation="of"),)

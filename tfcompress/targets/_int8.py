@@ -67,4 +67,4 @@ class Int8(Target):
             left = [(layer, op) for layer, op in left if op in ("CONV_3D", "CONV_3D_TRANSPOSE")]
         right, excused = precision.check_kernels(model, data, "INT8", self.label, excused=left)
         precision.check_ends(data, _IO[self.io], self.label)
-        return (Check(self.label, "kernels in int8, of all", right, right + excused),)
+        return (Check(self.label, "kernels in int8", right, right + excused, relation="of"),)

@@ -162,7 +162,7 @@ class Prune(Technique):
                     raise InvariantError(
                         f"{self.label}: {layer.name!r} has a {what} of {share:.6f}, promised is {bound:.6f}."
                     )
-                checks.append(Check(self.label, what, share, bound, layer.name))
+                checks.append(Check(self.label, what, share, bound, layer.name, "at least"))
         return tuple(checks)
 
     def _plan(self, model: Any) -> tuple[list[Any], tuple[Skipped, ...]]:

@@ -126,7 +126,9 @@ class QuantizeAware(Technique):
             raise InvariantError(
                 f"{self.label}: {', '.join(lost) or 'no layer'} is no longer quantized. Train and keep the wrapped model."
             )
-        checks = [Check(self.label, "quantized layers", len(names), len(promised))]
+        checks = [
+            Check(self.label, "quantized layers", len(names), len(promised), relation="at least")
+        ]
         if self.preserve is None:
             return tuple(checks)
         for name, source in _pairing.kernels_by_name(before).items():
