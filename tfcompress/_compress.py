@@ -32,7 +32,7 @@ from tfcompress.core import (
     Training,
     TrainingError,
 )
-from tfcompress.core._types import Trainer
+from tfcompress.core._types import Model, Trainer
 
 PARITY_INPUTS = 16
 MOST_SAMPLES = 1000
@@ -163,17 +163,25 @@ def convert(
     return compress(model, target, samples=samples, strict=strict)
 
 
-def load_model(path: Any) -> Any:
-    """The Keras model in a `.keras` or `.h5` file or SavedModel folder, quantization-aware ones too; ModelError says why not."""
+def load_model(path: str | Path, *, trusted: bool = False) -> Model:
+    """The Keras model in a `.keras` or `.h5` file or SavedModel folder, quantization-aware too.
+
+    Args:
+        path: the file or folder.
+        trusted: whether Python code in the file may run. A Lambda layer holds such code, and it
+            can do anything that you can; without `trusted`, such a file is refused.
+
+    Raises:
+        ModelError: there is no such file, it cannot be read, or it asks for code to be run.
+    """
     try:
-        return _keras.load_model(path)
+        return _keras.load_model(path, trusted=trusted)
     except ModelError:
         if not Path(path).exists():
             raise
-        with (
-            _tfmot.quantize_scope()
-        ):  # what QuantizeAware wraps can be read only with TFMOT's classes at hand
-            return _keras.load_model(path)
+        # What QuantizeAware wraps can be read only with TFMOT's classes at hand.
+        with _tfmot.quantize_scope():
+            return _keras.load_model(path, trusted=trusted)
 
 
 def _carry_out(technique: Technique, model: Any, fit: Any, clock: _Clock) -> Any:
