@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -27,16 +28,21 @@ from tfcompress.core import (
     Recipe,
     Skipped,
     SkippedError,
+    Stage,
     Target,
     Technique,
     Training,
     TrainingError,
 )
-from tfcompress.core._types import Model, Trainer
+from tfcompress.core._types import Data, Model, Trainer
 
-PARITY_INPUTS = 16
+PARITY_INPUTS = 64
+FEWEST_PARITY_INPUTS = 16
+"""Where one input is large, so few are compared: as many as PARITY_VALUES input values make up."""
+PARITY_VALUES = 2**22
 MOST_SAMPLES = 1000
 FAKE_QUANT_ERROR = 0.1
+HALF_PRECISION_ERROR = 0.02
 
 
 def compress(
@@ -110,6 +116,8 @@ def compress(
         _refuse_skipped(skipped, strict)
         checks += target.check(work, data)
         checks.append(clock(f"{target.label}: parity", _check_parity, work, data, target, samples))
+        if fit is None and _only_rounds(recipe):
+            checks.append(_check_rounding(model, data, recipe, samples))
     seconds = clock.seconds
     if decided != list(recipe.techniques):
         recipe = replace(recipe, techniques=tuple(decided))
@@ -206,19 +214,57 @@ class _Clock:
         return result
 
 
-def _check_parity(model: Any, data: bytes, target: Target, samples: Any) -> Check:
-    inputs = _samples.take(model, samples, PARITY_INPUTS)
-    reference = _keras.predict(model, inputs)
-    outputs = open_interpreter(data).predict(inputs)
-    bound = target.max_relative_error
-    if _precision.is_quantization_aware(
-        model
-    ):  # a last bit in front of a rounding flips a step behind it, in any format
+def _check_parity(model: Model, data: bytes, target: Target, samples: Data) -> Check:
+    """The file against the model it was written from, on the samples or on random inputs."""
+    inputs = _samples.take(model, samples, _parity_inputs(model))
+    interpreter = open_interpreter(data)
+    bound = target.max_relative_error if samples is not None else target.max_error_on_noise
+    if _precision.is_quantization_aware(model):
+        # The last bit in front of a rounding flips a step behind it, in any format.
         bound = max(bound, FAKE_QUANT_ERROR)
-    error = _parity.relative_error(reference, outputs, bound=bound, what=target.label)
-    return Check(
-        target.label, "relative error of the file's outputs to the Keras model's", error, bound
+    if _precision.is_half_precision(model):
+        bound = max(bound, HALF_PRECISION_ERROR)
+    parity = _parity.check_parity(
+        _keras.predict(model, inputs),
+        interpreter.predict(inputs),
+        bound=bound,
+        differing=target.max_differing_decisions if samples is not None else 1.0,
+        spread=_parity.SMALLEST_SPREAD if samples is not None else _parity.SPREAD_OF_NOISE,
+        what=target.label,
+        steps=interpreter.output_steps(),
     )
+    return Check(target.label, _parity.describe(parity), parity.error, bound)
+
+
+def _only_rounds(recipe: Recipe) -> bool:
+    """Whether every technique of an untrained recipe only moves weights to nearby values."""
+    stages = [technique.stage for technique in recipe.techniques]
+    return bool(stages) and min(stages) >= Stage.SHARING
+
+
+def _check_rounding(model: Model, data: bytes, recipe: Recipe, samples: Data) -> Check:
+    """The file against the user's own model; a warning where one constant would be as near."""
+    inputs = _samples.take(model, samples, _parity_inputs(model))
+    parity = _parity.compare(
+        _keras.predict(model, inputs), open_interpreter(data).predict(inputs), what=recipe.name
+    )
+    if parity.error >= 1:
+        decided = f" ({parity.decisions})" if parity.decisions else ""
+        warnings.warn(
+            f"{recipe.name}: rounded without training, the file is off the model given by"
+            f" {parity.error:.3g} of its spread{decided}, as far as one constant answer."
+            " Pass fit= to train meanwhile, or round less.",
+            stacklevel=3,
+        )
+    what = _parity.describe(parity).replace("the Keras model's", "those of the model given")
+    return Check(recipe.name, what, parity.error, 1.0)
+
+
+def _parity_inputs(model: Model) -> int:
+    """How many inputs are compared: fewer where one of them is large."""
+    shapes = [shape[1:] for _, shape, _ in _keras.input_specs(model)]
+    values = sum(math.prod(size or 1 for size in shape) for shape in shapes)
+    return int(min(PARITY_INPUTS, max(FEWEST_PARITY_INPUTS, PARITY_VALUES // max(values, 1))))
 
 
 def _refuse_skipped(skipped: list[Skipped], strict: bool) -> None:

@@ -102,10 +102,9 @@ def check_target(
         data = target.convert(model, x[:100])
         target.check(model, data)
         assert all(item.layer and item.reason for item in target.skips(model, data))
-        outputs = open_interpreter(data).predict([x[:16]])
-        _parity.relative_error(
+        _parity.check_parity(
             _keras.predict(model, [x[:16]]),
-            outputs,
+            open_interpreter(data).predict([x[:16]]),
             bound=target.max_relative_error,
             what=target.label,
         )

@@ -141,15 +141,10 @@ def differs():
     """`differs(model, data, inputs)` → relative L2 error of the file's outputs to the model's, both in the model's order."""
     from tfcompress._backend import bridge as doors
     from tfcompress._backend.interpreter._interpreter import open_interpreter
-    from tfcompress._backend.interpreter._parity import relative_error
 
     def measure(model, data, inputs):
         some = [np.asarray(array[:16]) for array in inputs]
-        return relative_error(
-            doors.predict(model, some),
-            open_interpreter(data).predict(some),
-            bound=np.inf,
-            what="file",
-        )
+        wanted, came = doors.predict(model, some), open_interpreter(data).predict(some)
+        return max(np.linalg.norm(a - b) / np.linalg.norm(a) for a, b in zip(wanted, came))
 
     return measure

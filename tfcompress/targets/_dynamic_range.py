@@ -20,7 +20,7 @@ class DynamicRange(Target):
     bits cannot carry exceeds it.
     """
 
-    max_relative_error: ClassVar[float] = 0.3
+    max_relative_error: ClassVar[float] = 0.1
 
     @property
     def label(self) -> str:

@@ -19,6 +19,7 @@ class Float16(Target):
     """
 
     max_relative_error: ClassVar[float] = 0.05
+    max_error_on_noise: ClassVar[float] = 0.05
 
     def convert(self, model: Any, samples: Any = None) -> bytes:
         """`model` as `.tflite` bytes with float16 weights; raises ModelError, ConversionError, DataError for wrong samples."""

@@ -19,6 +19,7 @@ class Float32(Target):
     """
 
     max_relative_error: ClassVar[float] = 0.01
+    max_error_on_noise: ClassVar[float] = 0.001
 
     def convert(self, model: Any, samples: Any = None) -> bytes:
         """`model` as float32 `.tflite` bytes of batch 1; raises ModelError, ConversionError, DataError for wrong samples."""

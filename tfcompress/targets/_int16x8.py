@@ -27,7 +27,7 @@ class Int16x8(Target):
     fallback: bool = False
 
     needs_samples: ClassVar[bool] = True
-    max_relative_error: ClassVar[float] = 0.3
+    max_relative_error: ClassVar[float] = 0.12
 
     def __post_init__(self):
         super().__post_init__()

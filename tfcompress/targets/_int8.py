@@ -29,7 +29,7 @@ class Int8(Target):
     fallback: bool = False
 
     needs_samples: ClassVar[bool] = True
-    max_relative_error: ClassVar[float] = 0.5
+    max_relative_error: ClassVar[float] = 0.25
 
     def __post_init__(self):
         super().__post_init__()

@@ -57,7 +57,7 @@ class Packed(Target):
     InvariantError where weights read back differ from the model's.
     """
 
-    max_relative_error: ClassVar[float] = 0.3
+    max_relative_error: ClassVar[float] = 0.1
 
     prefer: str = "speed"
     runtime: str = "litert"

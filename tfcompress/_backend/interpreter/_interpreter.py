@@ -76,6 +76,23 @@ class Interpreter:
             for op in self.raw._get_ops_details()
         ]
 
+    def output_steps(self) -> list[float]:
+        """How far two neighbouring values of each output are apart; 0 where it is not of integers.
+
+        Of a real output that is dequantized at the end, the step of the integers before it.
+        """
+        known = {info.index: info for info in self.tensors()}
+        sources = {
+            op.outputs[0]: op.inputs[0]
+            for op in self.ops()
+            if op.kind in ("DEQUANTIZE", "QUANTIZE")
+        }
+        steps = []
+        for output in self.outputs:
+            inner = known.get(sources.get(output.index, output.index), output)
+            steps.append(output.scale or inner.scale)
+        return steps
+
     def resize(self, shapes: Sequence[Sequence[int]]) -> None:
         """Set the shapes of all inputs where the file leaves dimensions open; nothing happens if they are so already."""
         wanted = [tuple(shape) for shape in shapes]
@@ -233,12 +250,19 @@ def check_file(data: bytes | str | os.PathLike) -> None:
 
 
 def _named(details: list[dict], signature: Mapping[str, int]) -> list[TensorInfo]:
+    """The inputs or outputs under the signature's names.
+
+    Those that a converter numbered go by their number; where the tensors themselves have the
+    names, a user gave them, and they are in the order wanted.
+    """
     names = {index: name for name, index in signature.items()}
-    found = [tensor_info(detail, names.get(detail["index"])) for detail in details]
-    numbers = [re.fullmatch(r"output_(\d+)", info.name) for info in found]
-    if signature and all(numbers):
-        found = [info for _, info in sorted(zip(numbers, found), key=lambda pair: int(pair[0][1]))]  # type: ignore[index]
-    return found
+    infos = [tensor_info(detail, names.get(detail["index"])) for detail in details]
+    numbers = [re.fullmatch(r"output_(\d+)", info.name) for info in infos]
+    given = all(info.name == detail["name"] for info, detail in zip(infos, details))
+    if not signature or given or not all(numbers):
+        return infos
+    places = [int(number[1]) for number in numbers if number]
+    return [infos[place] for place in np.argsort(places)]
 
 
 def _ordered(infos: list[TensorInfo], names: Sequence[str] | None) -> tuple[TensorInfo, ...]:

@@ -60,7 +60,24 @@ def require(model: Any, samples: Any, what: str) -> None:
 
 def take(model: Any, samples: Any, count: int) -> list[np.ndarray]:
     """`count` (or fewer) checked examples of `samples`; random inputs that suit the model where `samples` is None."""
-    return random_inputs(model, n=count) if samples is None else as_samples(model, samples, count)
+    return random_samples(model, count) if samples is None else as_samples(model, samples, count)
+
+
+def random_samples(model: Any, count: int) -> list[np.ndarray]:
+    """Random inputs of `model` that differ in brightness and contrast, as noise alone looks all alike to a network.
+
+    Each example of a float input is m + c · (x − m) with its own contrast c in 0.1..1, m drawn within the input's range.
+    """
+    generator = np.random.default_rng(0)
+    return [_of_many_contrasts(array, generator) for array in random_inputs(model, n=count)]
+
+
+def _of_many_contrasts(array: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    if array.dtype.kind != "f" or array.ndim < 2:
+        return array
+    each = (len(array), *[1] * (array.ndim - 1))
+    contrast, level = generator.uniform(0.1, 1, each), generator.uniform(array.min(), array.max(), each)
+    return (level + contrast * (array - level)).astype(array.dtype)
 
 
 def _whole(samples: Any, specs: list[Spec]) -> list[Any] | None:

@@ -1,4 +1,4 @@
-"""A model of either Keras as one concrete function of batch 1, under the user's names, for the converter to read."""
+"""A model of either Keras as one concrete function of batch 1, for the converter to read."""
 
 from __future__ import annotations
 
@@ -6,92 +6,132 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 from tfcompress._backend import bridge as doors
+from tfcompress._backend.graph._walk import ModelGraph, maker_of, pack
 from tfcompress._backend.quiet import quiet
 from tfcompress._backend.tflite._layer_names import LayerNames
+from tfcompress._backend.tflite._scopes import Scopes
 from tfcompress.core._errors import ConversionError
+from tfcompress.core._types import Model, Tensor
+
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A model as one concrete function of batch 1; `holder` keeps its variables alive."""
+    """A model as one concrete function of batch 1; `like` is the user's own model.
 
-    model: Any
-    function: Any
-    holder: Any
+    `inputs` and `outputs` are the names that the file gets for them, in the model's order;
+    `holder` keeps the function's variables alive.
+    """
 
-    @property
-    def ops(self) -> Iterable[tuple[str, str]]:
+    model: Model
+    like: Model
+    function: object
+    holder: object
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    @cached_property
+    def ops(self) -> tuple[tuple[str, str], ...]:
         """(type, name) of every operation, those in called functions too."""
-        graph = self.function.graph.as_graph_def()
-        yield from ((node.op, node.name) for node in graph.node)
-        yield from (
-            (node.op, node.name)
-            for function in graph.library.function
-            for node in function.node_def
-        )
+        graph = self.function.graph.as_graph_def()  # type: ignore[attr-defined]
+        nodes = list(graph.node)
+        for function in graph.library.function:
+            nodes += function.node_def
+        return tuple((node.op, node.name) for node in nodes)
+
+    @cached_property
+    def _scopes(self) -> Scopes:
+        return Scopes(self.model, self.like, [name for _, name in self.ops])
+
+    @cached_property
+    def _guesses(self) -> LayerNames:
+        return LayerNames(self.like)
+
+    def find_layer(self, *names: str) -> str:
+        """The user's layer that the first known of these operators or tensors belongs to, or ""."""
+        return self._scopes.find(*names) or self._guesses.find(*names)
 
 
-def export(model: Any, like: Any, shapes: Sequence[tuple[int, ...]] | None = None) -> Exported:
-    """`model` as a function of its inputs, each [1, ...], with the input names and output layers' names of `like`, the user's own.
+def export(
+    model: Model, like: Model, shapes: Sequence[Shape] | None = None, *, fusing: bool = False
+) -> Exported:
+    """`model` as a function of its inputs [1, ...] under the names that the user's `like` has.
 
-    The inputs and outputs keep the model's own order. Dimensions that the model leaves open are taken from `shapes` [n, ...].
-    Raises ConversionError where they stay unknown.
+    Inputs and outputs keep the model's own order, and outputs are named after their layers.
+
+    Args:
+        model: what is written, `like` itself or a copy of it.
+        like: the user's model.
+        shapes: [n, ...] of each input; they settle dimensions that the model leaves open.
+        fusing: keep the functions that tf_keras marks for the converter's fused operators.
+
+    Raises ConversionError where a dimension stays unknown.
     """
     import tensorflow as tf
 
-    from tfcompress._backend.graph._walk import ModelGraph, pack
+    specs = _specs(like, shapes)
+    inputs = tuple(spec.name for spec in specs)
+    outputs = _output_names(like, set(inputs))
+
+    def call(*tensors: Tensor) -> list[Tensor]:
+        packed = pack(ModelGraph(model).input_structure, list(tensors))
+        results = tf.nest.flatten(model(packed, training=False))
+        named.extend(tf.identity(result, name=name) for result, name in zip(results, outputs))
+        return named
+
+    named: list[Tensor] = []
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if fusing:
+            function = tf.function(call).get_concrete_function(*specs)
+            return Exported(model, like, function, model, inputs, outputs)
+        # A plain tf.function calls every output "Identity"; pruning a wrapped one to named
+        # operations keeps the names.
+        holder = tf.compat.v1.wrap_function(call, specs)
+        function = holder.prune(holder.inputs[: len(specs)], named)
+    return Exported(model, like, function, holder, inputs, outputs)
+
+
+def _specs(like: Model, shapes: Sequence[Shape] | None) -> list[Tensor]:
+    """A TensorSpec of batch 1 for each input of the user's model."""
+    import tensorflow as tf
 
     specs = []
     for number, (name, shape, dtype) in enumerate(doors.input_specs(like)):
         known = tuple(shapes[number][1:]) if shapes is not None else shape[1:]
         if None in known:
             raise ConversionError(
-                f"Input {name!r} has the open shape {shape}: a .tflite is written for one. Pass samples of the size wanted, or give the"
-                " model an Input of fixed shape."
+                f"Input {name!r} has the open shape {shape}: a .tflite is written for one. Pass"
+                " samples of the size wanted, or give the model an Input of fixed shape."
             )
         specs.append(tf.TensorSpec((1, *known), dtype, name=_op_name(name)))
-
-    def call(*inputs):
-        outputs = tf.nest.flatten(
-            model(pack(ModelGraph(model).input_structure, list(inputs)), training=False)
-        )
-        names = _unique(_output_names(like, len(outputs)), {spec.name for spec in specs})
-        named.extend(tf.identity(output, name=name) for output, name in zip(outputs, names))
-        return named
-
-    named: list = []
-    with quiet(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # A plain tf.function calls every output "Identity"; pruning a wrapped one to named operations keeps the names.
-        holder = tf.compat.v1.wrap_function(call, specs)
-        function = holder.prune(holder.inputs[: len(specs)], named)
-    return Exported(model, function, holder)
+    return specs
 
 
-def _output_names(model: Any, count: int) -> list[str]:
-    names = getattr(model, "output_names", None) or [
-        tensor._keras_history[0].name for tensor in model.outputs
-    ]
+def _output_names(model: Model, taken: set[str]) -> tuple[str, ...]:
+    """The layer that each output comes from, numbered where one gives two."""
+    tensors = ModelGraph(model).outputs
+    count = len(tensors)
+    names = getattr(model, "output_names", None) or [maker_of(tensor).name for tensor in tensors]
+    if len(names) != count:
+        return tuple(f"output_{number}" for number in range(count))
     users = LayerNames(model)
-    return (
-        [users.find(name) or name for name in names]
-        if len(names) == count
-        else [f"output_{i}" for i in range(count)]
-    )
+    return tuple(_unique([users.find(name) or name for name in names], taken))
 
 
-def _unique(names: Sequence[str], taken: set[str]) -> list[str]:
-    out: list[str] = []
+def _unique(names: Iterable[str], taken: set[str]) -> list[str]:
+    unique: list[str] = []
     for name in map(_op_name, names):
         number, candidate = 0, name
-        while candidate in taken or candidate in out:
+        while candidate in taken or candidate in unique:
             number += 1
             candidate = f"{name}_{number}"
-        out.append(candidate)
-    return out
+        unique.append(candidate)
+    return unique
 
 
 def _op_name(name: str) -> str:

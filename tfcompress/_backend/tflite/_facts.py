@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from tfcompress._backend.tflite._flatbuffer import schema
+from tfcompress._backend.tflite._flatbuffer import enum_names, require_identifier, schema
 from tfcompress.core._errors import ConversionError
 
 KERNEL_INPUT = {
@@ -36,7 +38,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Op:
-    """One operator: `kind` (`CONV_2D`), its input tensors (None where an optional one is left out) and outputs."""
+    """One operator: `kind` (`CONV_2D`), its inputs (None where one is left out) and outputs."""
 
     kind: str
     inputs: tuple[Tensor | None, ...]
@@ -56,17 +58,14 @@ class Op:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names that tell where it came from: its kernel's first, as an output may be named after the activation fused in."""
-        return (
-            *((self.kernel.name,) if self.kernel else ()),
-            *(tensor.name for tensor in self.outputs),
-        )
+        """Names that tell where it came from: its kernel's first, then its outputs'."""
+        kernel = (self.kernel.name,) if self.kernel else ()
+        return (*kernel, *(tensor.name for tensor in self.outputs))
 
     def holds(self, kind: str) -> bool:
         """Whether any of its inputs or outputs is of type `kind`."""
-        return any(
-            tensor is not None and tensor.kind == kind for tensor in (*self.inputs, *self.outputs)
-        )
+        tensors = (*self.inputs, *self.outputs)
+        return any(tensor is not None and tensor.kind == kind for tensor in tensors)
 
 
 @dataclass(frozen=True)
@@ -79,64 +78,68 @@ class Facts:
 
 
 def read_facts(data: bytes) -> Facts:
-    """The facts of `.tflite` bytes; a constant that passes a DEQUANTIZE counts as a constant of its stored type.
+    """The facts of `.tflite` bytes; a constant that passes a DEQUANTIZE counts as of its stored type.
 
     Raises ConversionError for bytes that are no complete `.tflite`.
     """
-    kit = schema()
-    kinds = {value: name for name, value in vars(kit.TensorType).items() if isinstance(value, int)}
-    names = {
-        value: name for name, value in vars(kit.BuiltinOperator).items() if isinstance(value, int)
-    }
-    if bytes(data[4:8]) != b"TFL3":
-        raise ConversionError(
-            f"Not a .tflite: bytes 4 to 8 are {bytes(data[4:8])!r}, expected b'TFL3' ({len(data):,} bytes given)."
-        )
+    data = bytes(data)
+    require_identifier(data)
     try:
-        model = kit.Model.GetRootAs(bytes(data))
-        codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
-        kind_of_code = [
-            names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes
-        ]
-        filled = [_is_filled(model.Buffers(i)) for i in range(model.BuffersLength())]
+        model = schema().Model.GetRootAs(data)
         graphs = [model.Subgraphs(i) for i in range(model.SubgraphsLength())]
+        reader = _Reader(model)
         ops: list[Op] = []
-        ends: list[tuple[Tensor, ...]] = []
         for graph in graphs:
-            tensors = [
-                _tensor(graph.Tensors(i), kinds, filled) for i in range(graph.TensorsLength())
-            ]
-            stored: dict[int, Tensor] = {}  # output of a DEQUANTIZE of a constant → that constant
-            for i in range(graph.OperatorsLength()):
-                op = graph.Operators(i)
-                kind = kind_of_code[op.OpcodeIndex()]
-                ins, outs = _indices(op.InputsAsNumpy()), _indices(op.OutputsAsNumpy())
-                if kind == "DEQUANTIZE" and tensors[ins[0]].constant:
-                    stored[outs[0]] = tensors[ins[0]]
-                    continue
-                inputs = tuple(None if n < 0 else stored.get(n, tensors[n]) for n in ins)
-                ops.append(Op(kind, inputs, tuple(tensors[n] for n in outs)))
-            ends.append(tuple(tensors[n] for n in _indices(graph.InputsAsNumpy())))
-            ends.append(tuple(tensors[n] for n in _indices(graph.OutputsAsNumpy())))
+            ops += reader.ops(graph)
+        tensors = reader.tensors(graphs[0])
+        inputs = tuple(tensors[n] for n in _indices(graphs[0].InputsAsNumpy()))
+        outputs = tuple(tensors[n] for n in _indices(graphs[0].OutputsAsNumpy()))
     except Exception as error:  # the generated reader indexes wherever the bytes point
         raise ConversionError(
             f"The .tflite is damaged or cut short after {len(data):,} bytes: {error}."
         ) from error
-    return Facts(tuple(ops), ends[0], ends[1])
+    return Facts(tuple(ops), inputs, outputs)
 
 
-def _is_filled(buffer) -> bool:
-    return buffer.DataLength() > 0 or buffer.Size() > 1
+class _Reader:
+    """Reads the subgraphs of one file; its parameters are classes of the generated schema."""
+
+    def __init__(self, model: Any):
+        names = enum_names("BuiltinOperator")
+        codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
+        self.kinds = [
+            names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes
+        ]
+        buffers = [model.Buffers(i) for i in range(model.BuffersLength())]
+        self.filled = [buffer.DataLength() > 0 or buffer.Size() > 1 for buffer in buffers]
+
+    def tensors(self, graph: Any) -> list[Tensor]:
+        """Every tensor of a subgraph."""
+        return [self._tensor(graph.Tensors(i)) for i in range(graph.TensorsLength())]
+
+    def ops(self, graph: Any) -> list[Op]:
+        """Every operator of a subgraph but the DEQUANTIZE of a constant."""
+        tensors = self.tensors(graph)
+        stored: dict[int, Tensor] = {}
+        ops = []
+        for number in range(graph.OperatorsLength()):
+            op = graph.Operators(number)
+            kind = self.kinds[op.OpcodeIndex()]
+            inputs, outputs = _indices(op.InputsAsNumpy()), _indices(op.OutputsAsNumpy())
+            if kind == "DEQUANTIZE" and tensors[inputs[0]].constant:
+                stored[outputs[0]] = tensors[inputs[0]]
+                continue
+            taken = tuple(None if n < 0 else stored.get(n, tensors[n]) for n in inputs)
+            ops.append(Op(kind, taken, tuple(tensors[n] for n in outputs)))
+        return ops
+
+    def _tensor(self, tensor: Any) -> Tensor:
+        shape = tuple(int(tensor.Shape(i)) for i in range(tensor.ShapeLength()))
+        kind = enum_names("TensorType")[tensor.Type()]
+        name = (tensor.Name() or b"").decode()
+        return Tensor(name, kind, shape, self.filled[tensor.Buffer()])
 
 
-def _indices(values) -> list[int]:
-    return (
-        [] if isinstance(values, int) else [int(n) for n in values]
-    )  # the reader gives 0 for an absent vector
-
-
-def _tensor(tensor, kinds, filled) -> Tensor:
-    shape = tuple(int(tensor.Shape(i)) for i in range(tensor.ShapeLength()))
-    return Tensor(
-        (tensor.Name() or b"").decode(), kinds[tensor.Type()], shape, filled[tensor.Buffer()]
-    )
+def _indices(values: Sequence[int] | int) -> list[int]:
+    """The indices of a vector; the generated reader gives 0 for an absent one."""
+    return [] if isinstance(values, int) else [int(n) for n in values]

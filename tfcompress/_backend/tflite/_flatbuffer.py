@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tfcompress.core._errors import ConversionError
+from tfcompress.core._types import Array
 
 SMALL_TYPES = {"INT4": 4, "UINT4": 4, "INT2": 2}
 """Tensor types with several values in a byte, and their bits."""
@@ -39,10 +42,7 @@ def read(data: bytes) -> Any:
     from ai_edge_litert.tools import flatbuffer_utils
 
     data = bytes(data)
-    if data[4:8] != b"TFL3":
-        raise ConversionError(
-            f"Not a .tflite: bytes 4 to 8 are {data[4:8]!r}, expected b'TFL3' ({len(data):,} bytes given)."
-        )
+    require_identifier(data)
     try:
         model = flatbuffer_utils.read_model_from_bytearray(data)
     except Exception as error:  # the generated reader indexes wherever the bytes point
@@ -55,6 +55,15 @@ def read(data: bytes) -> Any:
     return model
 
 
+def require_identifier(data: bytes) -> None:
+    """ConversionError unless the bytes have a `.tflite`'s identifier."""
+    if data[4:8] != b"TFL3":
+        raise ConversionError(
+            f"Not a .tflite: bytes 4 to 8 are {data[4:8]!r}, expected b'TFL3'"
+            f" ({len(data):,} bytes given)."
+        )
+
+
 def write(model: Any) -> bytes:
     """`model` as `.tflite` bytes: unused tensors, buffers and op codes left out, equal buffers stored once, data 16-byte aligned.
 
@@ -62,28 +71,54 @@ def write(model: Any) -> bytes:
     """
     import copy
 
-    import flatbuffers
-
     model = copy.copy(model)
     model.subgraphs = [copy.copy(graph) for graph in model.subgraphs]
     for graph in model.subgraphs:
         _drop_unused_tensors(model, graph)
     _drop_unused_codes(model)
     _share_buffers(model)
-    builder = flatbuffers.Builder(1 << 16)
+    builder = _sharing_builder(1 << 16)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
 
 
+def _sharing_builder(size: int) -> Any:
+    """A flatbuffer builder that writes equal names and equal short vectors (shapes, zero points) once.
+
+    A written-out recurrent layer has thousands of tensors of one layer and shape.
+    """
+    import flatbuffers
+
+    class SharingBuilder(flatbuffers.Builder):
+        def __init__(self, size: int):
+            super().__init__(size)
+            self.written: dict[tuple[str, bytes], int] = {}
+
+        def CreateString(self, s: str | bytes, encoding: str = "utf-8", errors: str = "strict"):
+            text = s.encode(encoding, errors) if isinstance(s, str) else bytes(s)
+            return self._once("", text, lambda: super(SharingBuilder, self).CreateString(text))
+
+        def CreateNumpyVector(self, x: Array) -> int:
+            write = super().CreateNumpyVector
+            return self._once(x.dtype.str, x.tobytes(), lambda: write(x))
+
+        def _once(self, kind: str, content: bytes, create: Callable[[], int]) -> int:
+            if (kind, content) not in self.written:
+                self.written[kind, content] = create()
+            return self.written[kind, content]
+
+    return SharingBuilder(size)
+
+
 def tensor_type(tensor: Any) -> str:
     """A tensor's type by name, e.g. `INT2`."""
-    return _names("TensorType")[tensor.type]
+    return enum_names("TensorType")[tensor.type]
 
 
 def op_name(model: Any, op: Any) -> str:
     """An operator's builtin name, e.g. `CONV_2D` (`CUSTOM` for custom ones)."""
     code = model.operatorCodes[op.opcodeIndex]
-    return _names("BuiltinOperator")[max(code.builtinCode, code.deprecatedBuiltinCode)]
+    return enum_names("BuiltinOperator")[max(code.builtinCode, code.deprecatedBuiltinCode)]
 
 
 def constant(model: Any, tensor: Any) -> np.ndarray | None:
@@ -119,14 +154,11 @@ def unpack_bits(data: np.ndarray, bits: int) -> np.ndarray:
     return ((digits.astype(np.int16) ^ half) - half).astype(np.int8).reshape(-1)
 
 
-def _names(enum: str, _cache: dict = {}) -> dict[int, str]:  # noqa: B006 - filled once for each enum
-    if enum not in _cache:
-        _cache[enum] = {
-            value: name
-            for name, value in vars(getattr(schema(), enum)).items()
-            if isinstance(value, int)
-        }
-    return _cache[enum]
+@functools.cache
+def enum_names(enum: str) -> dict[int, str]:
+    """The names of the schema's enum by their numbers."""
+    members = vars(getattr(schema(), enum)).items()
+    return {value: name for name, value in members if isinstance(value, int)}
 
 
 class _Constant:
@@ -171,6 +203,8 @@ def _share_buffers(model):
         for tensor in graph.tensors:
             tensor.buffer = moved(tensor.buffer)
             tensor.name = tensor.name or None
+            tensor.shape = _vector(tensor.shape)
+            tensor.shapeSignature = _vector(tensor.shapeSignature)
             if tensor.quantization is not None and not _says_something(tensor.quantization):
                 tensor.quantization = None
     model.metadata = [copy.copy(item) for item in model.metadata or []] or None
@@ -178,6 +212,11 @@ def _share_buffers(model):
         item.buffer = moved(item.buffer)
     model.metadataBuffer = None
     model.buffers = kept
+
+
+def _vector(values: Any) -> Array | None:
+    """Integers as the array that the writer can share among tensors."""
+    return None if values is None else np.asarray(values, np.int32)
 
 
 def _says_something(quantization):

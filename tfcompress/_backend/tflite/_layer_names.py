@@ -1,37 +1,49 @@
-"""Which layer of a model an operator of its graph or file came from, by the path in its name."""
+"""Which layer of a model a tensor of a written file belongs to, by its name."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from tfcompress._backend import bridge as doors
-from tfcompress._backend.tflite._rebuild import is_recurrent, quantized
+from tfcompress._backend.tflite._rebuild import is_recurrent
+from tfcompress._backend.tflite._scopes import users_names
+from tfcompress.core._types import Model
 
 
 class LayerNames:
-    """Looks up leaf layers of `model` in names such as `model/block1/conv2d_1/Conv2D;model/block1/bn/FusedBatchNormV3`."""
+    """Looks up the user's layers of `model` in tensor names.
 
-    def __init__(self, model: Any):
+    In a finished file a tensor has the layer's own name, an output perhaps with a number. Names
+    that the converter gave, such as `model/block1/conv2d_1/Conv2D;…`, are taken by their parts.
+    """
+
+    def __init__(self, model: Model):
         self._users: dict[str, str] = {}
         self._loops: list[str] = []
-        for layer in doors.leaf_layers(model):
-            inner = layer.layer if quantized(layer) and hasattr(layer, "layer") else layer
-            self._users[layer.name] = inner.name
-            if is_recurrent(inner):
-                self._loops.append(inner.name)
+        names = users_names(model, model)
+        layers = doors.leaf_layers(model)
+        self._users |= {name: name for name in names.values()}
+        for layer in layers:
+            name = names[id(layer)]
+            self._users.setdefault(layer.name, name)
+            if is_recurrent(layer):
+                self._loops.append(name)
 
     def find(self, *names: str) -> str:
-        """The user's name of the first layer that any of the operator's tensor `names` belongs to; "" where none does."""
+        """The user's name of the first layer that any of the `names` belongs to, or ""."""
         for name in names:
-            for path in name.split(";"):
-                for part in reversed(path.split("/")):
-                    # Graph scopes and fused tensors append a number to make a name unique.
-                    for candidate in (part, re.sub(r"_?\d+$", "", part)):
-                        if candidate in self._users:
-                            return self._users[candidate]
-                if (
-                    path.startswith("while/") and len(self._loops) == 1
-                ):  # a loop's body forgets whose it is
-                    return self._loops[0]
+            for place in name.split(";"):
+                layer = self._users.get(place) or self._by_parts(place)
+                if layer:
+                    return layer
         return ""
+
+    def _by_parts(self, place: str) -> str:
+        for part in reversed(place.split("/")):
+            # Graph scopes and fused tensors append a number to make a name unique.
+            for candidate in (part, re.sub(r"_?\d+$", "", part)):
+                if candidate in self._users:
+                    return self._users[candidate]
+        # A loop's body forgets whose it is.
+        only_loop = place.startswith("while/") and len(self._loops) == 1
+        return self._loops[0] if only_loop else ""

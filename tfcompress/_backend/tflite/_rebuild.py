@@ -1,4 +1,7 @@
-"""The model that the converter is shown where it cannot take the user's own: recurrent layers unrolled, mixed precision undone."""
+"""The copy that the converter is shown where it cannot take the user's own model.
+
+Layers in half precision compute in float32, and recurrent layers are unrolled or left to fuse.
+"""
 
 from __future__ import annotations
 
@@ -6,78 +9,129 @@ from collections.abc import Callable
 from typing import Any
 
 from tfcompress._backend import bridge as doors
+from tfcompress._backend import tfmot
 from tfcompress.core._errors import ConversionError
+from tfcompress.core._types import Layer, Model
 
 MAX_STEPS = 256
-"""Longest sequence that is unrolled: the file holds every step's operators (not its weights) separately."""
+"""Longest sequence that is unrolled: the file holds every step's operators (not its weights)."""
+
+Config = dict[str, Any]
 
 
-def is_recurrent(layer: Any) -> bool:
-    """Whether a leaf layer loops over time (LSTM, GRU, SimpleRNN, RNN, ConvLSTM, Bidirectional)."""
+def is_recurrent(layer: Layer) -> bool:
+    """Whether a leaf layer loops over time (LSTM, GRU, RNN, ConvLSTM, Bidirectional)."""
     return hasattr(layer, "cell") or hasattr(layer, "forward_layer")
 
 
-def is_mixed(layer: Any) -> bool:
+def is_mixed(layer: Layer) -> bool:
     """Whether a leaf layer computes in half precision."""
     return str(getattr(layer, "compute_dtype", "float32")) in ("float16", "bfloat16")
 
 
-def quantized(layer: Any) -> bool:
+def quantized(layer: Layer) -> bool:
     """Whether a layer is one of TFMOT's quantize wrappers or its input quantizer."""
-    return type(layer).__name__.startswith("Quantize") and type(layer).__module__.startswith(
+    kind = type(layer)
+    return kind.__name__.startswith("Quantize") and kind.__module__.startswith(
         "tensorflow_model_optimization"
     )
 
 
-def in_float32(model: Any) -> Any:
-    """`model`, or a copy that computes in float32 where a layer computes in half precision (.tflite has no such kernels)."""
+def in_float32(model: Model) -> Model:
+    """`model`, or a copy that computes in float32 where a layer computes in half precision.
+
+    A .tflite has no kernels of half precision.
+    """
     if not any(is_mixed(layer) for layer in doors.leaf_layers(model)):
         return model
-    return _changed(
-        model, lambda layer, config: {**config, "dtype": "float32"} if is_mixed(layer) else config
-    )
+
+    def change(layer: Layer, config: Config) -> Config:
+        return {**config, "dtype": "float32"} if is_mixed(layer) else config
+
+    return _changed(model, change)
 
 
-def unrolled(model: Any, what: str) -> Any:
-    """`model`, or a copy whose recurrent layers are written out step by step, so that every operator can be integer.
+def unrolled(model: Model, what: str) -> Model:
+    """`model`, or a copy whose recurrent layers are written out step by step.
 
-    Integer calibration of a loop ends the process, and the fused LSTM operator carries its state over from one call to the next.
-    Raises ConversionError naming the layer: ConvLSTM, stateful, unknown number of steps, or more than MAX_STEPS.
+    Every operator can then be integer. Calibrating a loop ends the process.
+
+    Raises ConversionError naming the layer: ConvLSTM, stateful, an unknown number of steps, or
+    more than MAX_STEPS. `what` names the format in the message.
     """
     layers = [layer for layer in doors.leaf_layers(model) if is_recurrent(layer)]
     for layer in layers:
-        name = f"{type(layer).__name__} layer {layer.name!r}"
-        way_out = f"{what} writes recurrent layers step by step. Take Float32, Float16 or DynamicRange, which keep the loop."
-        parts = [layer] + [
-            getattr(layer, side)
-            for side in ("forward_layer", "backward_layer")
-            if hasattr(layer, side)
-        ]
-        if any(type(part).__name__.startswith("ConvLSTM") for part in parts):
-            raise ConversionError(f"{name} cannot be unrolled and {way_out}")
-        if any(getattr(part, "stateful", False) for part in parts):
-            raise ConversionError(f"{name} is stateful and {way_out}")
-        steps = _steps(layer)
-        if steps is None or steps > MAX_STEPS:
-            many = (
-                "an unknown number of steps"
-                if steps is None
-                else f"{steps} steps, more than {MAX_STEPS},"
-            )
-            raise ConversionError(
-                f"{name} takes {many} and {way_out} Or give the model a fixed, shorter Input."
-            )
-    return (
-        _changed(model, lambda layer, config: _unroll(config) if is_recurrent(layer) else config)
-        if layers
-        else model
+        _require_steps(layer, what)
+    if not layers:
+        return model
+
+    def change(layer: Layer, config: Config) -> Config:
+        return _unroll(config) if is_recurrent(layer) else config
+
+    return _changed(model, change)
+
+
+def fusible(model: Model, what: str) -> Model:
+    """`model` in tf_keras, whose LSTM layers the converter writes as one operator each.
+
+    Raises ConversionError naming a recurrent layer that is no LSTM with Keras's own activations:
+    it would stay a loop.
+    """
+    for layer in doors.leaf_layers(model):
+        for part in _parts(layer) if is_recurrent(layer) else ():
+            if not _is_plain_lstm(part):
+                raise ConversionError(
+                    f"{_called(layer)} cannot be fused: {what} has one operator for an LSTM with"
+                    " tanh and sigmoid, a bias and no recurrent dropout. Take lstm='unrolled'."
+                )
+    return doors.to_tf_keras(model)
+
+
+def _is_plain_lstm(layer: Layer) -> bool:
+    if type(layer).__name__ != "LSTM":
+        return False
+    activations = (layer.activation.__name__, layer.recurrent_activation.__name__)
+    steady = not (layer.recurrent_dropout or layer.unroll or layer.stateful)
+    return activations == ("tanh", "sigmoid") and layer.use_bias and steady
+
+
+def _parts(layer: Layer) -> list[Layer]:
+    """The layers inside a Bidirectional, or the recurrent layer itself."""
+    inner = [getattr(layer, side, None) for side in ("forward_layer", "backward_layer")]
+    return [part for part in inner if part is not None] or [layer]
+
+
+def _require_steps(layer: Layer, what: str) -> None:
+    """ConversionError where a recurrent layer cannot be written out step by step."""
+    name = _called(layer)
+    way_out = (
+        f"{what} writes recurrent layers step by step."
+        " Take Float32, Float16 or DynamicRange, which keep the loop."
     )
+    if any(type(part).__name__.startswith("ConvLSTM") for part in _parts(layer)):
+        raise ConversionError(f"{name} cannot be unrolled and {way_out}")
+    if any(getattr(part, "stateful", False) for part in (layer, *_parts(layer))):
+        raise ConversionError(f"{name} is stateful and {way_out}")
+    steps = _steps(layer)
+    if steps is None or steps > MAX_STEPS:
+        unknown = "an unknown number of steps"
+        many = unknown if steps is None else f"{steps} steps, more than {MAX_STEPS},"
+        raise ConversionError(
+            f"{name} takes {many} and {way_out} Or give the model a fixed, shorter Input."
+        )
 
 
-def _changed(model: Any, change: Callable[[Any, dict], dict]) -> Any:
-    """A copy of `model` with each leaf layer's config passed through `change(layer, config)`, weights equal; a tf_keras one is flat."""
+def _called(layer: Layer) -> str:
+    return f"{type(layer).__name__} layer {layer.name!r}"
 
-    def copy(layer):
+
+def _changed(model: Model, change: Callable[[Layer, Config], Config]) -> Model:
+    """A copy of `model` with each leaf layer's config passed through `change(layer, config)`.
+
+    The weights are equal; the copy of a tf_keras model is flat.
+    """
+
+    def copy(layer: Layer) -> Layer:
         return type(layer).from_config(change(layer, layer.get_config()))
 
     if doors.flavour(model) == "keras":
@@ -87,17 +141,15 @@ def _changed(model: Any, change: Callable[[Any, dict], dict]) -> Any:
     else:
         import tf_keras
 
-        from tfcompress._backend import tfmot
-
         wrapped = any(quantized(layer) for layer in doors.leaf_layers(model))
         model = model if wrapped else doors.to_tf_keras(model)
-        with tfmot.load().quantization.keras.quantize_scope():
+        with tfmot.quantize_scope():
             new = tf_keras.models.clone_model(model, clone_function=copy)
     new.set_weights(model.get_weights())
     return new
 
 
-def _unroll(config: dict) -> dict:
+def _unroll(config: Config) -> Config:
     config = dict(config)
     if "unroll" in config:
         config["unroll"] = True
@@ -107,10 +159,8 @@ def _unroll(config: dict) -> dict:
     return config
 
 
-def _steps(layer: Any) -> int | None:
-    shape = (
-        getattr(layer.input, "shape", None)
-        if not isinstance(layer.input, (list, tuple))
-        else layer.input[0].shape
-    )
+def _steps(layer: Layer) -> int | None:
+    """How many steps the layer's input has; None where that is open."""
+    tensor = layer.input[0] if isinstance(layer.input, (list, tuple)) else layer.input
+    shape = getattr(tensor, "shape", None)
     return None if shape is None or shape[1] is None else int(shape[1])

@@ -40,6 +40,9 @@ def user_names(kernels: Kernels, operators: Sequence[Unnamed]) -> list[str]:
     conv_1, …: whichever reading names more layers is right. What has no path (Keras 3 loses that of
     a grouped convolution) is the next layer with a kernel of its size that no other operator has.
     """
+    own = [next(iter(operator.texts), "") for operator in operators]
+    if all(name in kernels for name in own):
+        return own  # the converter's door gave every tensor its layer's name
     numbered = [_known(kernels, operator.texts, numbered=True) for operator in operators]
     exact = [_known(kernels, operator.texts, numbered=False) for operator in operators]
     names = exact if len(set(exact) - {""}) > len(set(numbered) - {""}) else numbered

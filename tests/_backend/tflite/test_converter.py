@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from tfcompress._backend import bridge as doors
-from tfcompress._backend.tflite._converter import Format, _explain, convert
+from tfcompress._backend.tflite._converter import Format, convert
 from tfcompress._backend.tflite._export import export
 from tfcompress._backend.tflite._facts import read_facts
 from tfcompress._backend.tflite._layer_names import LayerNames
+from tfcompress._backend.tflite._refusals import explain
 from tfcompress.core import ConversionError
 
 
@@ -24,9 +25,10 @@ def model(request):
 
 
 def test_one_layer_with_two_outputs_gets_two_names(model):
-    function = export(model, model).function
-    assert [tensor.name for tensor in function.inputs[:1]] == ["image:0"]
-    names = [tensor.op.name for tensor in function.outputs]
+    exported = export(model, model)
+    assert [tensor.name for tensor in exported.function.inputs[:1]] == ["image:0"]
+    names = [tensor.op.name for tensor in exported.function.outputs]
+    assert tuple(names) == exported.outputs
     assert names[0] == "head"
     assert len(set(names)) == 2
 
@@ -104,16 +106,22 @@ def test_layer_of_a_name(path, layer, model):
     ],
 )
 def test_other_failures_come_in_one_line(text, line, model):
-    assert _explain(text, export(model, model), Format("int8", activations="int8")) == line
+    form = Format("int8", activations="int8")
+    assert explain(text, export(model, model), form, None) == line
 
 
 def test_refusal_during_conversion_names_operator_and_layer(model):
     text = "Quantization to 16x8-bit not yet supported for op: 'CONV_2D'.\n" * 2
-    said = _explain(text, export(model, model), Format("int16x8", activations="int16"))
-    assert said.startswith(
+    message = explain(
+        text,
+        export(model, model),
+        Format("int16x8", activations="int16"),
+        convert(model, Format("float32")),
+    )
+    assert message.startswith(
         "int16x8 cannot express CONV_2D in layer 'conv' (the converter refuses it). Take Int8"
     )
-    assert "fallback=True" in said
+    assert "fallback=True" in message
 
 
 def test_fixed_batch_of_the_user_becomes_one(request):
