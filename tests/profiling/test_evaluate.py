@@ -11,7 +11,7 @@ from tfcompress.profiling import correct, evaluate
 
 @pytest.fixture(scope="module")
 def labels(files):
-    """What the Keras model says, changed in every fourth: a label for each image, and the accuracy that follows."""
+    """A label for each image: what the Keras model says, changed in every fourth."""
     y = np.asarray(files.net(files.x)).argmax(1)
     y[::4] = (y[::4] + 1) % 10
     return y
@@ -193,3 +193,50 @@ except DataError as error:
 """
     said = python(code, files.fixed, tmp_path / "d.npz").stdout
     assert "'accuracy':" in said and "TensorFlow is not installed" in said
+
+
+def two_heads(tmp_path):
+    """A file with a head of 3 classes and one that gives a quantity, and data for both."""
+    import keras
+
+    from tfcompress.targets import Float32
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.layers.Input((6,))
+    kind = keras.layers.Dense(3, activation="softmax", name="kind")(inputs)
+    age = keras.layers.Dense(1, name="age")(inputs)
+    model = keras.Model(inputs, {"kind": kind, "age": age})
+    rng = np.random.default_rng(0)
+    x = rng.random((40, 6), dtype=np.float32)
+    file = tmp_path / "heads.tflite"
+    file.write_bytes(Float32().convert(model, x))
+    return file, x, {"kind": rng.integers(0, 3, 40), "age": rng.random(40) * 80}
+
+
+def test_a_head_that_gives_a_quantity_has_no_accuracy(tmp_path):
+    file, x, y = two_heads(tmp_path)
+    scores, outputs = evaluate(file, x, y, predictions=True)
+    kind, age = outputs["kind"], outputs["age"][:, 0]
+    assert scores["kind"] == (kind.argmax(1) == y["kind"]).mean()
+    assert scores["age"] == {"mae": pytest.approx(np.abs(age - y["age"]).mean())}
+    several = evaluate(file, x, y, metric=["accuracy", "top5"])
+    assert set(several["kind"]) == {"accuracy", "top5"} and set(several["age"]) == {"mae"}
+
+
+def test_each_output_may_have_its_own_metric(tmp_path):
+    file, x, y = two_heads(tmp_path)
+    scores = evaluate(file, x, y, metric={"kind": "top5", "age": "mse"})
+    assert scores["kind"] == 1.0 and scores["age"] > 100
+    with pytest.raises(DataError, match="names the outputs"):
+        evaluate(file, x, y, metric={"kind": "accuracy"})
+    with pytest.raises(DataError, match="accuracy needs labels that name classes"):
+        evaluate(file, x, y, metric={"kind": "accuracy", "age": "accuracy"})
+
+
+def test_a_row_says_which_metric_each_output_has(tmp_path):
+    from tfcompress._study._measure import scored
+
+    file, x, y = two_heads(tmp_path)
+    row = scored(file, (x, y), "accuracy", "auto")
+    assert set(row) == {"accuracy", "kind_accuracy", "age_mae"}
+    assert row["accuracy"] == row["kind_accuracy"] and row["age_mae"] > 5

@@ -74,9 +74,20 @@ def test_errors_of_regression():
         (accuracy, [[0, 1, 0]] * 2, np.zeros((2, 10)), "do not fit"),
         (auc, [1, 1], np.array([0.1, 0.2]), "only one kind"),
         (auc, [1, 0], np.zeros((2, 3)), "one score"),
+        (accuracy, [0.3, 17.5], np.zeros((2, 1)), "quantities from 0.3 to 17.5"),
+        (accuracy, [0, 3], np.zeros(2), "name classes"),
+        (accuracy, [0.5, 1.0], np.zeros((2, 4)), "name classes"),
+        (accuracy, np.full((2, 4), 0.7), np.zeros((2, 4)), "name classes"),
+        (top5, [0.5, 1.0], np.zeros((2, 10)), "top5 needs labels"),
+        (auc, [0.2, 1.5], np.array([0.1, 0.2]), "auc needs labels"),
         (mse, np.zeros((2, 3)), np.zeros((2, 4)), "do not fit"),
     ],
 )
 def test_what_does_not_fit_is_said(metric, y, outputs, says):
     with pytest.raises(DataError, match=says):
         metric(np.asarray(y), outputs)
+
+
+def test_soft_labels_are_classes():
+    y = np.array([[0.9, 0.1], [0.05, 0.95]])
+    assert accuracy(y, np.array([[0.6, 0.4], [0.7, 0.3]])) == 0.5

@@ -61,10 +61,7 @@ def scored(file: Any, evaluate: Any, metric: str, runtime: str) -> dict[str, Any
         file, x, y, metric=metric, runtime=runtime, predictions=True
     )
     if isinstance(score, dict):
-        return {
-            metric: fmean(score.values()),
-            **{f"{name}_{metric}": value for name, value in score.items()},
-        }
+        return _scored_outputs(score, metric)
     row: dict[str, Any] = {metric: score}
     if (
         metric == "accuracy"
@@ -73,6 +70,23 @@ def scored(file: Any, evaluate: Any, metric: str, runtime: str) -> dict[str, Any
     ):
         row["correct"] = "".join("01"[bool(hit)] for hit in right)
     return row
+
+
+def _scored_outputs(scores: Mapping[str, Any], metric: str) -> dict[str, float]:
+    """The metric's mean over the outputs that have it, and each output's number under its name.
+
+    An output whose labels are quantities has another metric, which its column names.
+    """
+    columns: dict[str, float] = {}
+    for name, score in scores.items():
+        numbers = score if isinstance(score, Mapping) else {metric: score}
+        columns |= {f"{name}_{measure}": value for measure, value in numbers.items()}
+    fitting = [score for score in scores.values() if not isinstance(score, Mapping)]
+    if not fitting:
+        raise DataError(
+            f'No output has labels that {metric} can score: pass metric="mae" or another metric.'
+        )
+    return {metric: fmean(fitting), **columns}
 
 
 def measured(

@@ -1,4 +1,4 @@
-"""`python -m tfcompress.profiling FILE.tflite …`: the profile without anything but NumPy and an interpreter.
+"""`python -m tfcompress.profiling FILE.tflite …`: needs nothing but NumPy and an interpreter.
 
 With --data FILE.npz (arrays x and y, or x_test and y_test) also the score on those.
 """
@@ -8,47 +8,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfcompress.core import DataError, TfcompressError
+from tfcompress.core._types import Array
 from tfcompress.profiling import evaluate, profile_many
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse the command line, print the profiles, return the exit status: 0, or 1 after one line on what went wrong."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tfcompress.profiling",
-        description="Size, latency, memory and operations of .tflite files.",
-    )
-    parser.add_argument("files", nargs="+", metavar="FILE.tflite")
-    parser.add_argument(
-        "--threads", default="1", type=_counts, help="thread counts, for example 1,2,4"
-    )
-    parser.add_argument(
-        "--runtime", default="auto", help="auto, litert, tflite_runtime or tensorflow"
-    )
-    parser.add_argument(
-        "--runs", default="auto", help="timed runs of each; auto: until the median is stable"
-    )
-    parser.add_argument("--no-ops", action="store_true", help="no times of single operations")
-    parser.add_argument(
-        "--data", help=".npz with x and y (or x_test and y_test) to score the files on"
-    )
-    parser.add_argument(
-        "--metric",
-        default="accuracy",
-        help="accuracy, top5, mse, mae, auc, or a Keras metric's name",
-    )
-    parser.add_argument(
-        "--keep-going",
-        action="store_true",
-        help="note a file that does not run or fit the data, and go on",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args(arguments)
+    """Print the profiles; the exit status is 0, or 1 after one line on what went wrong."""
+    options = _parser().parse_args(arguments)
     try:
         rows = _measure(options)
     except (TfcompressError, ValueError) as error:
@@ -60,13 +32,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for row in rows:
         print(row["profile"])
         if "score" in row:
-            print(
-                f"  {row['metric']}  {row['error'] if row['score'] is None else format(row['score'], '.4f')}"
-            )
+            text = row["error"] if row["score"] is None else _score_in_words(row["score"])
+            print(f"  {row['metric']}  {text}")
     return 0
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tfcompress.profiling",
+        description="Size, latency, memory and operations of .tflite files.",
+    )
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE.tflite")
+    add("--threads", default="1", type=_counts, help="thread counts, for example 1,2,4")
+    add("--runtime", default="auto", help="auto, litert, tflite_runtime or tensorflow")
+    add("--runs", default="auto", help="timed runs of each; auto: until the median is stable")
+    add("--no-ops", action="store_true", help="no times of single operations")
+    add("--data", help=".npz with x and y (or x_test and y_test) to score the files on")
+    metrics = "accuracy, top5, mse, mae, auc, or a Keras metric's name"
+    add("--metric", default="accuracy", help=metrics)
+    keep_going = "note a file that does not run or fit the data, and go on"
+    add("--keep-going", action="store_true", help=keep_going)
+    add("--json", action="store_true", help="print JSON")
+    return parser
+
+
 def _measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One row a file: its profile and, with data, its score."""
     data = _read(options.data) if options.data else None
     profiles = profile_many(
         options.files,
@@ -76,22 +68,36 @@ def _measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         ops=not options.no_ops,
         on_error="note" if options.keep_going else "raise",
     )
-    rows: list[dict[str, Any]] = [{"profile": found} for found in profiles]
+    rows: list[dict[str, Any]] = [{"profile": profile} for profile in profiles]
     for file, row in zip(options.files, rows):
         if data is not None and row["profile"].init_ms is not None:
-            try:
-                row |= {
-                    "metric": options.metric,
-                    "score": evaluate(file, *data, metric=options.metric, runtime=options.runtime),
-                }
-            except TfcompressError as error:
-                if not options.keep_going:
-                    raise
-                row |= {"metric": options.metric, "score": None, "error": str(error)}
+            row |= _scored(file, data, options)
     return rows
 
 
-def _read(path: str) -> tuple[np.ndarray, np.ndarray]:
+def _scored(
+    file: str, data: tuple[Array, Array], options: argparse.Namespace
+) -> dict[str, Any]:
+    """The file's score, or, with --keep-going, why it has none."""
+    row: dict[str, Any] = {"metric": options.metric}
+    try:
+        row["score"] = evaluate(file, *data, metric=options.metric, runtime=options.runtime)
+    except TfcompressError as error:
+        if not options.keep_going:
+            raise
+        row |= {"score": None, "error": str(error)}
+    return row
+
+
+def _score_in_words(score: float | Mapping[str, Any]) -> str:
+    """One number, or "name number" for each output."""
+    if isinstance(score, Mapping):
+        return "  ".join(f"{name} {_score_in_words(value)}" for name, value in score.items())
+    return f"{score:.4f}"
+
+
+def _read(path: str) -> tuple[Array, Array]:
+    """The arrays of a `.npz`."""
     try:
         arrays = np.load(path)
     except (OSError, ValueError) as error:

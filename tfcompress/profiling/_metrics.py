@@ -7,78 +7,101 @@ from collections.abc import Callable
 import numpy as np
 
 from tfcompress.core import DataError
+from tfcompress.core._types import Array, ArrayLike
+
+ROUNDING = 1e-3
+"""Rows of one-hot or soft labels sum to 1 up to this."""
 
 
-def correct(y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Which predictions are right: bool of `outputs`' shape without its last axis, [n] for a classifier.
+def are_classes(y: ArrayLike, outputs: ArrayLike) -> bool:
+    """Whether labels name classes, so that answers are right or wrong.
 
-    outputs [n, ..., c]: the largest one against `y`, class numbers [n, ...] or [n, ..., 1], or one-hot [n, ..., c];
-    outputs [n] or [n, 1]: above 0.5 or not against `y` in 0/1 (a sigmoid's). A prediction that is NaN is wrong.
-    Raises DataError when shapes do not fit.
+    They do as 0 or 1 for an output of one unit, as whole numbers, or as rows of `outputs`' shape
+    that sum to 1; other labels are quantities.
+    """
+    y, outputs = np.asarray(y), np.asarray(outputs)
+    if y.dtype.kind not in "biuf" or not np.isfinite(y).all():
+        return False
+    if outputs.ndim == 1 or outputs.shape[-1] == 1:
+        return bool(np.isin(y, (0, 1)).all())
+    if y.shape == outputs.shape:
+        sums = y.sum(-1, dtype=np.float64)
+        return bool((y >= 0).all() and (np.abs(sums - 1) <= ROUNDING).all())
+    return bool((y == np.floor(y)).all())
+
+
+def correct(y: ArrayLike, outputs: ArrayLike) -> Array:
+    """Which predictions are right: bool of `outputs`' shape without its last axis.
+
+    Args:
+        y: class numbers [n, ...] or [n, ..., 1], or one-hot rows [n, ..., c]; 0 or 1 for one unit.
+        outputs: [n, ..., c], the largest one is the answer; or [n] or [n, 1], above 0.5 or not (a
+            sigmoid's). A prediction that is NaN is wrong.
+
+    Raises:
+        DataError: shapes do not fit, or the labels are quantities, not classes.
     """
     y, outputs = np.asarray(y), np.asarray(outputs)
     if outputs.ndim == 1 or outputs.shape[-1] == 1:
         outputs = outputs.reshape(outputs.shape[: max(outputs.ndim - 1, 1)])
-        _same(y.reshape(outputs.shape) if y.size == outputs.size else y, outputs)
-        return ((outputs > 0.5) == (y.reshape(outputs.shape) > 0.5)) & ~np.isnan(outputs)
-    return (_classes(y, outputs) == outputs.argmax(-1)) & ~np.isnan(outputs).any(-1)
+        y = y.reshape(outputs.shape) if y.size == outputs.size else y
+        _same(y, outputs)
+        _require_classes("accuracy", y, outputs)
+        return ((outputs > 0.5) == (y > 0.5)) & ~np.isnan(outputs)
+    classes = _classes("accuracy", y, outputs)
+    return (classes == outputs.argmax(-1)) & ~np.isnan(outputs).any(-1)
 
 
-def accuracy(y: np.ndarray, outputs: np.ndarray) -> float:
+def accuracy(y: Array, outputs: Array) -> float:
     """Share of right predictions (see `correct`)."""
     return float(correct(y, outputs).mean())
 
 
-def top5(y: np.ndarray, outputs: np.ndarray) -> float:
+def top5(y: Array, outputs: Array) -> float:
     """Share of samples whose class is among the five largest of outputs [n, ..., c]."""
-    classes = _classes(np.asarray(y), outputs)
+    classes = _classes("top5", np.asarray(y), outputs)
     rank = (outputs > np.take_along_axis(outputs, classes[..., None], -1)).sum(-1)
     return float((rank < 5).mean())
 
 
-def mse(y: np.ndarray, outputs: np.ndarray) -> float:
+def mse(y: Array, outputs: Array) -> float:
     """Mean of (output − y)²."""
     return float(np.mean(np.square(_difference(y, outputs))))
 
 
-def mae(y: np.ndarray, outputs: np.ndarray) -> float:
+def mae(y: Array, outputs: Array) -> float:
     """Mean of |output − y|."""
     return float(np.mean(np.abs(_difference(y, outputs))))
 
 
-def auc(y: np.ndarray, outputs: np.ndarray) -> float:
-    """Area under the ROC curve of scores [n], [n, 1], or the second of [n, 2]: P(score of a positive > of a negative), ties half.
+def auc(y: Array, outputs: Array) -> float:
+    """Area under the ROC curve: P(score of a positive > score of a negative), ties half.
 
     Exact, from ranks (Mann–Whitney); Keras's AUC interpolates between 200 thresholds.
+
+    Args:
+        y: 0 or 1, [n] or [n, 1], or one-hot [n, 2].
+        outputs: scores [n] or [n, 1], or [n, 2], of which the second counts.
+
+    Raises:
+        DataError: several scores a sample, labels that are not 0 or 1, or only one kind of them.
     """
-    scores = np.asarray(outputs, np.float64)
-    scores = (
-        scores[:, 1]
-        if scores.ndim == 2 and scores.shape[1] == 2
-        else scores.reshape(len(scores), -1)
-    )
-    labels = np.asarray(y)
-    labels = (
-        labels[:, 1]
-        if labels.ndim == 2 and labels.shape[1] == 2
-        else labels.reshape(len(labels), -1)
-    )
+    scores, labels = _second(outputs).astype(np.float64), _second(y)
     if scores.size != len(scores) or labels.size != scores.size:
-        raise DataError(
-            f"auc takes one score and one 0/1 label a sample; outputs {list(outputs.shape)}, labels {list(np.shape(y))} came."
-        )
+        came = f"outputs {list(outputs.shape)}, labels {list(np.shape(y))}"
+        raise DataError(f"auc takes one score and one 0/1 label a sample; {came} came.")
+    _require_classes("auc", labels.reshape(-1), scores.reshape(-1))
     positive = labels.reshape(-1) > 0.5
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     if not n_positive or not n_negative:
         raise DataError("auc needs positive and negative labels; only one kind came.")
     _, inverse, counts = np.unique(scores.reshape(-1), return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse.reshape(-1)]
-    return float(
-        (ranks[positive].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
-    )
+    lowest = n_positive * (n_positive + 1) / 2
+    return float((ranks[positive].sum() - lowest) / (n_positive * n_negative))
 
 
-NATIVE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+NATIVE: dict[str, Callable[[Array, Array], float]] = {
     "accuracy": accuracy,
     "acc": accuracy,
     "top5": top5,
@@ -86,22 +109,46 @@ NATIVE: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "mae": mae,
     "auc": auc,
 }
+"""Metric by name; all others are Keras's."""
+OF_CLASSES = ("accuracy", "acc", "top5", "auc")
+"""Those that need labels which name classes."""
 
 
-def _classes(y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+def _second(values: ArrayLike) -> Array:
+    """[n, 1] of [n], [n, 1] or, of two classes [n, 2], the second."""
+    values = np.asarray(values)
+    if values.ndim == 2 and values.shape[1] == 2:
+        return values[:, 1:]
+    return values.reshape(len(values), -1)
+
+
+def _classes(metric: str, y: Array, outputs: Array) -> Array:
+    """Class numbers [n, ...] of labels in either form."""
+    if y.shape != outputs.shape:
+        y = y[..., 0] if y.ndim == outputs.ndim and y.shape[-1] == 1 else y
+        _same(y, outputs[..., 0])
+    _require_classes(metric, y, outputs)
     if y.shape == outputs.shape:
         return y.argmax(-1)
-    y = y[..., 0] if y.ndim == outputs.ndim and y.shape[-1] == 1 else y
-    _same(y, outputs[..., 0])
     classes = y.astype(np.int64)
-    if classes.min() < 0 or classes.max() >= outputs.shape[-1]:
+    low, high, count = classes.min(), classes.max(), outputs.shape[-1]
+    if low < 0 or high >= count:
         raise DataError(
-            f"Labels run from {classes.min()} to {classes.max()}; the file has {outputs.shape[-1]} classes, 0 to {outputs.shape[-1] - 1}."
+            f"Labels run from {low} to {high}; the file has {count} classes, 0 to {count - 1}."
         )
     return classes
 
 
-def _difference(y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+def _require_classes(metric: str, y: Array, outputs: Array) -> None:
+    if not are_classes(y, outputs):
+        quantities = f"quantities from {np.min(y):.4g} to {np.max(y):.4g}"
+        raise DataError(
+            f"{metric} needs labels that name classes (whole numbers, one-hot rows, or 0 and 1 for "
+            f'one unit); {quantities} came. Pass metric="mae" or "mse".'
+        )
+
+
+def _difference(y: Array, outputs: Array) -> Array:
     y, outputs = np.asarray(y, np.float64), np.asarray(outputs, np.float64)
     if y.size == outputs.size and len(y) == len(outputs):
         return outputs - y.reshape(outputs.shape)
@@ -109,6 +156,6 @@ def _difference(y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     return outputs - y
 
 
-def _same(y: np.ndarray, outputs: np.ndarray) -> None:
+def _same(y: Array, outputs: Array) -> None:
     if y.shape != outputs.shape:
         raise DataError(f"Labels {list(y.shape)} do not fit outputs {list(outputs.shape)}.")

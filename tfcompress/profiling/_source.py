@@ -1,4 +1,4 @@
-"""What can be measured: a path, the bytes, or an Artifact; on disk for as long as child processes need it."""
+"""What can be measured: a path, the bytes or an Artifact, on disk while children need it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import gzip
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from tfcompress._backend.interpreter._interpreter import check_file
 from tfcompress.core import Artifact, InterpreterError
+
+File: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview | Artifact"
+"""A `.tflite`: its path, its bytes, or the Artifact that has them."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class Source:
     path: Path | None = None
 
     @classmethod
-    def of(cls, file: Any, name: str | None = None) -> Source:
-        """From a path, bytes or an Artifact; InterpreterError if it cannot be read or is no `.tflite`."""
+    def of(cls, file: File, name: str | None = None) -> Source:
+        """From a path, bytes or an Artifact; InterpreterError if that is no readable `.tflite`."""
         if isinstance(file, Artifact):
             check_file(file.data)
             return cls(name or file.name, file.data)
@@ -58,13 +61,14 @@ class Source:
 
 
 @contextmanager
-def on_disk(sources: list[Source]) -> Iterator[list[str]]:
+def on_disk(sources: Sequence[Source]) -> Iterator[list[str]]:
     """A path for each source while the block runs: its own, or a temporary one."""
     with tempfile.TemporaryDirectory(prefix="tfc-profile-") as folder:
-        paths = []
-        for i, source in enumerate(sources):
-            if source.path is None:
-                temporary = Path(folder) / f"{i}.tflite"
-                temporary.write_bytes(source.data)
-            paths.append(str(source.path or temporary))
+        paths: list[str] = []
+        for number, source in enumerate(sources):
+            path = source.path
+            if path is None:
+                path = Path(folder) / f"{number}.tflite"
+                path.write_bytes(source.data)
+            paths.append(str(path))
         yield paths
