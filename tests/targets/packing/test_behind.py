@@ -238,7 +238,7 @@ def sum_over_channels(keras, tensor):
 def test_clusters_rounded_to_int8_where_the_largest_is_in_another_channel(
     keras_flavour: str,
 ) -> None:
-    """Half a step is 1/254 of the largest cluster times the channel's factor, not of its weights."""
+    """Half a step is 1/254 of the largest cluster times the factor, not of the channel's own."""
     layers = importlib.import_module(keras_flavour).layers
     conv = layers.Conv2D(16, 3, use_bias=False, name="first")
     model = network(keras_flavour, conv, [layers.BatchNormalization(name="bn")])

@@ -95,3 +95,18 @@ def test_rounding_keeps_zeros_and_the_number_of_clusters(weights_on):
     rounded = round_to_int8(floats, detect(floats))
     half_steps = np.abs(rounded.weights() - floats) / rounded.scale[:, None]
     assert half_steps.max() <= 0.5001 and np.abs(rounded.codes).max() == 127
+
+
+def test_a_zero_that_is_not_zero_is_infinitely_off() -> None:
+    zeros, tiny = np.zeros(3, np.float32), np.full(3, 1e-30, np.float32)
+    assert relative_error(tiny, zeros) == np.inf
+    assert relative_error(zeros, zeros) == 0
+    assert relative_error(np.array([0, 2.5]), np.array([0, 2])) == 0.25
+    assert relative_error(zeros, tiny) == 1
+
+
+def test_pruned_weights_with_a_trace_left_are_not_on_clusters_with_zero(weights_on) -> None:
+    weights = weights_on("clusters and zeros", (24, 512))
+    zero = tuple(np.argwhere(weights == 0)[0])
+    weights[zero] = 1e-30
+    np.testing.assert_array_equal(detect(weights).weights()[zero], np.float32(1e-30))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -21,8 +20,8 @@ from tfcompress.targets.packing._weight_file import (
     scales,
 )
 
-MOST_ELEMENTS = 1 << 28
-"""Largest tensor that is unpacked (1 GiB of float32): a damaged shape must not fill the memory."""
+COMPRESSED = 1
+"""The schema's number of a sparse tensor's compressed dimension."""
 
 ONE_OPERAND = ("CUMSUM", "RESHAPE", "STRIDED_SLICE", "TILE", "TRANSPOSE")
 """Operators whose other inputs say how the first is laid out; they hold no weights."""
@@ -57,7 +56,7 @@ class Unpacked:
 
     def _compute(self, place: Place, table: bool) -> Array:
         tensor = self.file.tensor(place)
-        _refuse_huge(self.file.shape(place))
+        self.file.refuse_huge(self.file.shape(place))
         stored = flatbuffer.constant(self.file.model, tensor)
         if stored is not None:
             self._note(place, table)
@@ -141,12 +140,12 @@ def _dequantize(operator: Operator, inputs: list[Array], file: WeightFile) -> Ar
 
 def _gather(operator: Operator, inputs: list[Array], file: WeightFile) -> Array:
     table, positions = inputs
-    _refuse_huge([*positions.shape, *table.shape[1:]])
+    file.refuse_huge([*positions.shape, *table.shape[1:]])
     return table[positions]
 
 
 def _multiply(operator: Operator, inputs: list[Array], file: WeightFile) -> Array:
-    _refuse_huge(np.broadcast_shapes(*(values.shape for values in inputs)))
+    file.refuse_huge(np.broadcast_shapes(*(values.shape for values in inputs)))
     return inputs[0] * inputs[1]
 
 
@@ -166,7 +165,7 @@ def _slice(operator: Operator, inputs: list[Array], file: WeightFile) -> Array:
 
 def _tile(operator: Operator, inputs: list[Array], file: WeightFile) -> Array:
     values, times = inputs
-    _refuse_huge([*values.shape, *times.tolist()])
+    file.refuse_huge([*values.shape, *times.tolist()])
     return np.tile(values, times)
 
 
@@ -190,14 +189,6 @@ UNPACK: Mapping[str, Unpack] = {
 """Operators that unpack constants, and what each computes. READ_VARIABLE is followed as well."""
 
 
-def _refuse_huge(shape: Sequence[int]) -> None:
-    if min(shape, default=1) < 0 or math.prod(shape) > MOST_ELEMENTS:
-        raise ConversionError(
-            f"A weight tensor of the .tflite has shape {list(shape)}; expected at most"
-            f" {MOST_ELEMENTS:,} values. The file is damaged, or too large to be looked into."
-        )
-
-
 def _index_bytes(sparsity: Sparsity) -> int:
     vectors = [
         vector
@@ -211,7 +202,7 @@ def _index_bytes(sparsity: Sparsity) -> int:
 def _densify(tensor: TensorTree, stored: Array) -> Array:
     """The dense array of values stored as CSR in the last traversed dimension, or in blocks."""
     sparsity, shape = tensor.sparsity, [int(n) for n in tensor.shape]
-    rows = next(part for part in sparsity.dimMetadata if part.format == 1)
+    (rows,) = [part for part in sparsity.dimMetadata if part.format == COMPRESSED]
     segments = np.asarray(rows.arraySegments.values, np.int64)
     indices = np.asarray(rows.arrayIndices.values, np.int64)
     if segments[-1] != len(indices) or (np.diff(segments) < 0).any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tfcompress.targets.packing._constants import UNPACK
 from tfcompress.targets.packing._detect import detect
 from tfcompress.targets.packing._layer import KINDS, Layer
 from tfcompress.targets.packing._levels import Levels
-from tfcompress.targets.packing._names import Kernels, Unnamed, user_names
+from tfcompress.targets.packing._names import Kernel, Kernels, Unnamed, user_names
 from tfcompress.targets.packing._stored import Operand, operands
 from tfcompress.targets.packing._tree import ModelTree
 from tfcompress.targets.packing._weight_file import WeightFile, scales
@@ -21,7 +21,7 @@ FLOATS, INTEGERS = ("FLOAT32", "FLOAT32"), ("INT8", "INT8")
 """Types of the input and weights of operators that can be packed."""
 
 Names = Sequence[str] | Kernels
-"""The user's layers with weights, in order; with their kernels' sizes where they are known."""
+"""The model's layers with weights, in order; with what is known of them, or by name only."""
 
 
 def find_layers(model: ModelTree, names: Names = ()) -> list[Layer]:
@@ -40,9 +40,7 @@ def find_layers(model: ModelTree, names: Names = ()) -> list[Layer]:
 
 def operand_names(file: WeightFile, listed: Sequence[Operand], names: Names) -> list[str]:
     """The user's layer of each of the file's weights."""
-    sizes: dict[str, Collection[int]] = dict.fromkeys(names, ())
-    if not isinstance(names, Sequence):
-        sizes = dict(names)
+    kernels = dict.fromkeys(names, Kernel()) if isinstance(names, Sequence) else names
     unnamed = [
         Unnamed(
             file.names(operand.operator, operand.place[1]),
@@ -50,7 +48,7 @@ def operand_names(file: WeightFile, listed: Sequence[Operand], names: Names) -> 
         )
         for operand in listed
     ]
-    return user_names(sizes, unnamed)
+    return user_names(kernels, unnamed)
 
 
 def _layer(file: WeightFile, operand: Operand, name: str) -> Layer | None:

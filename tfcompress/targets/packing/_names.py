@@ -10,13 +10,9 @@ KERNEL_OPERATIONS = ("Conv2D", "Conv3D", "MatMul", "conv_transpose", "convolutio
 """Last parts of a path that name the operation with the kernel; a BatchNormalization folded into it
 has a path of its own in the same name."""
 
-INSIDE = (
-    "PartitionedCall",
-    "StatefulPartitionedCall",
-    "Tensordot",
-    "einsum",
-    "while",
-    "while_body",
+INSIDE = re.compile(
+    r"(Stateful)?PartitionedCall|ReadVariableOp|Tensordot|einsum|embedding_lookup"
+    r"|while(_body)?|(lstm|gru|simple_rnn|conv_lstm)_cell(_?\d+)?|(forward|backward)_\w+"
 )
 """Parts of a path that are no layers."""
 
@@ -29,8 +25,21 @@ class Unnamed:
     size: int
 
 
-Kernels = Mapping[str, Collection[int]]
-"""The user's layers with weights in order, and the sizes of their kernels where they are known."""
+@dataclass(frozen=True)
+class Kernel:
+    """A layer with weights of the model that a file was made of.
+
+    Args:
+        name: the user's name of the layer; "" where it is the model's.
+        sizes: how many weights each of its kernels has, where that is known.
+    """
+
+    name: str = ""
+    sizes: tuple[int, ...] = ()
+
+
+Kernels = Mapping[str, Kernel]
+"""The model's layers with weights, by the names that they have in it, in order."""
 
 
 def user_names(kernels: Kernels, operators: Sequence[Unnamed]) -> list[str]:
@@ -50,11 +59,14 @@ def user_names(kernels: Kernels, operators: Sequence[Unnamed]) -> list[str]:
     for place, operator in enumerate(operators):
         if names[place]:
             continue
-        same_size = [name for name in unused if operator.size in kernels[name]]
+        same_size = [name for name in unused if operator.size in kernels[name].sizes]
         if same_size:
             names[place] = same_size[0]
             unused.remove(same_size[0])
-    return [name or path_name(*operator.texts) for name, operator in zip(names, operators)]
+    return [
+        (kernels[name].name or name) if name else path_name(*operator.texts)
+        for name, operator in zip(names, operators)
+    ]
 
 
 def file_names(operators: Sequence[Sequence[str]]) -> list[str]:
@@ -77,20 +89,25 @@ def path_name(*texts: str) -> str:
         if not text or text.startswith(("arith.", "tfl.")):
             continue
         paths = [path.split("/") for path in text.split(";")]
-        kernel_first = sorted(paths, key=_rank)
-        parts = [part for part in kernel_first[0][:-1] if part not in INSIDE]
-        if parts:
-            return parts[-1]
-        if len(kernel_first[0]) == 1:
-            return kernel_first[0][0]
-    return ""
+        path = min(paths, key=_rank)
+        if len(path) == 1 and not _is_operation(path[0]):
+            return path[0]
+        layers = [part for part in path[:-1] if not INSIDE.fullmatch(part)]
+        if layers:
+            return layers[-1]
+    return next(iter(texts), "")
 
 
 def _rank(path: Sequence[str]) -> int:
     """0 for the path of a kernel's operation, 1 for another path, 2 for no path."""
     if len(path) == 1:
         return 2
-    return 0 if re.sub(r"_?\d+$", "", path[-1]) in KERNEL_OPERATIONS else 1
+    return 0 if _is_operation(path[-1]) else 1
+
+
+def _is_operation(text: str) -> bool:
+    """Whether a name is that of an operation with a kernel, with or without a number behind."""
+    return re.sub(r"_?\d+$", "", text) in KERNEL_OPERATIONS
 
 
 def _known(names: Collection[str], texts: Sequence[str], *, numbered: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +19,7 @@ from tfcompress.targets.packing._constants import UNPACK
 from tfcompress.targets.packing._detect import detect
 from tfcompress.targets.packing._encoding import Encoding
 from tfcompress.targets.packing._find import operand_names
-from tfcompress.targets.packing._names import Kernels, file_names
+from tfcompress.targets.packing._names import Kernel, Kernels, file_names
 from tfcompress.targets.packing._registry import ENCODINGS
 from tfcompress.targets.packing._stored import Operand, StoredWeights, operands
 from tfcompress.targets.packing._weight_file import WeightFile, damage_named
@@ -116,12 +117,12 @@ def weights_of(stored: StoredWeights) -> Array:
 
 
 def kernels_of(model: Model) -> Kernels:
-    """The model's layers with kernels, by the user's names, and the sizes of these."""
-    kernels: dict[str, list[int]] = {}
+    """The model's layers with kernels; QuantizeAware's wrappers by what they wrap."""
+    kernels = {}
     for layer in bridge.leaf_layers(model):
-        sizes = [int(np.prod(w.shape)) for w in layer.weights if len(w.shape) >= 2]
+        sizes = tuple(math.prod(w.shape) for w in layer.weights if len(w.shape) >= 2)
         if sizes:
-            kernels[layer.name] = sizes
+            kernels[layer.name] = Kernel(layer.name.removeprefix("quant_"), sizes)
     return kernels
 
 
@@ -145,7 +146,8 @@ def _layer(file: WeightFile, operand: Operand, name: str) -> PackedLayer:
 
 
 def _read_again(file: WeightFile, operand: Operand) -> Array:
-    return weights_of(StoredWeights(file, operand))
+    with damage_named():
+        return weights_of(StoredWeights(file, operand))
 
 
 def _layer_names(file: WeightFile, listed: Sequence[Operand], model: Model | None) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ Place = tuple[int, int]
 
 Unpack = Callable[["Operator", "list[Array]", "WeightFile"], Array]
 """(operator, values of its inputs, its file) → values of its output."""
+
+MOST_ELEMENTS, MOST_PER_BYTE = 1 << 22, 1 << 10
+"""Largest tensor that is unpacked, and how large it may be beside the bytes of the file's data: a
+damaged shape must not fill the memory. Words of 16 bits hold 15 weights, sparse rows many more."""
 
 REALS = ("FLOAT32", "FLOAT16", "FLOAT64", "INT2", "INT4", "INT8", "UINT8", "INT16")
 """Types of tensors that stand for real numbers; the integers do only if they have a scale."""
@@ -53,6 +58,8 @@ class WeightFile:
     def __init__(self, model: ModelTree, unpack: Mapping[str, Unpack]):
         self.model = model
         self.unpack = unpack
+        held = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+        self._most_elements = max(MOST_ELEMENTS, MOST_PER_BYTE * held)
         self._constant: dict[Place, bool] = {}
         self.operators: list[Operator] = []
         self.producers: dict[Place, Operator] = {}
@@ -70,6 +77,16 @@ class WeightFile:
             if operator.kind == "ASSIGN_VARIABLE":
                 name = self.variable((operator.graph, operator.input(0)))
                 self.assigned[name] = (operator.graph, operator.inputs[1])
+
+    def refuse_huge(self, shape: Sequence[int]) -> None:
+        """ConversionError for a tensor of more values than the file's data can stand for."""
+        if min(shape, default=1) < 0 or math.prod(shape) > self._most_elements:
+            raise ConversionError(
+                f"The .tflite is damaged: a weight tensor has {len(shape)} dimensions"
+                f" {list(shape[:8])}, and the file's"
+                f" data stand for {self._most_elements:,} values at most."
+                " Write or download the file again."
+            )
 
     def tensor(self, place: Place) -> TensorTree:
         """The tensor at `place`."""
@@ -113,12 +130,16 @@ class WeightFile:
         return producer.tree.builtinOptions.sharedName
 
     def names(self, operator: Operator, tensor: int) -> list[str]:
-        """Names that tell an operator's layer: its weights', its output's, its subgraph's."""
+        """Names that tell an operator's layer: its weights', its loop's, its output's."""
         graph = self.model.subgraphs[operator.graph]
-        found = [graph.tensors[i].name for i in (tensor, *operator.outputs[:1])]
-        # The converter names a loop's body after its layer; what stands in it may have no path.
-        found = found if operator.graph == 0 else [graph.name, *found]
-        return [text.decode() if isinstance(text, bytes) else text or "" for text in found]
+        own = [graph.tensors[index].name for index in (tensor, *operator.outputs[:1])]
+        names = [text.decode() if isinstance(text, bytes) else text or "" for text in own]
+        if operator.graph == 0:
+            return names
+        # The converter names a loop's body after its layer; paths inside it may have forgotten it.
+        body = graph.name.decode() if isinstance(graph.name, bytes) else graph.name or ""
+        without_path = [name for name in names[:1] if "/" not in name]
+        return [*without_path, body, *names]
 
     def _is_unpacked(self, place: Place) -> bool:
         producer = self.producers.get(place)
@@ -178,8 +199,13 @@ def damage_named() -> Iterator[None]:
     except TfcompressError:
         raise
     except (
-        *(ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError),
-        *(StopIteration, TypeError, ValueError),
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        RecursionError,
+        TypeError,
+        ValueError,
     ) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ConversionError(
