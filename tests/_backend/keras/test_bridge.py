@@ -1,6 +1,8 @@
 """Models carried over to tf_keras, cloned and restored: equal outputs, the user's model untouched."""
 
-from tfcompress._backend import bridge as bridge
+import keras
+
+from tfcompress._backend import bridge
 
 
 def tolerance_of(model):
@@ -49,3 +51,17 @@ def test_result_survives_a_copy_through_its_config(any_model, models):
     copied = tf_keras.Model.from_config(flat.get_config())
     copied.set_weights(flat.get_weights())
     models.assert_same_outputs(flat, copied)
+
+
+def test_what_layers_keep_is_forgotten_with_them():
+    import gc
+
+    from tfcompress._backend.keras import _keep
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x * 2)])
+    gc.collect()
+    before = len(_keep._KEPT)
+    for _ in range(3):
+        bridge.to_tf_keras(model)
+    gc.collect()
+    assert len(_keep._KEPT) == before

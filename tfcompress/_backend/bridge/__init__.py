@@ -1,4 +1,4 @@
-"""Between the Kerases: models carried from Keras 3 to tf_keras and back, proven equal; compile state, inputs, files."""
+"""Between the Kerases: models carried over and back, proven equal; compile state, files."""
 
 from tfcompress._backend.bridge._bridge import to_tf_keras
 from tfcompress._backend.bridge._clone import clone, restore

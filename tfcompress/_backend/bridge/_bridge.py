@@ -215,7 +215,7 @@ def _is_tf_operation(op: Layer) -> bool:
 
 
 def _without_overridden(call: GraphCall, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """A Keras 3 model that is trained or predicted with overrides what it recorded of `training`."""
+    """Keras 3 overrides the `training` that a model recorded when it fits or predicts."""
     if not is_layer(call.op) or flavour(call.op) != "keras":
         return kwargs
     return {key: value for key, value in kwargs.items() if key != "training"}

@@ -171,7 +171,7 @@ def _leaky_relu(layer: Layer, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def constant_normalization(layer: Layer, config: dict[str, Any]) -> dict[str, Any] | None:
-    """Config of a Normalization (either Keras) with constant mean and variance; None before adapt().
+    """Config of a Normalization with constant mean and variance; None before adapt().
 
     tf_keras uses adapted values only after finalize_state(), which copies through a config never
     call.

@@ -1,8 +1,9 @@
 """Which channels belong together: the dependency graph of a model, by labels carried through it.
 
-Every channel a layer makes gets a label. Layers pass labels on (ReLU), join them pairwise (Add), lay them side by side
-(Concatenate) or repeat them (Flatten). Labels that were joined must be removed together; what cannot be decided freezes
-the labels it touches. For every weight axis the labels it is indexed by are recorded: removing labels is then slicing.
+Every channel a layer makes gets a label. Layers pass labels on (ReLU), join them pairwise (Add),
+lay them side by side (Concatenate) or repeat them (Flatten). Labels that were joined must be
+removed together; what cannot be decided freezes the labels it touches. For every weight axis the
+labels it is indexed by are recorded: removing labels is then slicing.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Channels:
             self.frozen.setdefault(root, reason)
 
     def own(self, layer: Layer, count: int) -> Array:
-        """The labels of the channels that `layer` makes: the same each time a shared layer is called."""
+        """The labels of the channels that `layer` makes: the same each time it is called."""
         if id(layer) not in self.made:
             self.made[id(layer)] = self.new(count)
             self.makers[id(layer)] = layer

@@ -307,11 +307,11 @@ def concatenate(
 def reshape(
     channels: Channels, layer: Layer, inputs: list[Labels], args: tuple, shapes: Shapes
 ) -> list[Labels] | None:
-    """Labels of all elements in row-major order; those that come to lie in one column are joined."""
+    """Labels of all elements in row-major order; those that come to lie in a column are joined."""
     before, after = inputs[0].shape[1:], shapes[0][1:]
     if None in before or None in after or _channels_first(layer) or not is_layer(layer):
         return None
-    full = np.broadcast_to(inputs[0].ids, before).reshape(-1)
+    full = np.broadcast_to(inputs[0].ids, [size or 1 for size in before]).reshape(-1)
     if len(after) == 1:
         return _like(inputs[0], shapes[0], full)
     *positions, width = (size or 1 for size in after)

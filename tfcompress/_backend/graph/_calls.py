@@ -34,7 +34,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Calls:
-    """All calls of a model in an order in which they can run; shapes and dtypes by tensor number."""
+    """All calls of a model in an order in which they can run; shapes, dtypes by tensor number."""
 
     calls: tuple[Call, ...]
     inputs: tuple[int, ...]

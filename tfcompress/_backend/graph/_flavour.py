@@ -91,7 +91,7 @@ def graph_of(thing: Any) -> Any:
 
 
 def require_graph(model: Model) -> None:
-    """Raise ModelError, with the way out, unless `model` is a built Sequential or Functional one."""
+    """Raise ModelError, with the way out, unless `model` has a graph to walk."""
     package = package_of(model)
     if not isinstance(model, package.Model):
         raise ModelError(

@@ -1,30 +1,44 @@
-"""Python objects that a tf_keras config can only name by a key: they live as long as this process.
+"""Python objects that a tf_keras config can only name by a key.
 
-Lambda functions, local classes and closures cannot be written as JSON, yet tf_keras and TFMOT copy layers through their
-configs. A wrapped layer's config therefore carries a key into this table, and beside it whatever can be serialized.
+Lambda functions, local classes and closures cannot be written as JSON, yet tf_keras and TFMOT copy
+layers through their configs. A wrapped layer's config therefore carries a key into a table, and
+beside it whatever can be serialized. An object is forgotten with the last layer that holds it.
 """
+
+from __future__ import annotations
 
 import contextlib
 import uuid
 import warnings
-
-_KEPT = {}
-
-
-def keep(thing):
-    """Remember `thing`; returns the key under which `kept` finds it in this process."""
-    key = uuid.uuid4().hex
-    _KEPT[key] = thing
-    return key
+import weakref
+from collections.abc import Iterator
+from typing import Any
 
 
-def kept(key):
-    """The object remembered under `key`, or None in another process."""
-    return _KEPT.get(key)
+class Kept:
+    """An object under a key; whoever is to find it again by the key holds this."""
+
+    def __init__(self, value: Any):
+        self.value, self.key = value, uuid.uuid4().hex
 
 
-def serialized(thing):
-    """`thing` as Keras 3 would write it, or None where it cannot be written (a lambda, a local class)."""
+_KEPT: weakref.WeakValueDictionary[str, Kept] = weakref.WeakValueDictionary()
+
+
+def keep(value: Any) -> Kept:
+    """Remember `value` for as long as what this returns is held."""
+    holder = Kept(value)
+    _KEPT[holder.key] = holder
+    return holder
+
+
+def kept(key: str | None) -> Kept | None:
+    """What was remembered under `key`; None in another process, or when nobody holds it."""
+    return None if key is None else _KEPT.get(key)
+
+
+def serialized(thing: Any) -> Any:
+    """`thing` as Keras 3 would write it; None where it cannot be written (a lambda, say)."""
     import keras
 
     try:
@@ -35,8 +49,8 @@ def serialized(thing):
 
 
 @contextlib.contextmanager
-def quietly():
-    """Silence Python warnings (old formats, unsafe lambdas) that the user can do nothing about here."""
+def quietly() -> Iterator[None]:
+    """Silence Python warnings (old formats, unsafe lambdas) that the user can do nothing about."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

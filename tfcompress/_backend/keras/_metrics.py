@@ -1,4 +1,4 @@
-"""Keras's metrics by name, for evaluation; TensorFlow is loaded only when one is asked for."""
+"""Keras's metrics by name; TensorFlow is loaded only when one is asked for."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 
 from tfcompress.core._errors import DataError
+from tfcompress.core._types import Array
 
 
-def keras_metric(metric: Any, y: np.ndarray, outputs: np.ndarray) -> float:
-    """Value of a Keras metric (its name, or a Metric of either Keras) for labels `y` and a file's `outputs`.
+def keras_metric(metric: Any, y: Array, outputs: Array) -> float:
+    """Value of a Keras metric for labels `y` [n, ...] and a file's `outputs` [n, ...].
 
-    A function among Keras's metrics counts by its mean over the samples. Raises DataError for a name that Keras does not
-    know, where there is no TensorFlow, or when the metric does not take these shapes.
+    metric: its name, or a Metric of either Keras; a function counts by its mean over the samples.
+    Raises DataError for a name that Keras does not know, where there is no TensorFlow, or when the
+    metric does not take these shapes.
     """
-    name, metric = (
-        (metric, _by_name(metric))
-        if isinstance(metric, str)
-        else (getattr(metric, "name", str(metric)), metric)
-    )
+    name = metric if isinstance(metric, str) else getattr(metric, "name", str(metric))
+    metric = _by_name(metric) if isinstance(metric, str) else metric
     try:
         if hasattr(metric, "update_state"):
             metric.reset_state()
@@ -31,15 +30,17 @@ def keras_metric(metric: Any, y: np.ndarray, outputs: np.ndarray) -> float:
             value = metric(y, outputs)
     except (ValueError, TypeError) as error:
         raise DataError(
-            f"Metric {name!r} does not take labels {list(y.shape)} with outputs {list(outputs.shape)}: {error}"
+            f"Metric {name!r} does not take labels {list(y.shape)} with outputs "
+            f"{list(outputs.shape)}: {error}"
         ) from error
     return float(np.mean(np.asarray(value)))
 
 
 def _by_name(name: str) -> Any:
-    if importlib.util.find_spec("keras") is None or importlib.util.find_spec("tensorflow") is None:
+    if any(importlib.util.find_spec(package) is None for package in ("keras", "tensorflow")):
         raise DataError(
-            f"Metric {name!r} is one of Keras's at best, and TensorFlow is not installed here (pip install tensorflow)."
+            f"Metric {name!r} is one of Keras's at best, and TensorFlow is not installed here "
+            "(pip install tensorflow)."
         )
     keras = importlib.import_module("keras")
     try:
