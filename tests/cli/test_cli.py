@@ -1,6 +1,7 @@
 """The command: each subcommand as a shell or a script calls it, and its errors in one line."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -91,8 +92,16 @@ def test_convert_profile_compare(run, saved, tmp_path):
         "compare", *files, "--data", "digits", "--html", tmp_path / "page.html", "--json"
     )
     assert code == 0, err
-    assert all(row["accuracy"] > 0.8 for row in json.loads(out))
+    rows = json.loads(out)
+    assert all(row["accuracy"] > 0.8 for row in rows)
+    assert [row["recommended"] for row in rows].count(True) == 1
+    assert "difference" not in rows[0] and -0.2 < rows[1]["difference"]["mean"] < 0.2
     assert "<html" in (tmp_path / "page.html").read_text()
+    limit = f"{rows[1]['size_bytes']}"
+    code, out, err = run("compare", *files, "--data", "digits", "--max-bytes", limit)
+    assert code == 0, err
+    assert "int8 against float32: " in out and "Recommended: int8 " in out
+    assert "No file has" in run("compare", *files, "--data", "digits", "--max-bytes", "1kB")[1]
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +167,8 @@ def test_significance_ranks_layers_and_draws_them(run, saved, tmp_path):
     code, out, _ = run(*words, "--by", "pca", "--view", "channels")
     assert code == 0
     assert "conv2" in out
+    said = json.loads(run(*words, "--by", "pca", "--json")[1])
+    assert said["by"].endswith("channels, rise")  # what "pca" means in a recipe's name too
     code, _, err = run("significance", saved)
     assert code == 1
     assert "--data" in err
@@ -231,8 +242,7 @@ def test_sensitivity_suggests_a_recipe_that_compress_carries_out_with_a_teacher(
     )
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
     code, out, err = run(*words, "--recipe", tmp_path / "thin.json")
-    assert (code, "already there" in err) == (1, True)
-    assert "conv2" in out  # the table is there all the same
+    assert (code, "already there" in err, out) == (1, True, "")  # known before any work
     net = (
         "compress",
         saved,
@@ -316,6 +326,18 @@ def test_no_recipe_is_written_where_nothing_is_suggested(run, saved, tmp_path, m
         (("compress", "SAVED", "--recipe", "prun80-int8"), "prune80-int8"),
         (("convert", "SAVED", "--target", "int8"), "samples"),
         (("convert", "SAVED", "--target", "int8", "--data", "nothing"), "nothing"),
+        (("convert", "SAVED", "--target", "int8"), "--data"),
+        (("compress", "SAVED", "--recipe", "int8-prune80"), "write prune80-int8"),
+        (("compress", "SAVED", "--recipe", "prune80"), "--no-training"),
+        (("compress", "SAVED", "--recipe", "qat-int8", "--data", "digits", "--no-training"), "qat"),
+        (
+            ("compress", "SAVED", "--recipe", "prune80", "--data", "digits", "--epochs", "0"),
+            "--epochs of 1 or more",
+        ),
+        (("convert", "SAVED", "--data", "digits", "--scale", "zero"), "--scale"),
+        (("profile", "SAVED", "--threads", "0"), "--threads 0: expected"),
+        (("compare", "SAVED", "--max-bytes", "small"), "--max-bytes"),
+        (("significance", "SAVED", "--data", "digits", "--by", "mle"), "twonn, pca"),
     ],
 )
 def test_errors_are_one_line_and_a_code(run, saved, words, message):
@@ -324,6 +346,131 @@ def test_errors_are_one_line_and_a_code(run, saved, words, message):
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (("convert", "SAVED", "--out"), "taken/net"),
+        (("compress", "SAVED", "--recipe", "float32", "--out"), "taken/deep/net"),
+        (("significance", "SAVED", "--data", "digits", "--plot"), "taken/plot.png"),
+        (("significance", "SAVED", "--data", "digits", "--plot"), "taken"),
+        (("sensitivity", "SAVED", "--data", "digits", "--recipe"), "taken"),
+        (("compare", "SAVED", "--html"), "taken"),
+        (("compare", "SAVED", "--html"), "taken/page.html"),
+        (("demo", "--out"), "taken"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_any_work(
+    run, saved, tmp_path, monkeypatch, words, place
+):
+    (tmp_path / "taken").write_text("a file where a folder, or nothing, should be")
+    monkeypatch.setattr("tfcompress.cli._inputs.load_tensorflow", lambda: pytest.fail("too late"))
+    monkeypatch.setattr("tfcompress._study.compare", lambda *_, **__: pytest.fail("too late"))
+    words = [saved if word == "SAVED" else word for word in words]
+    code, out, err = run(*words, tmp_path / place)
+    assert code == 1 and out == ""
+    assert str(tmp_path / "taken") in err and len(err.strip().splitlines()) == 1
+
+
+def test_a_folder_without_permission_is_said_before_any_work(run, saved, tmp_path, monkeypatch):
+    from tfcompress.cli import _output
+
+    monkeypatch.setattr(_output.os, "access", lambda path, mode: not mode & os.W_OK)
+    code, _, err = run("convert", saved, "--out", tmp_path / "net")
+    assert code == 1 and "cannot be written to" in err
+
+
+def test_a_demo_folder_of_another_seed_is_refused_before_training(run, tmp_path):
+    (tmp_path / "demo.json").write_text('{"seed": 0, "epochs": 15}')
+    code, _, err = run("demo", "--seed", "1", "--out", tmp_path)
+    assert code == 1 and "the demo of --seed 0, --epochs 15" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_untrained_on_request_is_said_everywhere(run, saved, tmp_path):
+    words = ("compress", saved, "--recipe", "prune80", "--no-training", "--out", tmp_path / "net")
+    code, out, err = run(*words)
+    assert code == 0, err
+    assert "WARNING: prune80 was not trained" in err and "WARNING  prune80 was not" in out
+    code, out, _ = run(*words, "--json", "--overwrite")
+    assert "prune80 was not trained" in json.loads(out)["warnings"][0]
+    about = json.loads((tmp_path / "net.json").read_text())["about"]
+    assert "prune80 was not trained" in about["warnings"][0]
+
+
+def test_version_and_short_help(run):
+    from importlib.metadata import version
+
+    assert run("--version") == (0, f"tfcompress {version('tfcompress')}\n", "")
+    for words in (("-h",), ("compress", "-h"), ("study", "--help")):
+        code, out, _ = run(*words)
+        assert code == 0 and "Usage: tfcompress" in out
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_help_cuts_nothing_on_a_narrow_terminal(run, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for word in ("compress", "compare", "study"):
+        out = run(word, "--help")[1]
+        assert "…" not in out and max(len(line) for line in out.splitlines()) <= width
+
+
+def test_help_and_recipes_show_every_word_of_the_table(run):
+    from tfcompress.recipes import WORDS
+
+    help_text = "".join(run("compress", "--help")[1].split())
+    listed = run("recipes")[1]
+    table = json.loads(run("recipes", "--json")[1])
+    for word in WORDS:
+        assert word.spelling.replace(" ", "") in help_text and word.spelling in listed
+        assert word.example in listed
+    assert [entry["word"] for entry in table] == [word.spelling for word in WORDS]
+
+
+def test_an_unexpected_error_is_one_line_and_verbose_shows_where(run, monkeypatch):
+    def fail(*_, **__):
+        raise KeyError("no such thing\nat all")
+
+    monkeypatch.setattr("tfcompress.profiling.profile_many", fail)
+    code, out, err = run("profile", "net.tflite")
+    assert (code, out) == (1, "") and len(err.strip().splitlines()) == 1
+    assert "unexpected KeyError" in err and "--verbose" in err
+    monkeypatch.setattr(sys, "argv", ["tfcompress", "profile", "net.tflite", "--verbose"])
+    with pytest.raises(KeyError):
+        main()
+
+
+def test_ctrl_c_says_what_was_kept(run, monkeypatch, tmp_path):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tfcompress.cli._demo._study", stop)
+    monkeypatch.setattr("tfcompress.cli._inputs.load_tensorflow", lambda: None)
+    code, _, err = run("demo", "--out", tmp_path / "demo")
+    assert code == 130
+    assert "tfcompress: stopped; finished files are kept in " in err
+
+
+def test_the_command_takes_the_tensorflow_backend_itself(saved, tmp_path):
+    """With a backend that is not installed, the command works as without one."""
+    words = ["convert", str(saved), "--out", str(tmp_path / "net")]
+    done = subprocess.run(
+        [sys.executable, "-m", "tfcompress.cli", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "net.tflite").exists() and "Traceback" not in done.stderr
+
+
+def test_sizes_in_words():
+    from tfcompress.cli._inputs import byte_count
+
+    assert byte_count("") is None
+    sizes = [byte_count(text) for text in ("50000", "50kB", "1.5MB", "2 KiB")]
+    assert sizes == [50000, 50000, 1.5e6, 2048]
 
 
 def test_truncated_file_is_named(run, tmp_path):

@@ -11,7 +11,9 @@ from typing import Any
 
 from tfcompress import analysis, zoo
 from tfcompress._compress import load_model
+from tfcompress.analysis.dimension import by_name
 from tfcompress._study._fingerprint import fingerprint
+from tfcompress._study._scale import scale_for_model, scaled
 from tfcompress._study._spec import read_spec, recipes_of
 from tfcompress._study._study import study
 from tfcompress.core import RecipeError, write_all
@@ -82,6 +84,7 @@ def study_file(
     for name in chosen(spec, models):
         model, options = prepared[name]
         own = seeds or options.pop("seeds")
+        facts = options.pop("facts")
         found[name] = study(
             model,
             recipes_of(spec, name),
@@ -91,7 +94,11 @@ def study_file(
             progress=progress,
             title=spec.get("title", Path(path).stem)
             + (f": {name}" if len(spec["models"]) > 1 else ""),
-            facts={"study_file": Path(path).name, **({"command": command} if command else {})},
+            facts={
+                "study_file": Path(path).name,
+                **facts,
+                **({"command": command} if command else {}),
+            },
         )
         if by := spec["models"][name].get("significance", spec.get("significance")):
             found[name] = _with_dimensions(found[name], model, folder / name, options["fit"].x, by)
@@ -110,17 +117,15 @@ def chosen(spec: Mapping[str, Any], models: Sequence[str] | None) -> list[str]:
 
 def _with_dimensions(report: Report, model: Any, folder: Path, x: Any, by: str) -> Report:
     """The report, and its page, with the intrinsic dimension of every layer of the first seed's base on `IMAGES` training images."""
-    kept = folder / f"significance-{by}.json"
+    named = by_name(by)
+    kept = folder / f"significance-{by}-{named.view}-{named.rule}.json"
     if not kept.exists():
         base = (
             model
             if not isinstance(model, Trained)
             else load_model(sorted(folder.glob("shared/base-*.keras"))[0])
         )
-        estimator, view = (
-            (analysis.PCADimension(), "channels") if by == "pca" else (analysis.TwoNN(), "flatten")
-        )
-        found = analysis.significance(base, x[:IMAGES], by=estimator, view=view, progress=False)
+        found = analysis.significance(base, x[:IMAGES], by=by, progress=False)
         write_all({kept: json.dumps(found.to_dict(), default=float)})
     report = Report(
         report.rows,
@@ -143,7 +148,12 @@ def _prepared(
 
         model = load_model(path.parent / table["file"])
         tables["data"].setdefault("input_shape", keras.input_specs(model)[0][1][1:])
-    data = load(tables["data"], path.parent, sizes["train"], sizes["test"])
+    divided = {"scale": 1} if "file" in table and "scale" not in tables["data"] else {}
+    data = load({**divided, **tables["data"]}, path.parent, sizes["train"], sizes["test"])
+    facts = {}
+    if divided:
+        scale = scale_for_model(data, model)
+        data, facts["input_scale"] = scaled(data, scale.divisor), scale.reason
     if "zoo" in table:
         model = Trained(
             table["zoo"],
@@ -161,6 +171,7 @@ def _prepared(
         "evaluate": (data.x_test, data.y_test),
         "seeds": table.get("seeds", spec.get("seeds", 1)),
         "threads": spec.get("threads", [1]),
+        "facts": facts,
         **{key: spec[key] for key in ("metric", "profile", "strict") if key in spec},
     }
     return model, options

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfcompress import recipes as _recipes
+from tfcompress.analysis.dimension import ESTIMATORS
 from tfcompress.core import Recipe, RecipeError
 
 if sys.version_info >= (3, 11):
@@ -124,12 +125,10 @@ def read_spec(path: Path, *, full: bool = False) -> dict[str, Any]:
             raise RecipeError(
                 f'{path}: no data for {name}: add [data] with name = "digits", a .npz or a folder of images.'
             )
-        if (by := model.get("significance", spec.get("significance"))) not in (
-            None,
-            "twonn",
-            "pca",
-        ):
-            raise RecipeError(f'{path}: significance = {by!r}: expected "twonn" or "pca".')
+        by = model.get("significance", spec.get("significance"))
+        if by is not None and by not in ESTIMATORS:
+            names = " or ".join(f'"{name}"' for name in ESTIMATORS)
+            raise RecipeError(f"{path}: significance = {by!r}: expected {names}.")
         recipes_of(spec, name)
     return spec
 

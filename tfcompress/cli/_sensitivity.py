@@ -1,88 +1,109 @@
-"""What `sensitivity` does: accuracy against the share of filters removed, by layer or block, and a recipe of the ratios it suggests."""
+"""`sensitivity`: accuracy against the share of filters removed, and the ratios it suggests."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfcompress.cli._loading import load_tensorflow
-from tfcompress.cli._model import load_data
+from tfcompress.cli import _inputs, _options, _output
 from tfcompress.core import DataError, Recipe, write_all
 
+if TYPE_CHECKING:
+    from tfcompress.analysis import FilterCurves
 
-def run(
-    path: Path,
-    data_name: str,
-    by: str,
-    importance: str,
-    images: int,
-    max_drop: float,
-    plot: Path | None,
-    recipe: Path | None,
-    overwrite: bool,
-    as_json: bool,
+By = Annotated[str, typer.Option(help="layer, or block: all filters of a residual block.")]
+Importance = Annotated[str, typer.Option(help="Which filters go first: l1, l2 or bn_gamma.")]
+MaxDrop = Annotated[
+    float, typer.Option(help="Accuracy that one layer's or block's loss of filters may cost.")
+]
+RecipeFile = Annotated[
+    Path | None,
+    typer.Option(help="Also write a recipe .json with the suggested ratios, for compress."),
+]
+
+
+def sensitivity(
+    model: _options.ModelFile,
+    data: _options.DataName = "",
+    scale: _options.ScaleOption = "auto",
+    by: By = "layer",
+    importance: Importance = "l1",
+    images: _options.Images = 1000,
+    max_drop: MaxDrop = 0.02,
+    plot: _options.Plot = None,
+    recipe: RecipeFile = None,
+    trust: _options.Trust = False,
+    overwrite: _options.Overwrite = False,
+    as_json: _options.Json = False,
 ) -> None:
-    """Print a curve a line and the ratios within `max_drop`; draw them to `plot`; write what prunes by them to `recipe`."""
+    """How many filters each layer can lose: accuracy against the share removed."""
     from tfcompress import analysis
-    from tfcompress._compress import load_model
-    from tfcompress.targets import Int8
-    from tfcompress.techniques import PruneFilters
 
-    if not data_name:
-        raise DataError(
-            "sensitivity measures accuracy: pass --data digits, an .npz or a folder of images."
-        )
-    load_tensorflow()
-    model = load_model(path)
-    data = load_data(data_name, model)
-    x, y = data.x_val[:images], data.y_val[:images]
-    curves = analysis.filter_sensitivity(
-        model, (x, y), by=by, importance=importance, progress=sys.stderr.isatty()
-    )
+    _inputs.require_model_file(model)
+    _inputs.require_data(data, "sensitivity measures accuracy")
+    _output.require_writable([plot, recipe], overwrite=overwrite)
+    network = _inputs.read_model(model, trust=trust)
+    images_with_labels = _inputs.data_for_model(data, network, scale)[0]
+    x, y = images_with_labels.x_val[:images], images_with_labels.y_val[:images]
+    curves = analysis.filter_sensitivity(network, (x, y), by=by, importance=importance)
     ratios = analysis.suggest_ratios(curves, max_drop)
     if as_json:
-        said = {"base": curves.base, "metric": curves.metric, "n": curves.n, "suggested": ratios}
-        said |= {
-            "curves": {
-                name: {f"{ratio:g}": value for ratio, value in curve.items()}
-                for name, curve in curves.curves.items()
-            }
-        }
-        typer.echo(json.dumps(said, indent=2, sort_keys=True))
+        _output.print_json(_as_dict(curves, ratios))
     else:
-        _tell(curves, ratios, by, max_drop)
-    if plot is not None:  # what was measured is said before a file can fail
+        _print(curves, ratios, by, max_drop)
+    if plot is not None:
         write_all(
             {plot: lambda temporary: curves.plot(max_drop, path=temporary)}, overwrite=overwrite
         )
         typer.echo(f"wrote {plot}", err=True)
     if recipe is not None:
-        if not ratios:
-            raise DataError(
-                f"No recipe written: no layer loses filters within {max_drop:.1%}; a larger --max-drop allows more."
-            )
-        pruned = Recipe([PruneFilters(ratios, importance=importance)], Int8(), name=recipe.stem)
-        write_all({recipe: pruned.to_json() + "\n"}, overwrite=overwrite)
-        typer.echo(f"wrote {recipe}", err=True)
+        _write_recipe(recipe, ratios, importance, max_drop, overwrite=overwrite)
 
 
-def _tell(curves: Any, ratios: dict[str, float], by: str, max_drop: float) -> None:
+def _write_recipe(
+    path: Path, ratios: dict[str, float], importance: str, max_drop: float, *, overwrite: bool
+) -> None:
+    """The recipe that prunes by `ratios`, as JSON; DataError where there are none."""
+    from tfcompress.targets import Int8
+    from tfcompress.techniques import PruneFilters
+
+    if not ratios:
+        raise DataError(
+            f"No recipe written: no layer loses filters within {max_drop:.1%}; a larger "
+            "--max-drop allows more."
+        )
+    pruned = Recipe([PruneFilters(ratios, importance=importance)], Int8(), name=path.stem)
+    write_all({path: pruned.to_json() + "\n"}, overwrite=overwrite)
+    typer.echo(f"wrote {path}", err=True)
+
+
+def _as_dict(curves: FilterCurves, ratios: dict[str, float]) -> dict[str, object]:
+    by_name = {}
+    for name, curve in curves.curves.items():
+        by_name[name] = {f"{ratio:g}": value for ratio, value in curve.items()}
+    return {
+        "base": curves.base,
+        "metric": curves.metric,
+        "n": curves.n,
+        "suggested": ratios,
+        "curves": by_name,
+    }
+
+
+def _print(curves: FilterCurves, ratios: dict[str, float], by: str, max_drop: float) -> None:
     """A table: a curve a line, with the ratio suggested for it."""
-    wide = max(len("filters removed"), *(len(name) for name in curves.curves))
+    head = "filters removed"
+    width = max(len(name) for name in (head, *curves.curves))
     steps = list(next(iter(curves.curves.values())))
-    typer.echo(
-        f"{'filters removed':<{wide}} {' '.join(f'{ratio:>6.0%}' for ratio in steps)}   suggested"
-    )
+    typer.echo(f"{head:<{width}} {' '.join(f'{ratio:>6.0%}' for ratio in steps)}   suggested")
     for name, curve in curves.curves.items():
         best = ratios.get(curves.layers[name][0], 0.0)
-        typer.echo(
-            f"{name:<{wide}} {' '.join(f'{100 * value:>6.2f}' for value in curve.values())} {best:>11.0%}"
-        )
+        numbers = " ".join(f"{100 * value:>6.2f}" for value in curve.values())
+        typer.echo(f"{name:<{width}} {numbers} {best:>11.0%}")
     typer.echo(
-        f"accuracy in %; the whole model: {curves.base:.2%} of {curves.n:,} validation images; each {by} alone, not trained again"
+        f"accuracy in %; the whole model: {curves.base:.2%} of {curves.n:,} validation images; "
+        f"each {by} alone, not trained again"
     )
     typer.echo(f"suggested: the most that loses no more than {max_drop:.1%}")

@@ -1,76 +1,94 @@
-"""What `significance` does: the dimension of every layer's output, its change, the bits that follow, and a plot."""
+"""`significance`: the dimension of every layer's output, its change, the bits that follow."""
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfcompress.cli._loading import load_tensorflow
-from tfcompress.cli._model import load_data
-from tfcompress.core import DataError, RecipeError, write_all
+from tfcompress.cli import _inputs, _options, _output
+from tfcompress.core import RecipeError, write_all
+
+if TYPE_CHECKING:
+    from tfcompress.analysis import LayerScores
+
+By = Annotated[
+    str,
+    typer.Option(
+        help="twonn (intrinsic dimension) or pca (components for 99 % of the variance), each with "
+        "the view of its paper."
+    ),
+]
+ViewOption = Annotated[
+    str,
+    typer.Option(
+        help="flatten: an image is a point; channels: a position is a point; default: by's own."
+    ),
+]
+Threshold = Annotated[
+    float, typer.Option(help="A layer is significant when its dimension changes by more.")
+]
 
 
-def run(
-    path: Path,
-    data_name: str,
-    by: str,
-    view: str,
-    images: int,
-    threshold: float,
-    plot: Path | None,
-    overwrite: bool,
-    as_json: bool,
+def significance(
+    model: _options.ModelFile,
+    data: _options.DataName = "",
+    scale: _options.ScaleOption = "auto",
+    by: By = "twonn",
+    view: ViewOption = "",
+    images: _options.Images = 1000,
+    threshold: Threshold = 20.0,
+    plot: _options.Plot = None,
+    trust: _options.Trust = False,
+    overwrite: _options.Overwrite = False,
+    as_json: _options.Json = False,
 ) -> None:
-    """Print one line a layer of the model at `path`: dimension, change, rank, bits; draw them to `plot`."""
-    from tfcompress import analysis
-    from tfcompress._compress import load_model
+    """Which layers matter: the intrinsic dimension of every layer's output, its change, the bits.
 
-    estimators = {"twonn": analysis.TwoNN, "pca": analysis.PCADimension}
-    if by not in estimators:
-        raise RecipeError(f"--by {by}: expected one of {', '.join(estimators)}.")
-    if not data_name:
-        raise DataError(
-            "significance looks at what the layers make of real inputs: pass --data digits, an .npz or a folder of images."
-        )
-    load_tensorflow()
-    model = load_model(path)
-    x = load_data(data_name, model).x_train[:images]
+    `twonn` and `pca` stand for what they stand for in recipes' names.
+    """
+    from tfcompress import analysis
+    from tfcompress.analysis.dimension import by_name
+
+    named = by_name(by)
+    if view not in ("", "flatten", "channels"):
+        raise RecipeError(f"--view {view}: expected flatten or channels.")
+    _inputs.require_model_file(model)
+    _inputs.require_data(data, "significance looks at what the layers make of real inputs")
+    _output.require_writable([plot], overwrite=overwrite)
+    network = _inputs.read_model(model, trust=trust)
+    samples = _inputs.data_for_model(data, network, scale)[0].x_train[:images]
     scores = analysis.significance(
-        model, x, by=estimators[by](), view=view, progress=sys.stderr.isatty()
+        network,
+        samples,
+        by=named.by,
+        view=view or named.view,  # type: ignore[arg-type]
+        rule=named.rule,
     )
     bits = analysis.allocate_bits(scores, threshold=threshold)
     if as_json:
-        typer.echo(
-            json.dumps(
-                {**scores.to_dict(), "bits": bits, "threshold": threshold},
-                indent=2,
-                sort_keys=True,
-                default=float,
-            )
-        )
+        _output.print_json({**scores.to_dict(), "bits": bits, "threshold": threshold})
     else:
-        _tell(scores, bits, threshold, len(x))
-    if plot is not None:  # what was measured is said before a file can fail
+        _print(scores, bits, threshold, len(samples))
+    if plot is not None:
         write_all(
             {plot: lambda temporary: scores.plot(threshold, path=temporary)}, overwrite=overwrite
         )
         typer.echo(f"wrote {plot}", err=True)
 
 
-def _tell(scores: Any, bits: dict[str, int], threshold: float, inputs: int) -> None:
+def _print(scores: LayerScores, bits: dict[str, int], threshold: float, inputs: int) -> None:
     """A table: dimension, change, rank and bits of a layer a line."""
     rank = scores.rank()
     typer.echo(
-        f"{'layer':24s} {'dimension':>10s} {'change':>8s} {'rank':>5s} {'bits':>5s}   ({scores.by}, {inputs:,} inputs)"
+        f"{'layer':24s} {'dimension':>10s} {'change':>8s} {'rank':>5s} {'bits':>5s}   "
+        f"({scores.by}, {inputs:,} inputs)"
     )
     for layer in scores:
         dimension = scores.details["dimension"][layer]
         mark = "*" if scores[layer] > threshold else " "
         typer.echo(
-            f"{layer:24s} {dimension:10.2f} {scores[layer]:8.2f}{mark}{rank.index(layer) + 1:5d} {bits.get(layer, 32):5d}"
+            f"{layer:24s} {dimension:10.2f} {scores[layer]:8.2f}{mark}"
+            f"{rank.index(layer) + 1:5d} {bits.get(layer, 32):5d}"
         )
     typer.echo(f"* changes the dimension by more than {threshold:g}")

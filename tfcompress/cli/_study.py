@@ -1,76 +1,104 @@
-"""What `study` does: carry out a study file, tell how far it is, print its tables, and write the results beside what was printed."""
+"""`study`: a study file carried out, its tables, and its results beside what was printed."""
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
-import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tfcompress.cli._loading import load_tensorflow
+from tfcompress.cli import _inputs, _options, _output
+from tfcompress.cli._lines import step_lines
+from tfcompress.core import RecipeError
+
+if TYPE_CHECKING:
+    from tfcompress.report import Report
 
 COLUMNS = ("accuracy", "size_bytes", "gzip_bytes", "latency_ms_p50")
 
+StudyFile = Annotated[
+    Path,
+    typer.Argument(help="A study file: models, data, recipes or a grid, seeds (docs/studies.md)."),
+]
+StudyOut = Annotated[
+    Path | None,
+    typer.Option(help="Folder for files and reports; default: studies/ and the file's name."),
+]
+Full = Annotated[bool, typer.Option("--full", help="Take the sizes of the file's [full] table.")]
+Seeds = Annotated[int | None, typer.Option(help="How many seeds, instead of the file's.")]
+Models = Annotated[
+    list[str] | None, typer.Option(help="Only this model of the file; may be given several times.")
+]
+Jobs = Annotated[int, typer.Option(help="Cells side by side; -1: one a core.")]
+Results = Annotated[
+    Path | None,
+    typer.Option(help="Also write what was printed beside what is measured, as Markdown."),
+]
 
-def run(
-    path: Path,
-    out: Path | None,
-    full: bool,
-    seeds: int | None,
-    models: list[str] | None,
-    n_jobs: int,
-    results: Path | None,
-    as_json: bool,
+
+def study(
+    file: StudyFile,
+    out: StudyOut = None,
+    full: Full = False,
+    seeds: Seeds = None,
+    model: Models = None,
+    n_jobs: Jobs = 1,
+    results: Results = None,
+    as_json: _options.Json = False,
 ) -> None:
-    """Run the study file at `path`; exit code 1 where a cell failed."""
+    """Carry out a study file: recipes × seeds on one or more models.
+
+    Stopped, it goes on where it was when the same command is given again.
+    """
     from tfcompress._study import study_file
     from tfcompress._study._from_file import chosen
-    from tfcompress._study._results import results as told
+    from tfcompress._study._results import results as results_page
     from tfcompress._study._spec import read_spec
     from tfcompress.core import write_all
 
-    spec = read_spec(
-        path, full=full
-    )  # what is wrong in the file is said before TensorFlow is loaded
-    chosen(spec, models)
-    load_tensorflow()
-    start = time.perf_counter()
-
-    def tell(what: str, done: int, total: int) -> None:
-        typer.echo(f"[{time.perf_counter() - start:5.0f} s, {done}/{total}] {what}", err=True)
-
+    if seeds is not None and seeds < 1:
+        raise RecipeError(f"--seeds {seeds}: expected a whole number of 1 or more.")
+    spec = read_spec(file, full=full)
+    chosen(spec, model)
+    folder = out or Path("studies") / (f"{file.stem}-full" if full else file.stem)
+    _output.require_folder(folder)
+    _output.require_writable([results], overwrite=True)
+    _inputs.load_tensorflow()
     command = shlex.join(["tfcompress", *sys.argv[1:]])
-    progress = None if sys.stderr.isatty() else tell
-    options = {
-        "out": out,
-        "full": full,
-        "seeds": seeds,
-        "models": models,
-        "n_jobs": n_jobs,
-        "progress": progress,
-    }
-    reports = study_file(path, command=command, **options)
-    if results is not None:
-        write_all({results: told(spec, reports, command)}, overwrite=True)
-        typer.echo(f"wrote {results}", err=True)
-    if as_json:
-        typer.echo(
-            json.dumps(
-                {name: list(report.rows) for name, report in reports.items()},
-                indent=2,
-                sort_keys=True,
-                default=str,
-            )
+    kept = f"finished cells are kept in {folder}; the same command goes on from there"
+    with _output.stopped_means(kept):
+        reports = study_file(
+            file,
+            out=folder,
+            full=full,
+            seeds=seeds,
+            models=model,
+            n_jobs=n_jobs,
+            progress=step_lines(),
+            command=command,
         )
-    else:
-        for name, report in reports.items():
-            typer.echo(
-                f"{name}\n\n{report.to_markdown([column for column in COLUMNS if column in report.columns()] or None)}"
-            )
-            if report.recommend().recipe:
-                typer.echo(f"{report.recommend()}\n")
-    if any(row.get("error") for report in reports.values() for row in report.rows):
+    if results is not None:
+        write_all({results: results_page(spec, reports, command)}, overwrite=True)
+        typer.echo(f"wrote {results}", err=True)
+    _show(reports, as_json=as_json)
+    rows = [row for report in reports.values() for row in report.rows]
+    if any(row.get("error") for row in rows):
         raise typer.Exit(1)
+
+
+def _show(reports: Mapping[str, Report], *, as_json: bool) -> None:
+    """The reports as tables with their recommendations, or their rows as JSON."""
+    for report in reports.values():
+        _output.warn(report.warnings())
+    if as_json:
+        _output.print_json({name: list(report.rows) for name, report in reports.items()})
+        return
+    for name, report in reports.items():
+        columns = [column for column in COLUMNS if column in report.columns()]
+        typer.echo(f"{name}\n\n{report.to_markdown(columns or None)}")
+        choice = report.recommend()
+        if choice.recipe:
+            typer.echo(f"{choice}\n")

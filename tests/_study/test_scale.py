@@ -1,0 +1,69 @@
+"""The scale of stored images: what the model answers best on, else as they are stored."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from tfcompress._study._scale import find_scale, scaled, scaling_layer
+from tfcompress.zoo import Data
+
+RANDOM = np.random.RandomState(0)
+IMAGES = RANDOM.randint(0, 256, (400, 4, 4, 1)).astype("float32")
+LABELS = (IMAGES.mean(axis=(1, 2, 3)) > 127).astype("int64")
+
+
+def data(stored="uint8", labels=LABELS):
+    return Data(IMAGES, labels, IMAGES, labels, IMAGES, labels, stored=stored)
+
+
+def classifier(threshold):
+    """Class 1 for images whose mean is above `threshold`."""
+
+    def predict(x):
+        return np.eye(2)[(x.mean(axis=(1, 2, 3)) > threshold).astype(int)]
+
+    return predict
+
+
+def test_the_scale_that_the_model_answers_best_on():
+    divided = find_scale(data(), classifier(0.5))
+    assert divided.divisor == 255 and "accuracy" in divided.reason
+    as_stored = find_scale(data(), classifier(127))
+    assert as_stored.divisor == 1 and "1.000 as stored" in as_stored.reason
+
+
+@pytest.mark.parametrize(
+    ("options", "layer", "words"),
+    [
+        ({"stored": "float32"}, "", "values as stored"),
+        ({}, "rescaling", "begins with 'rescaling'"),
+        ({}, "", "--scale 255"),
+        ({"labels": LABELS.astype("float32")}, "", "--scale 255"),
+    ],
+)
+def test_as_stored_where_nothing_is_clear(options, layer, words):
+    scale = find_scale(data(**options), classifier(-1), layer)
+    assert scale.divisor == 1 and words in scale.reason
+
+
+def test_a_model_that_is_no_classifier_of_these_labels_is_fed_as_stored():
+    assert find_scale(data(), lambda x: np.zeros((len(x), 3, 5))).divisor == 1
+
+
+def test_all_parts_are_divided():
+    halves = scaled(data(), 2)
+    for part in ("x_train", "x_val", "x_test"):
+        np.testing.assert_array_equal(getattr(halves, part), IMAGES / 2)
+    whole = data()
+    assert scaled(whole, 1) is whole
+
+
+def test_the_layer_that_scales_before_anything_learns(keras_flavour):
+    layers = importlib.import_module(keras_flavour).layers
+    sequential = importlib.import_module(keras_flavour).Sequential
+    head = [layers.Input((4, 4, 1)), layers.RandomFlip("horizontal")]
+    conv = layers.Conv2D(2, 3)
+    assert scaling_layer(sequential([*head, layers.Rescaling(1 / 255, name="to_one"), conv]))
+    assert scaling_layer(sequential([*head, layers.Normalization(name="n"), layers.Flatten()]))
+    assert not scaling_layer(sequential([*head, layers.Conv2D(2, 3), layers.Rescaling(2.0)]))
