@@ -42,7 +42,7 @@ def read_model(path: Path, *, trust: bool) -> Model:
 
     require_model_file(path)
     load_tensorflow()
-    return load_model(path, trusted=True) if trust else load_model(path)
+    return load_model(path, trusted=trust)
 
 
 def require_data(name: str, purpose: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import ModuleType
 
-from tfcompress.zoo._common import finish, start, stem_stride
+from tfcompress.core._types import Model, Tensor
+from tfcompress.zoo._common import ImageShape, finish, start, stem_stride
 
 BLOCKS = (
     (64, 1),
@@ -17,30 +18,35 @@ BLOCKS = (
     (1024, 2),
     (1024, 1),
 )
+"""Output filters and stride of each depthwise separable convolution (Howard 2017, table 1)."""
 
 
 def mobilenet(
     *,
     keras: str = "keras",
-    input_shape: tuple[int, int, int] = (32, 32, 3),
+    input_shape: ImageShape = (32, 32, 3),
     classes: int = 10,
     width: float = 1.0,
     dropout: float = 0.001,
     compile: bool = False,
-) -> Any:
-    """MobileNet (Howard 2017): a 3×3 stem, then 13 pairs of depthwise 3×3 and pointwise 1×1, BatchNorm and ReLU6 after each.
+) -> Model:
+    """MobileNet (Howard 2017): a 3×3 stem, then 13 pairs of depthwise 3×3 and pointwise 1×1.
 
-    The stem has stride 1 for images up to 64 pixels (2 above). `width` is the paper's α. 4,231,976 trainable parameters at
-    width 1 for 1,000 classes, as published. Raises ModelError for wrong options.
+    BatchNorm and ReLU6 stand behind each convolution. The stem has stride 1 for images up to 64
+    pixels (2 above). 4,231,976 trainable parameters at width 1 for 1,000 classes, as published.
+
+    Args:
+        keras: "keras" or "tf_keras".
+        input_shape: Height, width and channels.
+        classes: 1 gives a sigmoid, more a softmax.
+        width: The paper's α, which multiplies all filter numbers.
+        dropout: Rate before the output.
+        compile: Adam 1e-3, cross-entropy for integer labels, accuracy.
+
+    Raises ModelError for wrong options.
     """
     module, image = start(keras, input_shape, classes)
     layers = module.layers
-
-    def normalize(x, name):
-        return layers.ReLU(6.0, name=f"{name}_relu")(
-            layers.BatchNormalization(name=f"{name}_bn")(x)
-        )
-
     stem = layers.Conv2D(
         int(32 * width),
         3,
@@ -49,16 +55,21 @@ def mobilenet(
         use_bias=False,
         name="stem",
     )
-    x = normalize(stem(image), "stem")
+    x = _normalized(module, stem(image), "stem")
     for number, (filters, stride) in enumerate(BLOCKS, start=1):
-        x = layers.DepthwiseConv2D(
-            3, strides=stride, padding="same", use_bias=False, name=f"block{number}_depthwise"
-        )(x)
-        x = normalize(x, f"block{number}_depthwise")
-        x = layers.Conv2D(int(filters * width), 1, use_bias=False, name=f"block{number}_pointwise")(
-            x
+        name = f"block{number}_depthwise"
+        depthwise = layers.DepthwiseConv2D(
+            3, strides=stride, padding="same", use_bias=False, name=name
         )
-        x = normalize(x, f"block{number}_pointwise")
+        x = _normalized(module, depthwise(x), name)
+        name = f"block{number}_pointwise"
+        pointwise = layers.Conv2D(int(filters * width), 1, use_bias=False, name=name)
+        x = _normalized(module, pointwise(x), name)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(dropout, name="dropout")(x)
     return finish(module, image, x, classes, "mobilenet", compile)
+
+
+def _normalized(module: ModuleType, x: Tensor, name: str) -> Tensor:
+    x = module.layers.BatchNormalization(name=f"{name}_bn")(x)
+    return module.layers.ReLU(6.0, name=f"{name}_relu")(x)
