@@ -6,7 +6,10 @@ import pytest
 
 @pytest.fixture(scope="session")
 def manifold():
-    """Factory `manifold(kind, d, n, seed=0, dtype="float32")`: n points on a d-dimensional manifold turned into 1,000 dimensions."""
+    """Factory `manifold(kind, d, n, seed=0, dtype="float32")`.
+
+    n points on a d-dimensional manifold, turned into 1,000 dimensions.
+    """
 
     def make(kind, d, n, seed=0, dtype="float32"):
         rng = np.random.default_rng(seed)

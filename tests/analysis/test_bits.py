@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfcompress.analysis import allocate_bits, weight_bits
-from tfcompress.core import RecipeError, Significance
+from tfcompress.analysis import LayerScores, allocate_bits, weight_bits
+from tfcompress.core import DataError, RecipeError, Significance
 
 THESIS = {
     "conv1": 7.58,
@@ -143,11 +143,26 @@ def test_fewest_bits_where_nothing_is_lost():
             "at any of",
         ),
         ({"a": float("nan")}, {"mean_bits": 4, "sizes": {"a": 1}, "ends": None}, "finite"),
+        (
+            {"a": float("nan")},
+            {"mean_bits": 40, "sizes": {"a": 1}, "ends": None, "choices": (32,)},
+            "finite",
+        ),
+        ({"a": 1}, {"threshold": float("nan")}, "threshold is NaN"),
+        ({"a": 1}, {"budget_bytes": float("nan"), "sizes": {"a": 1}}, "fewest bits"),
     ],
 )
 def test_refuses(scores, options, words):
     with pytest.raises(RecipeError, match=words):
         allocate_bits(scores, **options)
+
+
+@pytest.mark.parametrize("score", [float("nan"), float("inf")])
+def test_a_score_that_is_not_finite_decides_nothing(score):
+    with pytest.raises(DataError, match="score of 'b' is"):
+        allocate_bits({"a": 1.0, "b": score, "c": 2.0})
+    with pytest.raises(DataError, match="score of 'b' is"):
+        LayerScores({"a": 1.0, "b": score}, "by hand")
 
 
 def test_weight_bits_refuses(small_cnn):

@@ -1,4 +1,4 @@
-"""Curves of accuracy against removed filters: equal to really pruned models, per layer and per residual block; suggested ratios."""
+"""Accuracy against removed filters: equal to really pruned models; suggested ratios."""
 
 import importlib
 
@@ -84,8 +84,9 @@ def test_suggested_ratios():
     assert suggest_ratios(found, 0.02, largest=0.4) == {"a": 0.4, "d": 0.4}
     assert suggest_ratios(found, 0.5) == {"a": 0.6, "b": 0.4, "c": 0.4, "d": 0.6}
     assert suggest_ratios(found, 0.0) == {"a": 0.2, "d": 0.2}
-    with pytest.raises(RecipeError, match="max_drop"):
-        suggest_ratios(found, -0.1)
+    for options in ({"max_drop": -0.1}, {"max_drop": float("nan")}, {"largest": 1.5}):
+        with pytest.raises(RecipeError, match=f"{next(iter(options))}="):
+            suggest_ratios(found, **options)
 
 
 def test_suggested_ratios_keep_the_accuracy(trained, digits):

@@ -1,4 +1,4 @@
-"""Choices left open until a recipe runs: decided from the model and its inputs, and data until then."""
+"""Choices left open until a recipe runs: decided from the model and its inputs."""
 
 import warnings
 

@@ -106,6 +106,45 @@ def test_refuses_data(small_cnn, digits):
         sensitivity(model, digits[2:], metric="f1")
 
 
+def test_everything_is_checked_before_anything_is_measured(small_cnn, digits):
+    """Two outputs for accuracy, labels that are no class, NaN among inputs: no forward pass."""
+    import keras
+
+    model = small_cnn("keras")
+    x, y = digits[2][:20], digits[3][:20]
+    two = keras.Model(model.inputs, [model.outputs[0], model.get_layer("dense1").output])
+    poisoned = x.copy()
+    poisoned[3] = np.nan
+    steps = []
+    for net, data, options, error, words in [
+        (two, (x, y), {}, DataError, "one output"),
+        (model, (x, y + 5), {}, DataError, "classes 0 … 9"),
+        (model, (x, y - 1), {}, DataError, "classes 0 … 9"),
+        (model, (x, y.astype(str)), {}, DataError, "must be numbers"),
+        (model, (poisoned, y), {}, DataError, "Input 3 holds NaN"),
+        (model, (x, y), {"batch_size": 0}, RecipeError, "batch_size=0"),
+        (model, (x, y), {"layers": ["conv9"]}, RecipeError, "conv9"),
+    ]:
+        with pytest.raises(error, match=words):
+            sensitivity(net, data, **options, progress=lambda *step: steps.append(step))
+    assert steps == []
+
+
+def test_metrics_and_outputs_that_are_not_finite_are_errors(small_cnn, digits):
+    model = small_cnn("keras")
+    data = digits[2][:20], digits[3][:20]
+    with pytest.raises(DataError, match="metric broken is nan: expected a finite number"):
+        sensitivity(model, data, metric=broken)
+    layer = model.get_layer("dense2")
+    layer.set_weights([np.full(weight.shape, np.nan) for weight in layer.get_weights()])
+    with pytest.raises(DataError, match="output for input 0 holds NaN"):
+        sensitivity(model, data)
+
+
+def broken(y, outputs):
+    return float("nan")
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 6), st.integers(1, 200), st.integers(0, 99))
 def test_quantize_is_nearest_of_its_levels(bits, size, seed):

@@ -1,4 +1,4 @@
-"""The outputs of many layers from one forward pass: in memory up to a budget, on disk beyond it."""
+"""The outputs of many layers from one forward pass: in memory up to a budget, on disk beyond."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,27 +14,32 @@ from tfcompress._backend.graph._calls import Calls, trace_calls
 from tfcompress.analysis._layers import Place, find_layers
 from tfcompress.analysis.dimension._room import BUDGET_BYTES, room
 from tfcompress.core import ModelError
+from tfcompress.core._types import Array, Data, Model
+
+OF_FREE_DISK = 0.9
 
 
 @dataclass(frozen=True)
 class View:
     """How the output [n, …, c] of a place becomes points: `rows` of them, `width` numbers each.
 
-    `chosen` None: every input is one point of all its numbers (flatten). Else the points are positions, numbered through all
-    inputs, of c numbers each (channels), and `chosen` are those that are kept, ascending.
+    chosen: None where every input is one point of all its numbers (flatten). Else the points are
+    positions, numbered through all inputs, of c numbers each (channels), and `chosen` are those
+    that are kept, ascending.
     """
 
     place: Place
     rows: int
     width: int
-    chosen: np.ndarray | None = None
+    chosen: Array | None = None
 
     @property
     def size_bytes(self) -> int:
+        """Bytes of all the points in float32."""
         return 4 * self.rows * self.width
 
-    def put(self, out: np.ndarray, rows: slice, value: np.ndarray) -> None:
-        """Write the points of one batch, the inputs `rows`, to where they belong in `out` [self.rows, self.width]."""
+    def put(self, out: Array, rows: slice, value: Array) -> None:
+        """Write the points of one batch, the inputs `rows`, into `out` [self.rows, self.width]."""
         if self.chosen is None:
             out[rows] = value.reshape(len(value), self.width)
             return
@@ -56,79 +60,108 @@ def channels_view(graph: Calls, place: Place, n: int, most: int, seed: int = 0) 
     total = n * int(np.prod(shape[:-1], dtype=np.int64))
     chosen = np.arange(total)
     if total > most:
-        chosen = np.sort(
-            np.random.default_rng(seed).choice(total, most, replace=False, shuffle=False)
-        )
+        rng = np.random.default_rng(seed)
+        chosen = np.sort(rng.choice(total, most, replace=False, shuffle=False))
     return View(place, len(chosen), shape[-1] if shape else 1, chosen)
 
 
 def collect(
     graph: Calls,
-    arrays: Sequence[np.ndarray],
+    arrays: Sequence[Array],
     views: Sequence[View],
     *,
     batch_size: int,
     budget_bytes: int,
-) -> Iterator[tuple[View, np.ndarray]]:
-    """The points of every view, in order, from one forward pass (more only where the disk cannot hold them all at once).
+) -> Iterator[tuple[View, Array]]:
+    """The points of every view, in order, from one forward pass.
 
-    The arrays are the caller's to overwrite; letting go of one frees it.
+    More passes only where the disk cannot hold all points at once. The arrays are the caller's to
+    overwrite; letting go of one frees it.
     """
-    free = budget_bytes + int(0.9 * shutil.disk_usage(tempfile.gettempdir()).free)
+    disk = shutil.disk_usage(tempfile.gettempdir()).free
     waiting = list(views)
     while waiting:
-        taken = [waiting.pop(0)]
-        while waiting and sum(view.size_bytes for view in taken) + waiting[0].size_bytes <= free:
-            taken.append(waiting.pop(0))
-        in_memory, used = set(), 0
-        for i in sorted(range(len(taken)), key=lambda i: taken[i].size_bytes):
-            used += taken[i].size_bytes
-            if used <= budget_bytes:
-                in_memory.add(i)
-        outs: list[Any] = [
-            room((view.rows, view.width), on_disk=i not in in_memory)
-            for i, view in enumerate(taken)
-        ]
-        for rows, values in Runner(graph, [view.place.tensor for view in taken]).batches(
-            arrays, batch_size
-        ):
+        taken = _that_fit(waiting, budget_bytes + int(OF_FREE_DISK * disk))
+        waiting = waiting[len(taken) :]
+        held = _in_memory(taken, budget_bytes)
+        outs: list[Array] = []
+        for number, view in enumerate(taken):
+            outs.append(room((view.rows, view.width), on_disk=number not in held))
+        runner = Runner(graph, [view.place.tensor for view in taken])
+        for rows, values in runner.batches(arrays, batch_size):
             for view, out, value in zip(taken, outs, values):
                 view.put(out, rows, value)
-        for i, view in enumerate(taken):
-            points, outs[i] = outs[i], None
-            yield view, points
-            del points
+        outs.reverse()
+        for view in taken:
+            yield view, outs.pop()
+
+
+def _that_fit(views: Sequence[View], limit_bytes: int) -> list[View]:
+    """The first of `views`, and those after it as long as all fit."""
+    total, count = views[0].size_bytes, 1
+    while count < len(views) and total + views[count].size_bytes <= limit_bytes:
+        total += views[count].size_bytes
+        count += 1
+    return list(views[:count])
+
+
+def _in_memory(views: Sequence[View], budget_bytes: int) -> set[int]:
+    """Which of `views` lie in memory: the smallest, up to the budget."""
+    held: set[int] = set()
+    used = 0
+    for number in sorted(range(len(views)), key=lambda number: views[number].size_bytes):
+        used += views[number].size_bytes
+        if used > budget_bytes:
+            break
+        held.add(number)
+    return held
 
 
 def activations(
-    model: Any,
-    x: Any,
+    model: Model,
+    x: Data,
     layers: Iterable[str] | None = None,
     *,
     batch_size: int = 64,
     budget_bytes: int = BUDGET_BYTES,
-) -> dict[str, np.ndarray]:
-    """The output [n, …] of every layer with weights (or of `layers`) for the inputs `x` [n, …], from one forward pass.
+) -> dict[str, Array]:
+    """The output [n, …] of every layer with weights, or of `layers`, from one forward pass.
 
-    A layer's output is taken after the normalisation and activation that alone follow it, before pooling. Float32; what
-    exceeds `budget_bytes` of memory is mapped from disk. Raises ModelError, DataError, RecipeError (unknown layer).
+    A layer's output is taken after the normalisation and activation that alone follow it, before
+    pooling. It is float32; what exceeds `budget_bytes` of memory is mapped from disk.
+
+    Args:
+        model: A Sequential or Functional model of either Keras.
+        x: Its inputs [n, …].
+        layers: Names of layers; None takes all with weights.
+        batch_size: Inputs of one step.
+        budget_bytes: Memory for the outputs.
+
+    Raises:
+        ModelError: A model without a graph, or without fixed sizes.
+        DataError: Inputs of another shape.
+        RecipeError: An unknown layer.
     """
     graph = trace_calls(model)
     found = find_layers(graph)
     arrays = model_inputs(graph, x)
     places = [place for name in found.choose(layers) for place in found.of(name)]
     views = [flatten_view(graph, place, len(arrays[0])) for place in places]
-    made = collect(graph, arrays, views, batch_size=batch_size, budget_bytes=budget_bytes)
-    return {
-        view.place.name: points.reshape(len(points), *graph.shapes[view.place.tensor][1:])
-        for view, points in made
-    }
+    outputs: dict[str, Array] = {}
+    for view, points in collect(
+        graph, arrays, views, batch_size=batch_size, budget_bytes=budget_bytes
+    ):
+        shape = _fixed(graph, view.place)
+        outputs[view.place.name] = points.reshape(len(points), *shape)
+    return outputs
 
 
 def _fixed(graph: Calls, place: Place) -> tuple[int, ...]:
+    """The size of a place's tensor without the batch axis; ModelError where it is open."""
     shape = graph.shapes[place.tensor][1:]
     if any(size is None for size in shape):
         raise ModelError(
-            f"The output of {place.name!r} has no fixed size ({list(shape)}): build the model with a fixed input shape."
+            f"The output of {place.name!r} has no fixed size ({list(shape)}): "
+            "build the model with a fixed input shape."
         )
     return tuple(int(size) for size in shape if size is not None)

@@ -1,7 +1,8 @@
-"""Bits per layer: by a threshold (the thesis' rule), or the best that a budget allows; and what they amount to."""
+"""Bits per layer: by a threshold, or the best that a budget allows; and what they amount to."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +10,20 @@ from typing import Any
 import numpy as np
 
 from tfcompress._backend.graph._calls import trace_calls
+from tfcompress.analysis._budget import FLOAT, least_loss, losses, require_bits
 from tfcompress.analysis._layers import find_layers, require_known
+from tfcompress.analysis._scores import require_finite
 from tfcompress.core import RecipeError, Significance
+from tfcompress.core._types import Model
 
-FLOAT = 32
+THRESHOLD = 20.0
+"""The thesis' threshold on CIFAR-10."""
+Scores = Significance | Mapping[str, Any]
+"""Layer → number, or layer → {bits: loss}."""
 
 
 def allocate_bits(
-    scores: Significance | Mapping[str, Any],
+    scores: Scores,
     threshold: float | None = None,
     significant: int = 2,
     other: int = 1,
@@ -27,143 +34,106 @@ def allocate_bits(
     sizes: Mapping[str, int] | None = None,
     ends: int | None = FLOAT,
 ) -> dict[str, int]:
-    """Layer → bits for every layer of `scores`; first and last layers get `ends` bits (32 is float; None treats them like others).
+    """Layer → bits for every layer of `scores`.
 
-    By rule (the default, `threshold` 20): `significant` bits where the score exceeds the threshold, else `other`.
+    By rule (the default): `significant` bits where the score exceeds `threshold`, else `other`.
+    By budget, an exact optimum (integer programming): the bits with the least Σ loss whose weights
+    fill at most `budget_bytes`, or `mean_bits` a parameter.
 
-    By budget, an exact optimum (integer programming): the choice of bits with the least Σ loss whose weights, each layer's
-    `sizes` (parameters, biases too) times its bits, fill at most `budget_bytes`, or `mean_bits` a parameter; a
-    Significance brings sizes and the model's other parameters (float, counted in `budget_bytes`) with it. `scores` map a
-    layer either to a number s (below 0 counts as 0), whose loss at b bits is s/(2^b − 1)² (the power of b-bit rounding noise;
-    0 for float), or to its own loss at each bits {2: …, 4: …}, as `sensitivity` measures them.
+    Args:
+        scores: A Significance, which brings sizes and the model's other parameters with it, or a
+            mapping. A layer's score is a number s (below 0 counts as 0), whose loss at b bits is
+            s/(2^b − 1)², the power of b-bit rounding noise (0 for float); or, for a budget, its own
+            loss at each bits {2: …, 4: …}, as `sensitivity` measures them.
+        threshold: None takes 20.
+        significant, other: Bits above the threshold, and not above it.
+        budget_bytes: Of all weights of the model; other parameters count as float.
+        mean_bits: Bits of a parameter on average.
+        choices: Bits that a budget may choose from; 32 is float.
+        sizes: Parameters of each layer, biases too.
+        ends: Bits of the first and last layers; None treats them like others.
 
-    Raises RecipeError: no layers, bits or thresholds out of range, sizes missing, a budget that not even the fewest bits meet.
+    Raises:
+        RecipeError: No layers, bits or threshold out of range, sizes missing, or a budget that not
+            even the fewest bits meet.
+        DataError: A score that is not finite.
     """
     layers = list(scores)
     if not layers:
         raise RecipeError(
             "No layer has a score: give a Significance or a mapping of layer → score."
         )
-    details = scores.details if isinstance(scores, Significance) else {}
-    fixed = (
-        {}
-        if ends is None
-        else dict.fromkeys(details.get("ends") or (layers[0], layers[-1]), _bits(ends))
-    )
+    fixed = _ends(scores, layers, ends)
     if budget_bytes is None and mean_bits is None:
-        limit = 20.0 if threshold is None else float(threshold)
-        if any(isinstance(scores[layer], Mapping) for layer in layers):
-            raise RecipeError(
-                "Losses by bits need budget_bytes or mean_bits; a threshold needs one score a layer."
-            )
-        yes, no = _bits(significant), _bits(other)
-        return {layer: fixed.get(layer, yes if scores[layer] > limit else no) for layer in layers}
+        return _by_rule(scores, threshold, require_bits(significant), require_bits(other), fixed)
     if threshold is not None or (budget_bytes is not None and mean_bits is not None):
         raise RecipeError("Give one of threshold, budget_bytes and mean_bits.")
-    known: Mapping[str, int] = details.get("params", {}) if sizes is None else sizes
-    missing = [layer for layer in layers if layer not in known]
-    if missing:
-        raise RecipeError(
-            f"No size for the layer {missing[0]!r}: pass sizes={{layer: number of parameters}}."
-        )
-    size = np.array([known[layer] for layer in layers], float)
+    size = _sizes(scores, layers, sizes)
     if mean_bits is not None:
         budget, rest = mean_bits * size.sum(), 0.0
     else:
-        budget, rest = 8.0 * float(budget_bytes or 0), float(FLOAT * _others(details, layers))
-    options = [_options(layer, scores[layer], fixed.get(layer), choices) for layer in layers]
-    least = rest + sum(n * min(each) for n, each in zip(size, options))
-    if least > budget:
+        budget, rest = 8.0 * float(budget_bytes or 0), float(FLOAT * _others(scores, layers))
+    options = [losses(layer, scores[layer], fixed.get(layer), choices) for layer in layers]
+    least = rest + sum(count * min(each) for count, each in zip(size, options))
+    if not least <= budget:
         raise RecipeError(
-            f"The fewest bits take {least / 8:,.0f} bytes, the budget is {budget / 8:,.0f}: raise it, allow fewer bits, or ends=None."
+            f"The fewest bits take {least / 8:,.0f} bytes, the budget is {budget / 8:,.0f}: "
+            "raise it, allow fewer bits, or ends=None."
         )
-    return dict(zip(layers, _best(size, options, budget - rest)))
+    return dict(zip(layers, least_loss(size, options, budget - rest)))
 
 
-def _others(details: Mapping[str, Any], layers: Sequence[str]) -> int:
-    params = details.get("params", {})
-    return details.get("other_params", 0) + sum(
-        count for layer, count in params.items() if layer not in layers
-    )
+def _by_rule(
+    scores: Scores, threshold: float | None, above: int, below: int, fixed: Mapping[str, int]
+) -> dict[str, int]:
+    limit = THRESHOLD if threshold is None else float(threshold)
+    if math.isnan(limit):
+        raise RecipeError("threshold is NaN: expected a number.")
+    if any(isinstance(scores[layer], Mapping) for layer in scores):
+        raise RecipeError(
+            "Losses by bits need budget_bytes or mean_bits; a threshold needs one score a layer."
+        )
+    require_finite({layer: scores[layer] for layer in scores})
+    bits = {layer: above if scores[layer] > limit else below for layer in scores}
+    return {**bits, **{layer: count for layer, count in fixed.items() if layer in bits}}
 
 
-def _bits(value: Any) -> int:
-    if value not in range(1, 17) and value != FLOAT:
-        raise RecipeError(f"{value!r} bits: choose 1 to 16, or 32 for float.")
-    return int(value)
+def _details(scores: Scores) -> Mapping[str, Any]:
+    return scores.details if isinstance(scores, Significance) else {}
 
 
-def _options(layer: str, score: Any, fixed: int | None, choices: Sequence[int]) -> dict[int, float]:
-    """Bits → loss of one layer."""
-    if fixed is not None:
-        return {fixed: 0.0}
-    if isinstance(score, Mapping):
-        found = {_bits(b): float(score[b]) for b in choices if b in score}
-        if FLOAT in choices:
-            found.setdefault(FLOAT, 0.0)
-        if not found:
+def _ends(scores: Scores, layers: Sequence[str], bits: int | None) -> dict[str, int]:
+    """The first and last layers with their bits; none where they are like others."""
+    if bits is None:
+        return {}
+    ends = _details(scores).get("ends") or (layers[0], layers[-1])
+    return dict.fromkeys(ends, require_bits(bits))
+
+
+def _sizes(scores: Scores, layers: Sequence[str], sizes: Mapping[str, int] | None) -> np.ndarray:
+    """Parameters of each layer [layers], as given or as the Significance knows them."""
+    known = _details(scores).get("params", {}) if sizes is None else sizes
+    for layer in layers:
+        if layer not in known:
             raise RecipeError(
-                f"No loss for {layer!r} at any of {list(choices)} bits; it has {sorted(score)}."
+                f"No size for the layer {layer!r}: pass sizes={{layer: number of parameters}}."
             )
-    else:
-        found = {
-            _bits(b): 0.0 if b == FLOAT else max(float(score), 0.0) / (2.0**b - 1) ** 2
-            for b in choices
-        }
-    if not found or not np.isfinite(list(found.values())).all():
-        raise RecipeError(
-            f"The losses of {layer!r} must be finite numbers for at least one choice of bits, not {found}."
-        )
-    return found
+    return np.array([known[layer] for layer in layers], float)
 
 
-def _best(size: np.ndarray, options: Sequence[dict[int, float]], budget: float) -> list[int]:
-    """One of each layer's options so that Σ loss is least under Σ size · bits ≤ budget."""
-    from scipy.optimize import Bounds, LinearConstraint, milp
-    from scipy.sparse import csr_array
-
-    count = len(options)
-    owner = np.repeat(np.arange(count), [len(each) for each in options])
-    bits = np.array([b for each in options for b in each], float)
-    loss = np.array([value for each in options for value in each.values()])
-    cost = (
-        1e6 * loss / max(np.abs(loss).max(), 1e-300)
-    )  # the solver stops 1e-6 from the optimum: make that 1e-12 of the largest loss
-    weight = size[owner] * bits
-    one_each = LinearConstraint(
-        csr_array((np.ones(len(owner)), (owner, np.arange(len(owner))))), 1, 1
-    )
-    exact = {"mip_rel_gap": 0.0}
-    for part in (1.0, 1 - 1e-6, 1 - 1e-5):  # it also lets a constraint be exceeded by 1e-6
-        within = LinearConstraint(weight[None] / max(budget, 1.0), -np.inf, part)
-        found = milp(
-            cost,
-            constraints=[one_each, within],
-            integrality=np.ones(len(cost)),
-            bounds=Bounds(0, 1),
-            options=exact,
-        )
-        if found.x is None:
-            break
-        picked = [
-            int(np.flatnonzero(owner == i)[np.argmax(found.x[owner == i])]) for i in range(count)
-        ]
-        if weight[picked].sum() <= budget:
-            # Where fewer bits lose no more, fewer bits.
-            return [
-                min(b for b, value in each.items() if value <= loss[j])
-                for each, j in zip(options, picked)
-            ]
-    raise RecipeError(
-        f"No allocation was found: {found.message} The budget is too close to the fewest bits."
-    )
+def _others(scores: Scores, layers: Sequence[str]) -> int:
+    """Parameters of the model that are in none of `layers`."""
+    details = _details(scores)
+    beside = [count for layer, count in details.get("params", {}).items() if layer not in layers]
+    return details.get("other_params", 0) + sum(beside)
 
 
 @dataclass(frozen=True)
 class WeightBits:
     """What the weights of a model take at given bits, computed: not the bytes of any file.
 
-    by_layer: bits of each layer with a kernel; other_bits: of everything else (float); float_bits: of the float32 model.
+    by_layer: bits of each layer with a kernel; other_bits: of everything else (float); float_bits:
+    of the float32 model.
     """
 
     by_layer: dict[str, int]
@@ -186,18 +156,16 @@ class WeightBits:
         return self.float_bits / self.total_bits
 
 
-def weight_bits(model: Any, bits: Mapping[str, int]) -> WeightBits:
-    """The thesis' accounting: every parameter of a layer (biases too) at the layer's `bits`; layers not named stay at 32.
+def weight_bits(model: Model, bits: Mapping[str, int]) -> WeightBits:
+    """The thesis' accounting: every parameter of a layer, biases too, at the layer's `bits`.
 
-    Raises RecipeError for unknown layers or bits, ModelError for a model without a graph.
+    Layers not named stay at 32. Raises RecipeError for unknown layers or bits, ModelError for a
+    model without a graph.
     """
     found = find_layers(trace_calls(model))
     require_known(bits, found.params)
     by_layer = {
-        layer: count * _bits(bits.get(layer, FLOAT)) for layer, count in found.params.items()
+        layer: count * require_bits(bits.get(layer, FLOAT)) for layer, count in found.params.items()
     }
-    return WeightBits(
-        by_layer,
-        FLOAT * found.other_params,
-        FLOAT * (sum(found.params.values()) + found.other_params),
-    )
+    parameters = sum(found.params.values()) + found.other_params
+    return WeightBits(by_layer, FLOAT * found.other_params, FLOAT * parameters)

@@ -8,9 +8,12 @@ SUMS = ("Add", "TFOpLambda", "__add__")
 
 
 def blocks_of(graph: Calls) -> dict[str, str]:
-    """Layer → the name of the sum at the end of its block: the first sum that it leads to; layers behind the last sum have none."""
+    """Layer → the name of the sum at the end of its block: the first sum that it leads to.
+
+    Layers behind the last sum have none.
+    """
     maker = graph.maker()
-    found: dict[str, str] = {}
+    blocks: dict[str, str] = {}
     for call in graph.calls:
         if call.kind not in SUMS or len(call.inputs) < 2:
             continue
@@ -18,9 +21,9 @@ def blocks_of(graph: Calls) -> dict[str, str]:
         while waiting:
             tensor = waiting.pop()
             before = maker.get(tensor)
-            if before is None or tensor in seen or before.name in found:
+            if before is None or tensor in seen or before.name in blocks:
                 continue
             seen.add(tensor)
-            found[before.name] = call.name
+            blocks[before.name] = call.name
             waiting += before.inputs
-    return found
+    return blocks

@@ -1,72 +1,79 @@
 """Which layers are looked at, which tensor is a layer's output, and what it is compared with.
 
-A layer counts if it has a weight of two or more axes that multiplies its input (no normalisation, no PReLU).
-Its output is taken after the normalisation and activation that alone follow it, and before pooling, dropout and reshaping.
-Its input is what it consumes, followed back over every call with one input (pooling, dropout, reshaping, activation) to
-where it was made: another such layer's output, a merge of several tensors (measured too), or an input of the model.
+A layer counts if it has a weight of two or more axes that multiplies its input (no normalisation,
+no PReLU). Its output is taken after the normalisation and activation that alone follow it, and
+before pooling, dropout and reshaping. Its input is what it consumes, followed back over every call
+with one input (pooling, dropout, reshaping, activation) to where it comes from: another such
+layer's output, a merge of several tensors (measured too), or an input of the model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from dataclasses import dataclass, field
+from math import prod
 
 from tfcompress._backend.graph._calls import Call, Calls
 from tfcompress.core import RecipeError
+from tfcompress.core._types import Layer
 
-_ACTIVATION = frozenset(
+_ACTIVATIONS = frozenset(
     (
         "activation",
-        "relu",
-        "relu6",
-        "leakyrelu",
-        "prelu",
-        "elu",
-        "selu",
         "celu",
+        "elu",
+        "exponential",
         "gelu",
         "glu",
-        "silu",
-        "swish",
-        "softmax",
-        "softplus",
-        "softsign",
-        "sigmoid",
-        "tanh",
-        "mish",
-        "thresholdedrelu",
+        "hardshrink",
         "hardsigmoid",
         "hardsilu",
         "hardswish",
         "hardtanh",
+        "leakyrelu",
         "logsigmoid",
         "logsoftmax",
-        "exponential",
-        "squareplus",
-        "hardshrink",
+        "mish",
+        "prelu",
+        "relu",
+        "relu6",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softmax",
+        "softplus",
         "softshrink",
+        "softsign",
+        "squareplus",
+        "swish",
+        "tanh",
         "tanhshrink",
+        "thresholdedrelu",
     )
 )
 
 
 @dataclass(frozen=True)
 class Place:
-    """A tensor to measure: the output of a layer, of a merge, or an input of the model; `inputs` are the places it is made from."""
+    """A tensor to measure: the output of a layer, of a merge, or an input of the model.
+
+    layer: the scored layer it is the output of; empty for merges and inputs. inputs: the places
+    that it is computed from.
+    """
 
     name: str
     layer: str
-    """The scored layer it is the output of; empty for merges and inputs."""
     tensor: int
     inputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Layers:
-    """`places` by name in the order of the network; `scored` layers in that order; `ends`: first and last ones; `params` of each."""
+    """The layers of a model that significance, sensitivity and bits speak of.
+
+    places: by name in the order of the network. scored: the layers in that order. ends: the first
+    and last of them. params: parameters of each. other_params: parameters of everything else.
+    """
 
     places: dict[str, Place]
     scored: tuple[str, ...]
@@ -79,7 +86,7 @@ class Layers:
         return [place for place in self.places.values() if place.layer == layer]
 
     def choose(self, layers: Iterable[str] | None) -> tuple[str, ...]:
-        """`layers` in the order of the network (None: all); RecipeError for a name that no scored layer has."""
+        """`layers` in the order of the network (None: all); RecipeError for an unknown name."""
         if layers is None:
             return self.scored
         wanted = [layers] if isinstance(layers, str) else list(layers)
@@ -88,65 +95,77 @@ class Layers:
 
 
 def find_layers(graph: Calls) -> Layers:
-    """The layers of a model that significance, sensitivity and bits speak of."""
-    maker, users = graph.maker(), graph.users()
-    names = {
-        tensor: name or f"input{i}"
-        for i, (tensor, name) in enumerate(zip(graph.inputs, graph.input_names))
-    }
-    places = {name: Place(name, "", tensor, ()) for tensor, name in names.items()}
-    home = dict(names)  # tensor → name of the place at which it was made
-    weights: dict[str, Any] = {}
-    first, last = set(), set()
-
-    def back(tensor: int) -> str:
-        while tensor not in home:
-            call = maker[tensor]
-            tensor = call.inputs[0]
-        return home[tensor]
-
+    """The layers of a model with their places, ends and parameters."""
+    walk = _Walk(graph)
     for call in graph.calls:
-        scored, merge = has_kernel(call.layer), len(set(call.inputs)) != 1
-        if not (scored or merge) or not call.outputs:
-            continue
-        name, times = call.name, 1
-        while name in places:
-            times += 1
-            name = f"{call.name} (call {times})"
-        sources = tuple(dict.fromkeys(back(tensor) for tensor in call.inputs))
-        places[name] = Place(
-            name,
-            call.name if scored else "",
-            _settled(call.outputs[0], users, graph.outputs),
-            sources,
-        )
-        home.update(dict.fromkeys(call.outputs, name))
-        if scored:
-            weights.setdefault(call.name, call.layer)
-            if any(source in names.values() for source in sources):
-                first.add(call.name)
-    for tensor in graph.outputs:
-        last.add(places[back(tensor)].layer)
-    scored_layers = tuple(weights)
-    ends = first | last | {*scored_layers[:1], *scored_layers[-1:]}
-    params = {
-        name: sum(int(np.prod(v.shape)) for v in layer.weights) for name, layer in weights.items()
-    }
-    everything = {
-        id(v): int(np.prod(v.shape))
-        for call in graph.calls
-        for v in getattr(call.layer, "weights", ())
-    }
+        walk.enter(call)
+    last = {walk.places[walk.back(tensor)].layer for tensor in graph.outputs}
+    scored = tuple(walk.scored)
+    ends = {*walk.first, *last, *scored[:1], *scored[-1:]}
+    params = {name: _parameters([layer]) for name, layer in walk.scored.items()}
+    everything = _parameters([call.layer for call in graph.calls])
     return Layers(
-        places,
-        scored_layers,
-        tuple(n for n in scored_layers if n in ends),
+        walk.places,
+        scored,
+        tuple(name for name in scored if name in ends),
         params,
-        sum(everything.values()) - sum(params.values()),
+        everything - sum(params.values()),
     )
 
 
-def has_kernel(layer: Any) -> bool:
+@dataclass
+class _Walk:
+    """What is known of a graph after some of its calls.
+
+    home: tensor → the name of the place that it comes from. first: scored layers that consume an
+    input of the model.
+    """
+
+    graph: Calls
+    places: dict[str, Place] = field(default_factory=dict)
+    scored: dict[str, Layer] = field(default_factory=dict)
+    first: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._maker, self._users = self.graph.maker(), self.graph.users()
+        self._home: dict[int, str] = {}
+        for number, (tensor, name) in enumerate(zip(self.graph.inputs, self.graph.input_names)):
+            self._home[tensor] = name or f"input{number}"
+        for tensor, name in self._home.items():
+            self.places[name] = Place(name, "", tensor, ())
+        self._model_inputs = set(self.places)
+
+    def back(self, tensor: int) -> str:
+        """The place that a tensor comes from, over every call with one input."""
+        while tensor not in self._home:
+            tensor = self._maker[tensor].inputs[0]
+        return self._home[tensor]
+
+    def enter(self, call: Call) -> None:
+        """Note the place of a call that is scored or a merge; others are walked over."""
+        is_scored = has_kernel(call.layer)
+        is_merge = len(set(call.inputs)) != 1
+        if not call.outputs or not (is_scored or is_merge):
+            return
+        name = self._free_name(call.name)
+        sources = tuple(dict.fromkeys(self.back(tensor) for tensor in call.inputs))
+        tensor = _settled(call.outputs[0], self._users, self.graph.outputs)
+        self.places[name] = Place(name, call.name if is_scored else "", tensor, sources)
+        self._home.update(dict.fromkeys(call.outputs, name))
+        if is_scored:
+            self.scored.setdefault(call.name, call.layer)
+            if self._model_inputs.intersection(sources):
+                self.first.add(call.name)
+
+    def _free_name(self, name: str) -> str:
+        free, times = name, 1
+        while free in self.places:
+            times += 1
+            free = f"{name} (call {times})"
+        return free
+
+
+def has_kernel(layer: Layer) -> bool:
     """Whether a layer multiplies its input by a weight of two or more axes."""
     kind = type(layer).__name__
     if kind == "PReLU" or (kind.endswith("Normalization") and kind != "SpectralNormalization"):
@@ -157,11 +176,20 @@ def has_kernel(layer: Any) -> bool:
 def require_known(wanted: Iterable[str], known: Iterable[str]) -> None:
     """RecipeError if a layer's name is not among those with weights."""
     known = list(known)
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        raise RecipeError(
-            f"No layer with weights is called {unknown[0]!r}; there are: {', '.join(known)}."
-        )
+    for name in wanted:
+        if name not in known:
+            raise RecipeError(
+                f"No layer with weights is called {name!r}; there are: {', '.join(known)}."
+            )
+
+
+def _parameters(layers: Iterable[Layer]) -> int:
+    """Parameters of `layers`, each variable once."""
+    sizes: dict[int, int] = {}
+    for layer in layers:
+        for variable in getattr(layer, "weights", ()):
+            sizes[id(variable)] = prod(variable.shape)
+    return sum(sizes.values())
 
 
 def _settled(tensor: int, users: dict[int, list[Call]], outputs: tuple[int, ...]) -> int:
@@ -175,11 +203,11 @@ def _settled(tensor: int, users: dict[int, list[Call]], outputs: tuple[int, ...]
 
 
 def _finishes(call: Call) -> bool:
+    """Whether a call only normalises or activates what it is given."""
     if len(set(call.inputs)) != 1:
         return False
-    if call.kind in ("TFOpLambda", "Functional"):
+    kind = call.kind
+    if kind in ("TFOpLambda", "Functional"):
         kind = call.name.split(".")[-1].rstrip("0123456789").rstrip("_")
-    else:
-        kind = call.kind
     kind = kind.lower().replace("_", "")
-    return kind in _ACTIVATION or (kind.endswith("normalization") and not has_kernel(call.layer))
+    return kind in _ACTIVATIONS or (kind.endswith("normalization") and not has_kernel(call.layer))

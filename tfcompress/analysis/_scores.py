@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from os import PathLike
+from typing import TYPE_CHECKING
 
-from tfcompress.core import Significance
+from tfcompress.core import DataError, Significance
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
 class LayerScores(Significance):
-    """What `significance` and `sensitivity` return: a Significance that can be drawn."""
+    """What `significance` and `sensitivity` return: a Significance that can be drawn.
 
-    def plot(self, threshold: float | None = None, *, path: Any = None) -> Any:
-        """A Matplotlib figure: what was measured by layer, the scores with `threshold` and the layers above it marked.
+    Raises DataError for a score that is not finite.
+    """
 
-        Dimensions by PCA add the cumulative variance by component. `path` saves it (format by its ending).
+    def __post_init__(self) -> None:
+        require_finite(self.scores)
+
+    def plot(
+        self, threshold: float | None = None, *, path: str | PathLike[str] | None = None
+    ) -> Figure:
+        """A Matplotlib figure: what was measured by layer, and the scores.
+
+        With `threshold`, the layers above it are marked. Dimensions by PCA add the cumulative
+        variance by component. `path` saves it, in the format of its ending.
         """
         from tfcompress.analysis._plot import draw
 
@@ -24,3 +39,13 @@ class LayerScores(Significance):
     def significant(self, threshold: float) -> list[str]:
         """The layers whose score exceeds `threshold`, in the order of the network."""
         return [layer for layer, score in self.scores.items() if score > threshold]
+
+
+def require_finite(scores: Mapping[str, float]) -> None:
+    """DataError for the first score that is NaN or infinite: nothing may be decided by it."""
+    for layer, score in scores.items():
+        if not math.isfinite(score):
+            raise DataError(
+                f"The score of {layer!r} is {score}: expected a finite number; "
+                "look at the layer's weights and outputs."
+            )

@@ -1,4 +1,7 @@
-"""How much each layer changes the dimension of what it is given (thesis; Chakraborty et al. 2020)."""
+"""How much each layer changes the dimension of what it is given.
+
+Source: the thesis; Chakraborty et al. 2020.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import Any, get_args
 from tfcompress._backend.graph._activations import model_inputs
 from tfcompress._backend.graph._calls import Calls, trace_calls
 from tfcompress._backend.progress import reporter
-from tfcompress.analysis._activations import channels_view, collect, flatten_view
 from tfcompress.analysis._activations import View as PointsView
+from tfcompress.analysis._activations import channels_view, collect, flatten_view
 from tfcompress.analysis._layers import Layers, Place, find_layers
 from tfcompress.analysis._scores import LayerScores
 from tfcompress.analysis.dimension import Dimension, Estimator, TwoNN, by_name
