@@ -1,4 +1,4 @@
-"""Real `.tflite` files, made once: a net with every kind of matrix operation in several formats, several inputs, a crashing one."""
+"""Real `.tflite` files, made once: every kind of matrix operation, several formats, a crash."""
 
 import subprocess
 import sys
@@ -44,10 +44,11 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def python():
-    """Run code in a fresh Python that has no TensorFlow, Keras, SciPy, rich, typer; gives what it printed."""
+    """Run code in a fresh Python without TensorFlow, Keras, SciPy, rich and typer."""
 
     def run(code, *arguments, status=0):
-        blocked = "('tensorflow', 'keras', 'tf_keras', 'rich', 'typer', 'scipy', 'sklearn', 'matplotlib', 'tensorflow_model_optimization')"
+        blocked = ["tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "rich"]
+        blocked += ["typer", "scipy", "sklearn", "matplotlib"]
         preamble = f"import sys\nfor name in {blocked}: sys.modules[name] = None\n"
         done = subprocess.run(
             [sys.executable, "-c", preamble + code, *map(str, arguments)],
@@ -62,7 +63,7 @@ def python():
 
 
 def crashing_file():
-    """(x + int32 min) mod −1: the processor itself refuses that (SIGFPE), in every interpreter, on x86."""
+    """(x + int32 min) mod −1: the processor itself refuses that (SIGFPE), on x86."""
     from tfcompress._backend.tflite._flatbuffer import schema, write
 
     s = schema()

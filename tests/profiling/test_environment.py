@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfcompress.profiling import _environment
-from tfcompress.profiling import environment
+from tfcompress.profiling import _environment, environment
 
 X86 = "processor\t: 0\nmodel name\t: Xeon E5\nflags\t\t: fpu sse4_1 avx avx2 avx512_vnni avx_vnni\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp i8mm\n"

@@ -28,11 +28,15 @@ def test_the_result_comes_back(monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGKILL])
 def test_every_signal_has_its_name(monkeypatch, number):
-    code = f"import sys, os; open(sys.argv[1], 'w').write('{{\"doing\": \"loading\"}}\\n'); os.kill(os.getpid(), {int(number)})"
+    code = (
+        "import sys, os; open(sys.argv[1], 'w').write('{\"doing\": \"loading\"}\\n'); "
+        f"os.kill(os.getpid(), {int(number)})"
+    )
     child(monkeypatch, code)
     with pytest.raises(
         InterpreterError,
-        match=rf"^net.tflite crashes litert 2.3: {number.name} \(signal {int(number)}\) while loading",
+        match=rf"^net.tflite crashes litert 2.3: {number.name} "
+        rf"\(signal {int(number)}\) while loading",
     ):
         ask()
 
@@ -40,7 +44,8 @@ def test_every_signal_has_its_name(monkeypatch, number):
 def test_what_it_printed_last_is_passed_on(monkeypatch):
     child(
         monkeypatch,
-        "import sys, os; print('INFO: hello'); os.write(2, b'malloc(): invalid next size\\n'); os.abort()",
+        "import sys, os; print('INFO: hello'); "
+        "os.write(2, b'malloc(): invalid next size\\n'); os.abort()",
     )
     with pytest.raises(
         InterpreterError, match=r"while starting. It said: malloc\(\): invalid next size"

@@ -54,7 +54,7 @@ def test_the_weights_of_a_loop_are_those_of_the_layer(
     file.write_bytes(recurrent(keras, name))
     biases = {"SimpleRNN": UNITS, "LSTM": 4 * UNITS, "GRU": 2 * 3 * UNITS}[name]
     kernels = GATES[name] * UNITS * (FEATURES + UNITS)
-    one_minus_z = int(name == "GRU")  # h = z · h' + (1 − z) · candidate: the 1 is a constant too
+    one_minus_z = int(name == "GRU")  # h = z · h' + (1 − z) · candidate has a 1
     opened, graphs = open_interpreter(file), read_graphs(file.read_bytes())
     expected = kernels + biases + one_minus_z + DENSE + 3
     assert count_weights(opened, graphs) == expected
@@ -75,7 +75,7 @@ def test_times_of_operations_inside_a_loop_belong_to_the_loop(
 
 def scalar_graph(ops: list[OpInfo], outputs: tuple[int, ...], numbers: dict[int, int]) -> Graph:
     """A graph with input 0 and tensors [1, 4] for a FULLY_CONNECTED by kernel 9 of [4, 4]."""
-    shapes = {index: (1, 4) for index in range(9)} | {9: (4, 4)}
+    shapes = dict.fromkeys(range(9), (1, 4)) | {9: (4, 4)}
     tensors = {
         index: TensorInfo(index, "", shape, np.dtype("f4"), np.array([]), np.array([]))
         for index, shape in shapes.items()

@@ -1,4 +1,7 @@
-"""Measuring `.tflite` files: size, latency, memory, time per operation, accuracy. Needs NumPy and an interpreter, nothing more."""
+"""Measuring `.tflite` files: size, latency, memory, time per operation, accuracy.
+
+Needs NumPy and an interpreter, nothing more.
+"""
 
 from tfcompress.profiling._environment import environment
 from tfcompress.profiling._evaluate import evaluate

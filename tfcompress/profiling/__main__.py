@@ -75,9 +75,7 @@ def _measure(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def _scored(
-    file: str, data: tuple[Array, Array], options: argparse.Namespace
-) -> dict[str, Any]:
+def _scored(file: str, data: tuple[Array, Array], options: argparse.Namespace) -> dict[str, Any]:
     """The file's score, or, with --keep-going, why it has none."""
     row: dict[str, Any] = {"metric": options.metric}
     try:

@@ -1,4 +1,6 @@
-"""The jobs that run in a child process: `python -m tfcompress.profiling._child OUT`, the job as JSON on stdin.
+"""The jobs that run in a child process: `python -m tfcompress.profiling._child OUT`.
+
+The job comes as JSON on stdin.
 
 OUT gets JSON lines: {"doing": …} before each step, then {"result": …} or {"error": …}.
 """
@@ -64,9 +66,8 @@ def contents(opened: Interpreter, path: str) -> dict[str, Any]:
         try:
             graphs = read_graphs(Path(path).read_bytes())
         except ImportError:
-            notes.append(
-                f"{len(loops)} loops or branches not counted: pip install ai-edge-litert to read them"
-            )
+            reader = "pip install ai-edge-litert to read them"
+            notes.append(f"{len(loops)} loops or branches not counted: {reader}")
     _, unknown = graph_macs(main_graph(opened, graphs), graphs)
     if unknown:
         notes.append(

@@ -58,7 +58,7 @@ def environment() -> dict[str, Any]:
 
 
 def integer_instructions() -> list[str] | None:
-    """Those of `INTEGER_INSTRUCTIONS` that the processor has; None where the system does not say."""
+    """Those of `INTEGER_INSTRUCTIONS` that the processor has; None where unknown."""
     for line in _read(CPU_INFO).splitlines():
         name, _, flags = line.partition(":")
         if name.strip().lower() in ("flags", "features"):

@@ -1,4 +1,4 @@
-"""The graphs of a `.tflite`: a loop and its condition are graphs of their own, which the file tells.
+"""The graphs of a `.tflite`: a loop and its condition are graphs of their own.
 
 An interpreter names the operations of the main graph alone, so the others are read from the bytes.
 """
@@ -26,7 +26,7 @@ class Graph:
     """One graph: its operations in order, tensors by index, and which of them come in and go out.
 
     `numbers` are the whole numbers that the file stores (tensor → value). `called` are the graphs
-    that an operation runs (operation's index → places of graphs): condition and body of a `WHILE`,
+    that an operation runs (its index → places of graphs): condition and body of a `WHILE`,
     the two sides of an `IF`.
     """
 

@@ -1,4 +1,4 @@
-"""Running a `.tflite` in a fresh process, so that a file that crashes its interpreter takes nothing else down."""
+"""Running a `.tflite` in a fresh process, so that a crashing interpreter breaks nothing else."""
 
 from __future__ import annotations
 
@@ -8,54 +8,49 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tfcompress.core import InterpreterError
 
+NOT_ERRORS = ("INFO", "WARNING")
+
 
 def in_child(
-    job: str, arguments: dict[str, Any], *, what: str, runtime: str, timeout: float
+    job: str, arguments: Mapping[str, Any], *, what: str, runtime: str, timeout: float
 ) -> Any:
-    """The result of `tfcompress.profiling._child`'s function `job` called with `arguments` in a child process.
+    """The result of `tfcompress.profiling._child`'s function `job`, called in a child process.
 
-    `what` names the file and `runtime` the interpreter in messages. Raises InterpreterError for what the job raised, the
-    signal that ended it, or more than `timeout` seconds; each says what the child was doing.
+    Args:
+        job: the function's name.
+        arguments: its arguments, as JSON data.
+        what: names the file in messages.
+        runtime: names the interpreter in messages.
+        timeout: seconds that the child may take.
+
+    Raises:
+        InterpreterError: what the job raised, the signal that ended it, or the time that ran out;
+            it says what the child was doing.
     """
     with tempfile.TemporaryDirectory(prefix="tfc-child-") as folder:
         out, noise = Path(folder) / "out.jsonl", Path(folder) / "noise.txt"
-        with open(noise, "wb") as sink:
-            task = json.dumps({"job": job, "arguments": arguments}).encode()
-            try:
-                status = subprocess.run(
-                    command("_child", str(out)),
-                    input=task,
-                    stdout=sink,
-                    stderr=sink,
-                    env=environment(),
-                    timeout=timeout,
-                    check=False,
-                ).returncode
-            except subprocess.TimeoutExpired:
-                status = None
-        said = (
-            [json.loads(line) for line in out.read_text().splitlines() if line.endswith("}")]
-            if out.exists()
-            else []
-        )
-        text = noise.read_text(errors="replace")
-    doing = next((line["doing"] for line in reversed(said) if "doing" in line), "starting")
-    last = said[-1] if said else {}
+        status = _run({"job": job, "arguments": dict(arguments)}, out, noise, timeout)
+        lines = _complete_lines(out)
+        printed = noise.read_text(errors="replace")
+    doing = next((line["doing"] for line in reversed(lines) if "doing" in line), "starting")
+    last = lines[-1] if lines else {}
     if status is None:
         raise InterpreterError(
-            f"{what}: {runtime} did not finish within {timeout:g} s ({doing}); pass a larger timeout=."
+            f"{what}: {runtime} did not finish within {timeout:g} s ({doing}); "
+            "pass a larger timeout=."
         )
     if "error" in last:
-        text = last["error"].replace(arguments.get("path") or what, what)
-        raise InterpreterError(text if what in text else f"{what}: {text}")
+        error = last["error"].replace(arguments.get("path") or what, what)
+        raise InterpreterError(error if what in error else f"{what}: {error}")
     if status or "result" not in last:
         raise InterpreterError(
-            obituary(status, what=what, runtime=runtime, doing=doing, noise=text)
+            obituary(status, what=what, runtime=runtime, doing=doing, noise=printed)
         )
     return last["result"]
 
@@ -66,20 +61,44 @@ def command(module: str, *arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """A child's environment: ours, with this very package first on its path and TensorFlow told to keep quiet."""
+    """A child's environment: ours, with this package first on its path and TensorFlow quiet."""
     root = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    folders = [root, os.environ.get("PYTHONPATH")]
+    path = os.pathsep.join(folder for folder in folders if folder)
     return {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def obituary(status: int, *, what: str, runtime: str, doing: str, noise: str) -> str:
-    """One line on why a child ended with `status`: the signal's name if it was one, and the last thing it printed."""
-    lines = [
-        line.strip()
-        for line in noise.splitlines()
-        if line.strip() and not line.startswith(("INFO", "WARNING"))
-    ]
-    last = f" It said: {lines[-1]}" if lines else ""
+    """One line on why a child ended with `status`: its signal, if any, and the last it printed."""
+    printed = [line.strip() for line in noise.splitlines() if line.strip()]
+    errors = [line for line in printed if not line.startswith(NOT_ERRORS)]
+    last = f" It said: {errors[-1]}" if errors else ""
     if status < 0:
-        return f"{what} crashes {runtime}: {signal.Signals(-status).name} (signal {-status}) while {doing}.{last}"
-    return f"{what}: the process running it in {runtime} ended with status {status} while {doing}.{last}"
+        name = signal.Signals(-status).name
+        return f"{what} crashes {runtime}: {name} (signal {-status}) while {doing}.{last}"
+    ended = f"the process running it in {runtime} ended with status {status}"
+    return f"{what}: {ended} while {doing}.{last}"
+
+
+def _run(task: Mapping[str, Any], out: Path, noise: Path, timeout: float) -> int | None:
+    """The child's exit status; None where it took too long."""
+    with open(noise, "wb") as sink:
+        try:
+            return subprocess.run(
+                command("_child", str(out)),
+                input=json.dumps(task).encode(),
+                stdout=sink,
+                stderr=sink,
+                env=environment(),
+                timeout=timeout,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def _complete_lines(out: Path) -> list[dict[str, Any]]:
+    """What the child wrote, but for a line that its end cut short."""
+    if not out.exists():
+        return []
+    return [json.loads(line) for line in out.read_text().splitlines() if line.endswith("}")]

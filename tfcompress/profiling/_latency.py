@@ -1,4 +1,4 @@
-"""Invoke times: several interpreters in turn, in random order, until every median is known well enough."""
+"""Invoke times: several interpreters in turn, in random order, until every median is known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WINDOWS = 8
 
 @dataclass
 class Series:
-    """The runs of one interpreter: `invoke` runs it once; times in ms and preemption flags, by visit."""
+    """The runs of one interpreter, which `invoke` runs once: times in ms and preemptions."""
 
     threads: int
     invoke: Callable[[], None]
@@ -34,16 +34,24 @@ class Series:
 
     @property
     def times(self) -> list[float]:
+        """All times in ms, in order."""
         return [time_ms for block in self.blocks for time_ms in block]
 
 
 def measure(
     series: Sequence[Series], *, runs: int | None, precision: float, seconds: float, seed: int = 0
 ) -> bool:
-    """Time every series in rounds; each round visits all of them in a new random order, so that drift meets all alike.
+    """Time every series in rounds; False where time ran out before every median was known.
 
-    Stops after `runs` runs of each, or, where that is None, when every median is known to ± `precision` (see `uncertainty`)
-    after at least MIN_ROUNDS rounds. `seconds` of time for each series end it earlier: then the answer is False.
+    Each round visits all of them in a new random order, so that drift meets all alike.
+
+    Args:
+        series: what to time; gets the times.
+        runs: of each; None: until every median is known to ± `precision` (see `uncertainty`) after
+            at least MIN_ROUNDS rounds.
+        precision: a share of the median.
+        seconds: of time for each series that end it earlier.
+        seed: of the order.
     """
     order = random.Random(seed)
     collecting = gc.isenabled()
@@ -51,35 +59,47 @@ def measure(
     try:
         for item in series:
             _warm_up(item)
-        end = time.perf_counter() + seconds * len(series)
-        for done in range(1, 1_000_000):
-            for item in order.sample(series, len(series)):
-                left = (
-                    item.block_runs
-                    if runs is None
-                    else min(item.block_runs, runs - len(item.times))
-                )
-                if left > 0:
-                    _visit(item, left, alone=len(series) == 1)
-            if runs is not None:
-                if all(len(item.times) >= runs for item in series):
-                    return True
-                continue
-            if done >= MIN_ROUNDS and all(uncertainty(item.blocks) <= precision for item in series):
-                return True
-            if done >= FEW_ROUNDS and time.perf_counter() > end:
-                return False
-        return False
+        if runs is not None:
+            _fixed_runs(series, runs, order)
+            return True
+        return _until_known(series, precision, seconds * len(series), order)
     finally:
         if collecting:
             gc.enable()
 
 
-def uncertainty(blocks: Sequence[Sequence[float]]) -> float:
-    """Half the 95 % interval of the median, as a share of it: 1.57 · IQR / √n over the medians of n visits.
+def _fixed_runs(series: Sequence[Series], runs: int, order: random.Random) -> None:
+    """Rounds until every series has its runs."""
+    while any(len(item.times) < runs for item in series):
+        for item in order.sample(series, len(series)):
+            left = min(item.block_runs, runs - len(item.times))
+            if left > 0:
+                _visit(item, left, alone=len(series) == 1)
 
-    Visits rather than runs, because runs close in time are alike. Source: McGill, Tukey, Larsen, The American Statistician
-    32 (1978): the notches of box plots.
+
+def _until_known(
+    series: Sequence[Series], precision: float, seconds: float, order: random.Random
+) -> bool:
+    """Rounds until every median is known to ± `precision`; False after `seconds`."""
+    end = time.perf_counter() + seconds
+    rounds = 0
+    while True:
+        for item in order.sample(series, len(series)):
+            _visit(item, item.block_runs, alone=len(series) == 1)
+        rounds += 1
+        if rounds >= MIN_ROUNDS and all(uncertainty(item.blocks) <= precision for item in series):
+            return True
+        if rounds >= FEW_ROUNDS and time.perf_counter() > end:
+            return False
+
+
+def uncertainty(blocks: Sequence[Sequence[float]]) -> float:
+    """Half the 95 % interval of the median, as a share of it.
+
+    1.57 · IQR / √n over the medians of n visits: visits rather than runs, because runs close in
+    time are alike.
+
+    Source: McGill, Tukey, Larsen, The American Statistician 32 (1978): the notches of box plots.
     """
     medians = [statistics.median(block) for block in blocks]
     if len(medians) < 2:
@@ -136,7 +156,7 @@ def _visit(item: Series, runs: int, *, alone: bool) -> None:
 
 
 def _switches() -> int:
-    """How often the scheduler took the CPU away from this process so far; 0 where the system does not say."""
+    """How often the scheduler took the CPU away from this process; 0 where unknown."""
     try:
         import resource
     except ImportError:

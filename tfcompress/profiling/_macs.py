@@ -108,7 +108,7 @@ def _weights_of(graph: Graph, live: set[int], graphs: Sequence[Graph]) -> int:
 
 
 def _handed_on(op: OpInfo, graph: Graph, graphs: Sequence[Graph]) -> set[int]:
-    """Inputs of a loop that every round gets as they are (weights); of a branch, all but its choice."""
+    """Inputs of a loop that every round gets as they are; of a branch, all but its choice."""
     if op.kind == "IF":
         return set(op.inputs[1:])
     body = graphs[graph.called[op.index][1]]

@@ -56,7 +56,8 @@ def _delegated(
             waiting[KERNELS[op.kind]].append(op)
     whole = {family: len(taken) == ran.count(family) for family, taken in waiting.items()}
     if not all(whole[family] for family in ALIKE):
-        both = [op for op in ops if any(op in waiting[family] for family in ALIKE)]
+        taken_over = waiting[ALIKE[0]] + waiting[ALIKE[1]]
+        both = [op for op in ops if op in taken_over]
         complete = len(both) == sum(ran.count(family) for family in ALIKE)
         for family in ALIKE:  # one list: whichever kernel comes next takes the next operation
             waiting[family], whole[family] = both, complete

@@ -5,21 +5,22 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+FIELDS = ("VmHWM", "VmRSS", "RssAnon", "RssFile")
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def status() -> dict[str, int]:
-    """VmHWM (highest resident so far), VmRSS, RssAnon, RssFile in bytes; empty where there is no /proc."""
+    """VmHWM (highest resident so far), VmRSS, RssAnon, RssFile in bytes; {} without /proc."""
     try:
         lines = STATUS.read_text().splitlines()
     except OSError:
         return {}
-    pairs = (
-        line.split(":", 1)
-        for line in lines
-        if line.startswith(("VmHWM", "VmRSS", "RssAnon", "RssFile"))
-    )
-    return {name: int(value.split()[0]) * 1024 for name, value in pairs}
+    sizes: dict[str, int] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name in FIELDS:
+            sizes[name] = int(value.split()[0]) * 1024
+    return sizes
 
 
 def forget_peak() -> bool:
@@ -32,10 +33,15 @@ def forget_peak() -> bool:
 
 
 SMALLEST = base64.b64decode(
-    "GAAAAFRGTDMAAA4AFAAQAAwACAAAAAQADgAAABAAAABwAAAAfAEAAAMAAAACAAAAXAAAAAwAAAAAAAYACAAEAAYAAAAEAAAAQAAAAAAAgD8AAAAAAAAAAAAA"
-    "AAAAAAAAAACAPwAAAAAAAAAAAAAAAAAAAAAAAIA/AAAAAAAAAAAAAAAAAAAAAAAAgD+o////AQAAABAAAAAMABQAEAAMAAgABAAMAAAAEAAAAFgAAABcAAAA"
-    "YAAAAAEAAAAUAAAAAAAOABQAAAAQAAwACwAEAA4AAAAUAAAAAAAACBAAAAAUAAAABAAEAAQAAAABAAAAAgAAAAMAAAAAAAAAAQAAAP////8BAAAAAgAAAAEA"
-    "AAAAAAAAAwAAAGgAAAA0AAAABAAAALD///8IAAAADAAAAAEAAAB5AAAAAgAAAAEAAAAEAAAADAAQAAwAAAAIAAQADAAAAAwAAAABAAAADAAAAAEAAAB3AAAA"
-    "AgAAAAQAAAAEAAAADAAMAAgAAAAAAAQADAAAAAgAAAAMAAAAAQAAAHgAAAACAAAAAQAAAAQAAAABAAAAEAAAAAwADAALAAAAAAAEAAwAAAAJAAAAAAAACQ=="
+    "GAAAAFRGTDMAAA4AFAAQAAwACAAAAAQADgAAABAAAABwAAAAfAEAAAMAAAACAAAAXAAAAAwAAAAAAAYACAAEAAYAAA"
+    "AEAAAAQAAAAAAAgD8AAAAAAAAAAAAAAAAAAAAAAACAPwAAAAAAAAAAAAAAAAAAAAAAAIA/AAAAAAAAAAAAAAAAAAAA"
+    "AAAAgD+o////AQAAABAAAAAMABQAEAAMAAgABAAMAAAAEAAAAFgAAABcAAAAYAAAAAEAAAAUAAAAAAAOABQAAAAQAA"
+    "wACwAEAA4AAAAUAAAAAAAACBAAAAAUAAAABAAEAAQAAAABAAAAAgAAAAMAAAAAAAAAAQAAAP////8BAAAAAgAAAAEA"
+    "AAAAAAAAAwAAAGgAAAA0AAAABAAAALD///8IAAAADAAAAAEAAAB5AAAAAgAAAAEAAAAEAAAADAAQAAwAAAAIAAQADA"
+    "AAAAwAAAABAAAADAAAAAEAAAB3AAAAAgAAAAQAAAAEAAAADAAMAAgAAAAAAAQADAAAAAgAAAAMAAAAAQAAAHgAAAAC"
+    "AAAAAQAAAAQAAAABAAAAEAAAAAwADAALAAAAAAAEAAwAAAAJAAAAAAAACQ=="
 )
-"""A `.tflite` of one 4 × 4 FULLY_CONNECTED: run first, so that what the runtime itself needs is not put to the file measured."""
+"""A `.tflite` of one 4 × 4 FULLY_CONNECTED.
+
+It runs first, so that what the runtime itself needs is not put to the file measured.
+"""

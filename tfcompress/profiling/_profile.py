@@ -1,4 +1,7 @@
-"""Everything measurable of `.tflite` files: each looked at in its own fresh process, all timed interleaved in another."""
+"""Everything measurable of `.tflite` files, in child processes.
+
+Each file is looked at in a fresh process of its own; all are timed interleaved in another.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,63 @@ from tfcompress.core import InterpreterError, Latency, OpTime, Profile
 from tfcompress.profiling._environment import environment, usable_cores
 from tfcompress.profiling._isolate import in_child
 from tfcompress.profiling._matching import matched
-from tfcompress.profiling._source import Source, on_disk
+from tfcompress.profiling._source import File, Source, on_disk
 
 OP_SECONDS = 1.0
 
 
+@dataclass(frozen=True)
+class Timing:
+    """How files are timed: `runs` of each (None: until the median is known to ± `precision`).
+
+    `seconds` of time for each file end it earlier; `seed` is of the order in which they take turns.
+    """
+
+    runs: int | None
+    precision: float
+    seconds: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Sends jobs to child processes: the runtime as messages call it, options, patience."""
+
+    called: str
+    runtime: str
+    delegates: bool
+    timeout: float
+
+    def __call__(
+        self, job: str, what: str, arguments: dict[str, Any], *, extra_seconds: float = 0.0
+    ) -> Any:
+        """The result of a job of `_child` on the file that messages call `what`."""
+        timeout = self.timeout + extra_seconds
+        return in_child(job, arguments, what=what, runtime=self.called, timeout=timeout)
+
+    def opening(self, threads: int) -> dict[str, Any]:
+        """The arguments that every job which opens an interpreter takes."""
+        return {"runtime": self.runtime, "threads": threads, "delegates": self.delegates}
+
+
 def profile(
-    file: Any,
+    file: File,
     *,
     threads: Sequence[int] = (1,),
     runtime: str = "auto",
     runs: int | str = "auto",
     ops: bool = True,
-    **options,
+    **options: Any,
 ) -> Profile:
-    """Measure one `.tflite`, given as path, bytes or Artifact; `profile_many` has the options and the errors."""
+    """Measure one `.tflite`, given as path, bytes or Artifact.
+
+    `profile_many` has the options and the errors.
+    """
     return profile_many([file], threads=threads, runtime=runtime, runs=runs, ops=ops, **options)[0]
 
 
 def profile_many(
-    files: Sequence[Any],
+    files: Sequence[File],
     *,
     threads: Sequence[int] = (1,),
     runtime: str = "auto",
@@ -44,176 +84,172 @@ def profile_many(
     on_error: str = "raise",
     seed: int = 0,
 ) -> list[Profile]:
-    """Measure several `.tflite` (paths, bytes or Artifacts), their latencies interleaved so that drift meets all alike.
+    """Measure several `.tflite`, their latencies interleaved so that drift meets all alike.
 
-    threads: thread counts to time. runtime: "auto", "litert", "tflite_runtime" or "tensorflow". runs: timed runs of each
-    file and thread count; "auto" stops when every median is known to ± `precision` (95 %), or after `seconds` for each of
-    them. ops: also time single operations (LiteRT; elsewhere their multiply-accumulates stand in, see `ops_source`).
-    names: labels, else the files' or recipes' names. delegates: False leaves XNNPACK out. timeout: seconds that a child
-    process may take beyond its timing. on_error: "raise", or "note" for a Profile with the sizes and the error in its notes.
+    No file is run in this process.
 
-    No file is run in this process. Raises InterpreterError naming file, runtime and reason when one does not load or run,
-    also when it crashes its interpreter or takes too long.
+    Args:
+        files: paths, bytes or Artifacts.
+        threads: thread counts to time.
+        runtime: "auto", "litert", "tflite_runtime" or "tensorflow".
+        runs: timed runs of each file and thread count; "auto" stops when every median is known to
+            ± `precision` (95 %), or after `seconds` for each of them.
+        ops: also time single operations (LiteRT; elsewhere their multiply-accumulates stand in, see
+            `ops_source`).
+        names: labels, else the files' or recipes' names.
+        precision: half the 95 % interval of a median, as a share of it.
+        seconds: of timing, for each file and thread count.
+        timeout: seconds that a child process may take beyond its timing.
+        delegates: False leaves XNNPACK out.
+        on_error: "raise", or "note" for a Profile with the sizes and the error in its notes.
+        seed: of the order in which files take turns.
+
+    Raises:
+        InterpreterError: a file does not load or run, crashes its interpreter or takes too long; it
+            names file, runtime and reason.
+        ValueError: a count below 1, or an `on_error` that is neither.
     """
-    if (
-        not threads
-        or min(threads) < 1
-        or (runs != "auto" and int(runs) < 1)
-        or on_error not in ("raise", "note")
-    ):
-        raise ValueError(
-            f"threads={threads!r}, runs={runs!r}, on_error={on_error!r}: counts start at 1; on_error is 'raise' or 'note'."
-        )
+    _check_options(threads, runs, on_error)
     runtime = choose(runtime)
-    sources = [Source.of(file, name) for file, name in zip(files, names or [None] * len(files))]
-    ask = _Asker(
-        f"{runtime} {available()[runtime]}", {"runtime": runtime, "delegates": delegates}, timeout
-    )
+    labels = names or [None] * len(files)
+    sources = [Source.of(file, name) for file, name in zip(files, labels)]
+    ask = Asker(f"{runtime} {available()[runtime]}", runtime, delegates, timeout)
+    timing = Timing(None if runs == "auto" else int(runs), precision, seconds, seed)
+    times_ops = ops and delegates and runtime == "litert"
     here = environment()
     with on_disk(sources) as paths:
-        profiles = []
+        profiles: list[Profile] = []
         for source, path in zip(sources, paths):
             try:
-                found = _look(ask, source, path, min(threads))
-                found = (
-                    _time_ops(ask, found, path)
-                    if ops and delegates and runtime == "litert"
-                    else found
-                )
+                profile = _look(ask, source, path, min(threads), times_ops)
             except InterpreterError as error:
                 if on_error == "raise":
                     raise
-                found = replace(_sizes(source, ask.runtime), notes=(str(error),))
-            profiles.append(replace(found, environment=here))
-        good = [i for i, found in enumerate(profiles) if found.init_ms is not None]
-        timing = {
-            "runs": None if runs == "auto" else int(runs),
-            "precision": precision,
-            "seconds": seconds,
-            "seed": seed,
-        }
-        for count in threads if good else ():
-            rows, settled = _clock(
-                ask, [sources[i].what for i in good], [paths[i] for i in good], count, timing
-            )
-            for i, row in zip(good, rows):
-                notes = profiles[i].notes + _timing_notes(row, settled, precision)
-                profiles[i] = replace(profiles[i], latency=(*profiles[i].latency, row), notes=notes)
-    return profiles
+                profile = replace(_sizes(source, ask.called), notes=(str(error),))
+            profiles.append(replace(profile, environment=here))
+        return _timed(ask, sources, paths, profiles, threads, timing)
 
 
-@dataclass(frozen=True)
-class _Asker:
-    """Sends jobs to child processes with what they have in common."""
-
-    runtime: str
-    common: dict[str, Any]
-    timeout: float
-
-    def __call__(
-        self,
-        job: str,
-        what: str,
-        *,
-        extra_seconds: float = 0.0,
-        common: bool = True,
-        **arguments: Any,
-    ) -> Any:
-        arguments |= self.common if common else {}
-        return in_child(
-            job, arguments, what=what, runtime=self.runtime, timeout=self.timeout + extra_seconds
-        )
+def _check_options(threads: Sequence[int], runs: int | str, on_error: str) -> None:
+    counts_fit = bool(threads) and min(threads) >= 1 and (runs == "auto" or int(runs) >= 1)
+    if not counts_fit or on_error not in ("raise", "note"):
+        came = f"threads={threads!r}, runs={runs!r}, on_error={on_error!r}"
+        raise ValueError(f"{came}: counts start at 1; on_error is 'raise' or 'note'.")
 
 
 def _sizes(source: Source, runtime: str) -> Profile:
     return Profile(source.name, len(source.data), source.gzip_bytes, source.sha256, runtime)
 
 
-def _look(ask: _Asker, source: Source, path: str, threads: int) -> Profile:
-    said = ask("look", source.what, path=path, threads=threads)
-    ops = tuple(OpTime(**op) for op in said["ops"])
-    notes = list(said["notes"])
-    memory = ask("memory", source.what, path=path, threads=threads)
+def _look(ask: Asker, source: Source, path: str, threads: int, times_ops: bool) -> Profile:
+    """What one file contains, how it starts and what memory it takes; without latencies."""
+    arguments = {"path": path, **ask.opening(threads)}
+    contents = ask("look", source.what, arguments)
+    memory = ask("memory", source.what, arguments)
+    ops = tuple(OpTime(**op) for op in contents["ops"])
+    profile = replace(
+        _sizes(source, ask.called),
+        weights=contents["weights"],
+        macs=sum(op.macs for op in ops),
+        init_ms=contents["init_ms"],
+        first_ms=contents["first_ms"],
+        peak_memory_bytes=memory["peak"],
+        anon_memory_bytes=memory["anon"],
+        ops=ops,
+        ops_source="macs",
+        inputs=tuple(contents["inputs"]),
+        outputs=tuple(contents["outputs"]),
+        notes=tuple(_notes(ask, contents, memory)),
+    )
+    return _with_op_times(ask, profile, path) if times_ops else profile
+
+
+def _notes(ask: Asker, contents: dict[str, Any], memory: dict[str, Any]) -> list[str]:
+    """What could not be counted or measured, and what is odd about the file."""
+    notes = list(contents["notes"])
     if memory["peak"] is None:
         notes.append("peak memory not measured: this system has no /proc/self/status")
     elif not memory["exact"]:
         notes.append(
             "peak memory may include the runtime's own start: /proc/self/clear_refs is not writable"
         )
-    if not said["finite"]:
+    if not contents["finite"]:
         notes.append("outputs are NaN or infinite on random inputs")
-    if ask.common["delegates"] and not said["delegate_parts"]:
-        dynamic = any(
-            item["shape"][:1] == [None] and item["dtype"] == "float32" for item in said["inputs"]
-        )
-        cure = (
-            ": tflite_runtime takes no dynamic batch there, convert with a batch of 1"
-            if dynamic and "tflite_runtime" in ask.runtime
-            else ""
-        )
-        notes.append(f"no operation runs in XNNPACK{cure}")
-    return replace(
-        _sizes(source, ask.runtime),
-        weights=said["weights"],
-        macs=sum(op.macs for op in ops),
-        init_ms=said["init_ms"],
-        first_ms=said["first_ms"],
-        peak_memory_bytes=memory["peak"],
-        anon_memory_bytes=memory["anon"],
-        ops=ops,
-        ops_source="macs",
-        inputs=tuple(said["inputs"]),
-        outputs=tuple(said["outputs"]),
-        notes=tuple(notes),
-    )
+    if ask.delegates and not contents["delegate_parts"]:
+        note = "no operation runs in XNNPACK"
+        if ask.runtime == "tflite_runtime" and any(map(_has_open_batch, contents["inputs"])):
+            note += ": tflite_runtime takes no dynamic batch there, convert with a batch of 1"
+        notes.append(note)
+    return notes
 
 
-def _time_ops(ask: _Asker, found: Profile, path: str) -> Profile:
+def _has_open_batch(tensor: dict[str, Any]) -> bool:
+    return tensor["shape"][:1] == [None] and tensor["dtype"] == "float32"
+
+
+def _with_op_times(ask: Asker, profile: Profile, path: str) -> Profile:
+    """The profile with times of its operations, or with a note on why there are none."""
+    arguments = {"path": path, "threads": 1, "seconds": OP_SECONDS}
     try:
-        kernels = ask(
-            "ops",
-            found.name,
-            common=False,
-            path=path,
-            threads=1,
-            seconds=OP_SECONDS,
-            extra_seconds=OP_SECONDS,
-        )
+        kernels = ask("ops", profile.name, arguments, extra_seconds=OP_SECONDS)
     except InterpreterError as error:
-        return replace(found, notes=(*found.notes, f"no times of single operations: {error}"))
-    timed, complete = matched([tuple(item) for item in kernels], list(found.ops))
-    notes = (
-        ()
-        if complete
-        else (
-            "some kernels could not be put to an operation of the file: their MACs are missing from the list",
-        )
-    )
-    return replace(found, ops=tuple(timed), ops_source="litert", notes=found.notes + notes)
+        note = f"no times of single operations: {error}"
+        return replace(profile, notes=(*profile.notes, note))
+    timed, complete = matched([tuple(kernel) for kernel in kernels], list(profile.ops))
+    notes = profile.notes
+    if not complete:
+        note = "some kernels could not be put to an operation of the file: "
+        notes = (*notes, note + "their MACs are missing from the list")
+    return replace(profile, ops=tuple(timed), ops_source="litert", notes=notes)
+
+
+def _timed(
+    ask: Asker,
+    sources: Sequence[Source],
+    paths: Sequence[str],
+    profiles: Sequence[Profile],
+    threads: Sequence[int],
+    timing: Timing,
+) -> list[Profile]:
+    """The profiles with latencies at every thread count, of the files that run."""
+    timed = list(profiles)
+    runs = [place for place, profile in enumerate(timed) if profile.init_ms is not None]
+    for count in threads if runs else ():
+        what = ", ".join(sources[place].what for place in runs)
+        rows, settled = _clock(ask, what, [paths[place] for place in runs], count, timing)
+        for place, row in zip(runs, rows):
+            profile = timed[place]
+            notes = (*profile.notes, *_timing_notes(row, settled, timing.precision))
+            timed[place] = replace(profile, latency=(*profile.latency, row), notes=notes)
+    return timed
 
 
 def _clock(
-    ask: _Asker, names: list[str], paths: list[str], threads: int, timing: dict[str, Any]
+    ask: Asker, what: str, paths: list[str], threads: int, timing: Timing
 ) -> tuple[list[Latency], bool]:
-    # A process for each thread count: the waiting threads of one interpreter would disturb another that has fewer.
-    said = ask(
-        "clock",
-        ", ".join(names),
-        extra_seconds=timing["seconds"] * len(paths),
-        paths=paths,
-        threads=threads,
-        **timing,
-    )
-    return [Latency(**row) for row in said["latency"]], said["settled"]
+    """The latency of every file at one thread count, and whether all medians settled.
+
+    Each thread count has a process of its own: the waiting threads of one interpreter would disturb
+    another that has fewer.
+    """
+    arguments = {
+        "paths": paths,
+        **ask.opening(threads),
+        "runs": timing.runs,
+        "precision": timing.precision,
+        "seconds": timing.seconds,
+        "seed": timing.seed,
+    }
+    answer = ask("clock", what, arguments, extra_seconds=timing.seconds * len(paths))
+    return [Latency(**row) for row in answer["latency"]], answer["settled"]
 
 
-def _timing_notes(row: Latency, settled: bool, precision: float) -> tuple[str, ...]:
-    notes = []
-    label = f"{row.threads} thread{'s' * (row.threads > 1)}"
+def _timing_notes(row: Latency, settled: bool, precision: float) -> list[str]:
+    notes: list[str] = []
+    label = "1 thread" if row.threads == 1 else f"{row.threads} threads"
     if not settled and row.uncertainty_fraction > precision:
-        notes.append(
-            f"{label}: time spent before the median settled (known to ± {row.uncertainty_fraction:.1%} only)"
-        )
+        known = f"known to ± {row.uncertainty_fraction:.1%} only"
+        notes.append(f"{label}: time spent before the median settled ({known})")
     if row.threads > usable_cores():
         notes.append(f"{label} on {usable_cores()} usable cores")
-    return tuple(notes)
+    return notes

@@ -6,34 +6,43 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from tfcompress import core
 from tfcompress.core import DataError, InterpreterError
+from tfcompress.core._types import Array, ArrayLike
 from tfcompress.profiling._isolate import command, environment, obituary
 from tfcompress.profiling._wire import receive, send
 
 CHUNK_BYTES = 1 << 24
 
+Inputs = Sequence[ArrayLike] | Mapping[str, ArrayLike]
+"""One array an input, in the file's order or by name."""
+
 
 class Remote:
-    """Context manager: the `.tflite` at `path`, open in a child process. `inputs`, `outputs`: its TensorInfos as dicts.
+    """Context manager: a `.tflite` open in a child process.
 
-    Raises InterpreterError when the file does not load or run, crashes, or gives no answer for `timeout` seconds.
+    `inputs` and `outputs` are its TensorInfos as dicts, `batch` how many samples it takes at once.
+
+    Args:
+        path: of the file.
+        what: names it in messages.
+        runtime: names the interpreter in messages.
+        timeout: seconds that any answer may take.
+        options: what `open_interpreter` takes.
+
+    Raises:
+        InterpreterError: the file does not load or run, crashes, or gives no answer in time.
     """
 
     def __init__(
-        self, path: str, *, what: str, runtime: str, timeout: float, options: dict[str, Any]
-    ):
-        self.path, self.what, self.runtime, self.timeout, self.options = (
-            path,
-            what,
-            runtime,
-            timeout,
-            options,
-        )
+        self, path: str, *, what: str, runtime: str, timeout: float, options: Mapping[str, Any]
+    ) -> None:
+        self.path, self.what, self.runtime = path, what, runtime
+        self.timeout, self.options = timeout, options
         self.inputs: list[dict[str, Any]] = []
         self.outputs: list[dict[str, Any]] = []
         self.batch: int | None = None
@@ -48,61 +57,57 @@ class Remote:
             env=environment(),
         )
         try:
-            said, _ = self._ask({"data": self.path, **self.options}, [], "loading it")
+            opened, _ = self._ask({"data": self.path, **self.options}, [], "loading it")
         except BaseException:
             self.__exit__()
             raise
-        self.inputs, self.outputs, self.batch = said["inputs"], said["outputs"], said["batch"]
+        self.inputs, self.outputs, self.batch = opened["inputs"], opened["outputs"], opened["batch"]
         return self
 
-    def __exit__(self, *raised: Any) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._process.kill()
         self._process.communicate()
         self._noise.close()
 
-    def predict(
-        self, inputs: Sequence[Any] | Mapping[str, Any], batch_size: int
-    ) -> list[np.ndarray]:
-        """Real-valued outputs [n, ...] for inputs [n, ...], a list in the order of `inputs` or by name."""
+    def predict(self, inputs: Inputs, batch_size: int) -> list[Array]:
+        """Real-valued outputs [n, ...] for inputs [n, ...], sent in chunks of some megabytes."""
         arrays = self._listed(inputs)
         count = len(arrays[0])
         batch = self.batch or batch_size
         row_bytes = sum(values.nbytes for values in arrays) // max(count, 1)
         rows = max(CHUNK_BYTES // max(row_bytes, 1) // batch, 1) * batch
-        parts = [
-            self._ask(
-                {"batch_size": batch_size},
-                [values[start : start + rows] for values in arrays],
-                "running it",
-            )[1]
-            for start in range(0, count, rows)
-        ]
+        parts: list[list[Array]] = []
+        for start in range(0, count, rows):
+            chunk = [values[start : start + rows] for values in arrays]
+            _, outputs = self._ask({"batch_size": batch_size}, chunk, "running it")
+            parts.append(outputs)
         return [np.concatenate(column) for column in zip(*parts)]
 
-    def _listed(self, inputs: Sequence[Any] | Mapping[str, Any]) -> list[np.ndarray]:
+    def _listed(self, inputs: Inputs) -> list[Array]:
+        """The inputs as arrays of numbers in the file's order, as many samples of each."""
         names = [item["name"] for item in self.inputs]
-        if isinstance(inputs, Mapping) and set(inputs) == set(names):
+        if isinstance(inputs, Mapping):
+            if set(inputs) != set(names):
+                raise DataError(f"{self.what} has the inputs {names}; {list(inputs)} came.")
             inputs = [inputs[name] for name in names]
-        if isinstance(inputs, Mapping) or len(inputs) != len(names):
-            raise DataError(
-                f"{self.what} has the inputs {names}; {list(inputs) if isinstance(inputs, Mapping) else len(inputs)} came."
-            )
+        if len(inputs) != len(names):
+            raise DataError(f"{self.what} has the inputs {names}; {len(inputs)} came.")
         arrays = [np.asarray(values) for values in inputs]
         lengths = {len(values) if values.ndim else 0 for values in arrays}
         if len(lengths) != 1 or not min(lengths):
             raise DataError(
-                f"{self.what}: needs the same number of samples (≥ 1) for every input; {sorted(lengths)} came."
+                f"{self.what}: needs the same number of samples (≥ 1) for every input; "
+                f"{sorted(lengths)} came."
             )
-        for item, values in zip(self.inputs, arrays):
+        for name, values in zip(names, arrays):
             if values.dtype.kind not in "fiub":
-                raise DataError(
-                    f"{self.what}: input {item['name']!r} takes numbers; {values.dtype} came."
-                )
+                raise DataError(f"{self.what}: input {name!r} takes numbers; {values.dtype} came.")
         return arrays
 
     def _ask(
-        self, head: dict[str, Any], arrays: list[np.ndarray], doing: str
-    ) -> tuple[dict[str, Any], list[np.ndarray]]:
+        self, head: Mapping[str, Any], arrays: Sequence[Array], doing: str
+    ) -> tuple[dict[str, Any], list[Array]]:
+        """One message and its answer; `doing` says in messages what the child does meanwhile."""
         late = threading.Event()
 
         def give_up() -> None:
@@ -112,23 +117,27 @@ class Remote:
         timer = threading.Timer(self.timeout, give_up)
         timer.start()
         try:
-            send(self._process.stdin, head, arrays)  # type: ignore[arg-type]
-            answer = receive(self._process.stdout)  # type: ignore[arg-type]
+            send(cast(BinaryIO, self._process.stdin), head, arrays)
+            answer = receive(cast(BinaryIO, self._process.stdout))
         except BrokenPipeError:
             answer = None
         finally:
             timer.cancel()
         if late.is_set():
             raise InterpreterError(
-                f"{self.what}: {self.runtime} gave no answer for {self.timeout:g} s ({doing}); pass a larger timeout=."
+                f"{self.what}: {self.runtime} gave no answer for {self.timeout:g} s ({doing}); "
+                "pass a larger timeout=."
             )
         if answer is None:
-            status = self._process.wait()
-            self._noise.seek(0)
-            noise = self._noise.read().decode(errors="replace")
-            raise InterpreterError(
-                obituary(status, what=self.what, runtime=self.runtime, doing=doing, noise=noise)
-            )
-        if "error" in answer[0]:
-            raise getattr(core, answer[0]["kind"])(answer[0]["error"].replace(self.path, self.what))
+            raise InterpreterError(self._obituary(doing))
+        error = answer[0].get("error")
+        if error is not None:
+            raise getattr(core, answer[0]["kind"])(error.replace(self.path, self.what))
         return answer
+
+    def _obituary(self, doing: str) -> str:
+        """Why the child is gone."""
+        status = self._process.wait()
+        self._noise.seek(0)
+        noise = self._noise.read().decode(errors="replace")
+        return obituary(status, what=self.what, runtime=self.runtime, doing=doing, noise=noise)
