@@ -132,7 +132,7 @@ def test_what_is_wrong_in_a_file_is_named(write, old, new, says):
             "[data]",
             'columns = ["colour"]\n[data]',
             RecipeError,
-            "columns = .'colour'.*expected some of weights",
+            "columns = .'colour'.*expected some of .*weights",
         ),
         (
             "options = {",

@@ -81,16 +81,14 @@ def test_no_proc_no_memory(files, monkeypatch, tmp_path):
     monkeypatch.setattr(_memory, "STATUS", tmp_path / "missing")
     monkeypatch.setattr(_memory, "CLEAR", tmp_path / "missing" / "too")
     assert _memory.status() == {} and not _memory.forget_peak()
-    asked = _profile._Asker.__call__
+    ask = _profile.Asker.__call__
 
-    def without_proc(self, job, what, **arguments):
-        return (
-            {"peak": None, "anon": None, "exact": False}
-            if job == "memory"
-            else asked(self, job, what, **arguments)
-        )
+    def without_proc(self, job, what, arguments, **options):
+        if job == "memory":
+            return {"peak": None, "anon": None, "exact": False}
+        return ask(self, job, what, arguments, **options)
 
-    monkeypatch.setattr(_profile._Asker, "__call__", without_proc)
+    monkeypatch.setattr(_profile.Asker, "__call__", without_proc)
     found = profile(files.fixed, runs=3, ops=False)
     assert found.peak_memory_bytes is None and any("/proc" in note for note in found.notes)
 

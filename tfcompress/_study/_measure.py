@@ -15,7 +15,16 @@ import numpy as np
 
 from tfcompress import profiling
 from tfcompress._study._fingerprint import fingerprint, versions
-from tfcompress.core import ArtifactError, DataError, Profile, ResultWarning, Rows, write_all
+from tfcompress.core import (
+    COLUMNS,
+    LATENCY,
+    ArtifactError,
+    DataError,
+    Profile,
+    ResultWarning,
+    Rows,
+    write_all,
+)
 
 
 def check_evaluate(evaluate: Any) -> None:
@@ -162,17 +171,21 @@ def _first(part: Any) -> Any:
 
 
 def columns(profile: Profile) -> dict[str, Any]:
-    """A row's numbers from a profile: sizes, median latency (the fewest threads under the plain name), memory, MACs."""
-    row: dict[str, Any] = {"size_bytes": profile.size_bytes, "gzip_bytes": profile.gzip_bytes}
-    for i, item in enumerate(sorted(profile.latency, key=lambda item: item.threads)):
-        row["latency_ms_p50" + (f"_threads{item.threads}" if i else "")] = item.latency_ms_p50
-    more = {
-        "peak_memory_bytes": profile.peak_memory_bytes,
-        "macs": profile.macs,
-        "weights": profile.weights,
-    }
-    return (
-        row
-        | {key: value for key, value in more.items() if value is not None}
-        | {"profile": profile.to_dict()}
-    )
+    """A row's numbers from a profile: every column of `COLUMNS` that it holds, and the profile.
+
+    The latency at the fewest threads has the plain name, the others say their threads.
+    """
+    row: dict[str, Any] = {}
+    for described in COLUMNS:
+        value = getattr(profile, described.name, None)
+        if value is not None:
+            row[described.name] = value
+        if described is LATENCY:
+            row |= _latency_by_threads(profile)
+    return {**row, "profile": profile.to_dict()}
+
+
+def _latency_by_threads(profile: Profile) -> dict[str, float]:
+    """Median latency at every thread count but the fewest."""
+    by_threads = sorted(profile.latency, key=lambda item: item.threads)
+    return {f"{LATENCY.name}_threads{item.threads}": item.latency_ms_p50 for item in by_threads[1:]}

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfcompress._backend.progress import duration
 from tfcompress._study._spec import COLUMNS
-from tfcompress.core import RecipeError
+from tfcompress.core import LATENCY, RecipeError, column
 from tfcompress.report import Report
 
 PRINTED = ("accuracy", "base", "size", "size_bytes", "latency_ms")
@@ -138,7 +138,7 @@ def _table(report: Report, printed: Mapping[str, Any], more: Sequence[str]) -> l
             else ""
         )
         cells += [_bytes(line, base, column) for column in ("size_bytes", "gzip_bytes")]
-        cells += [_share(_with_rate(line), _with_rate(base), column) for column in more]
+        cells += [_share(line, base, name) for name in more]
         if printed:
             said = printed.get(name, {})
             cells.append(f"{said['accuracy']:.2f}" if "accuracy" in said else "")
@@ -192,25 +192,15 @@ def _bytes(line: Mapping[str, Any], base: Mapping[str, Any], column: str) -> str
     )
 
 
-def _with_rate(line: Mapping[str, Any]) -> dict[str, Any]:
-    """The line with images per second = 1000 / latency in ms (batch 1)."""
-    return {
-        **line,
-        **(
-            {"images_per_second": 1000 / line["latency_ms_p50"]} if "latency_ms_p50" in line else {}
-        ),
-    }
-
-
-def _share(line: Mapping[str, Any], base: Mapping[str, Any], column: str) -> str:
-    if column not in line:
+def _share(line: Mapping[str, Any], base: Mapping[str, Any], name: str) -> str:
+    """A column's number, and its share of the base's."""
+    value, base_value = column(name).value(line), column(name).value(base)
+    if value is None:
         return ""
-    text = f"{line[column]:.3f}" if column == "latency_ms_p50" else f"{line[column]:,.0f}"
-    return text + (
-        f", {line[column] / base[column]:.0%}"
-        if base.get(column) and base["recipe"] != line["recipe"]
-        else ""
-    )
+    text = f"{value:.3f}" if name == LATENCY.name else f"{value:,.0f}"
+    if base_value and base["recipe"] != line["recipe"]:
+        return f"{text}, {value / base_value:.0%}"
+    return text
 
 
 def _signed(value: float) -> str:

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from tfcompress import core
 from tfcompress import recipes as _recipes
 from tfcompress.analysis.dimension import ESTIMATORS
 from tfcompress.core import Recipe, RecipeError
@@ -72,13 +73,8 @@ MODEL = (
     "seeds",
     "significance",
 )
-COLUMNS = {  # a report's column → its head in the results
-    "weights": "weights",
-    "macs": "MACs",
-    "latency_ms_p50": "latency ms",
-    "images_per_second": "images/s",
-    "peak_memory_bytes": "peak memory",
-}
+COLUMNS = {one.name: one.title for one in core.COLUMNS if one.on_request}
+"""A report's column that a study file may ask for → its head in the results."""
 DISTILL = ("teacher", "temperature", "alpha", "attention", "beta")
 KNOWN: dict[str, Sequence[str]] = {
     "": STUDY,
