@@ -266,7 +266,9 @@ def test_sensitivity_suggests_a_recipe_that_compress_carries_out_with_a_teacher(
     assert made["accuracy"] > 0.7
 
 
-def test_a_sensitivity_without_anything_to_spare_says_so(run, saved, tmp_path):
+def test_a_negative_drop_is_refused_before_anything_is_measured(run, saved, tmp_path, monkeypatch):
+    measured = []
+    monkeypatch.setattr("tfcompress.analysis.filter_sensitivity", lambda *given, **_: measured.append(given))
     words = (
         "sensitivity",
         saved,
@@ -280,7 +282,7 @@ def test_a_sensitivity_without_anything_to_spare_says_so(run, saved, tmp_path):
         tmp_path / "thin.json",
     )
     code, _, err = run(*words)
-    assert code == 1 and "max_drop" in err
+    assert code == 1 and "max_drop" in err and measured == []
     assert not (tmp_path / "thin.json").exists()
 
 

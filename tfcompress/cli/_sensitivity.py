@@ -40,7 +40,9 @@ def sensitivity(
 ) -> None:
     """How many filters each layer can lose: accuracy against the share removed."""
     from tfcompress import analysis
+    from tfcompress.analysis._filters import require_max_drop
 
+    require_max_drop(max_drop)
     _inputs.require_model_file(model)
     _inputs.require_data(data, "sensitivity measures accuracy")
     _output.require_writable([plot, recipe], overwrite=overwrite)
