@@ -22,6 +22,11 @@ def test_a_slower_int8_is_explained_by_the_processor_without_dot_products() -> N
     assert "Xeon E5 has the integer instructions sse4_1, avx2: no VNNI" in note
 
 
+def test_the_explanation_stands_below_every_table() -> None:
+    slower = report(1.43, {"cpu": "Xeon", "integer_instructions": ["avx2"]})
+    assert slower.notes()[0] in slower.to_markdown() and "1.43×" in slower._repr_html_()
+
+
 def test_with_dot_products_the_note_points_at_the_operations() -> None:
     machine = {"cpu": "Xeon", "integer_instructions": ["avx2", "avx512_vnni"]}
     (note,) = report(1.43, machine).notes()

@@ -17,10 +17,15 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet runs as a formula."""
 
 
-def markdown(summary: Sequence[Row], columns: Sequence[str], warnings: Sequence[str]) -> str:
+def markdown(
+    summary: Sequence[Row],
+    columns: Sequence[str],
+    warnings: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> str:
     """A Markdown table of summary lines: mean, ± std; a failed recipe's cell holds its error.
 
-    The warnings stand below it.
+    Warnings and notes stand below it, a sentence each.
     """
     lines = ["| recipe | " + " | ".join(map(_escaped, columns)) + " |"]
     lines.append("|---|" + "---:|" * len(columns))
@@ -28,6 +33,7 @@ def markdown(summary: Sequence[Row], columns: Sequence[str], warnings: Sequence[
         cells = [recipe_cell(line), *line_cells(line, columns)]
         lines.append("| " + " | ".join(map(_escaped, cells)) + " |")
     lines += [f"\n**Warning**: {_escaped(warning)}" for warning in warnings]
+    lines += [f"\n{_escaped(note)}" for note in notes]
     return "\n".join(lines) + "\n"
 
 

@@ -45,7 +45,8 @@ class Rows:
         lines = self.summary()
         body = [[_export.recipe_cell(line), *_export.line_cells(line, names)] for line in lines]
         warnings = [f"Warning: {warning}" for warning in self.warnings()]
-        return table(["recipe", *names], body, title=self.title, notes=warnings)
+        notes = [*warnings, *self.notes()]
+        return table(["recipe", *names], body, title=self.title, notes=notes)
 
     def columns(self) -> list[str]:
         """Names of the numeric columns, in the order in which rows first mention them."""
@@ -84,6 +85,10 @@ class Rows:
             for warning in row.get("warnings") or ():
                 sentences[f"{row['recipe']}: {warning}"] = None
         return list(sentences)
+
+    def notes(self) -> list[str]:
+        """What explains the numbers, a sentence each; none for rows alone."""
+        return []
 
     def pareto(self, *columns: str) -> Self:
         """The rows of the recipes that no other recipe beats in all of `columns` at once.
@@ -128,10 +133,11 @@ class Rows:
     def to_markdown(self, columns: Iterable[str] | None = None) -> str:
         """The summary as a Markdown table: mean, ± std where there are several seeds.
 
-        The cell of a recipe that failed for every seed holds its error. The report's warnings, if
-        any, stand below it.
+        The cell of a recipe that failed for every seed holds its error. Warnings and notes, if any,
+        stand below it.
         """
-        return _export.markdown(self.summary(), list(columns or self.columns()), self.warnings())
+        names = list(columns or self.columns())
+        return _export.markdown(self.summary(), names, self.warnings(), self.notes())
 
     def to_csv(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
         """All rows (not the summary) as CSV, written to `path` too when given; no nested data.
