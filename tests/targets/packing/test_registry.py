@@ -24,7 +24,7 @@ def _add(operator: Operator, inputs: list[Array], file: WeightFile) -> Array:
 
 
 class Shifted(Encoding):
-    """w = 5/32 + u/4, u in INT8 → DEQUANTIZE → ADD: an operator that no other encoding unpacks by."""
+    """w = 5/32 + u/4, u in INT8 → DEQUANTIZE → ADD, which no other encoding unpacks by."""
 
     name = "shifted"
     costs = Costs(1.0, 1.0, 1.0, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tfcompress._backend import bridge as doors
@@ -9,7 +10,7 @@ from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress._backend.tflite._export import Exported
 from tfcompress._backend.tflite._facts import KERNEL_INPUT
 from tfcompress._backend.tflite._rebuild import is_recurrent
-from tfcompress._backend.tflite._scopes import users_names
+from tfcompress._backend.tflite._scopes import has_kernel, users_names
 
 SIGNATURE = "serving_default"
 FUSED = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM")
@@ -31,6 +32,8 @@ class Finish:
         self.inside: dict[int, str] = {}
         """Subgraph → the layer whose loop it is the body of."""
         self.fused = _recurrent_names(exported)
+        self.unplaced: dict[str, list[int]] = {}
+        """Layers that no operator's name tells of, and the sizes of their kernels."""
 
     def apply(self, data: bytes) -> bytes:
         """The bytes of the finished file."""
@@ -38,6 +41,7 @@ class Finish:
         main = model.subgraphs[0]
         _set_names(main, main.outputs, self.exported.outputs)
         _set_names(main, main.inputs, self.exported.inputs)
+        self.unplaced = self._layers_without_operator(model)
         for number, graph in enumerate(model.subgraphs):
             self._name_tensors(model, graph, self.inside.get(number, ""))
         model.signatureDefs = [_signature(main, self.exported)]
@@ -70,7 +74,31 @@ class Finish:
         kernel = [] if place is None else inputs[place : place + 1]
         constants = [index for index in inputs if _is_constant(model, graph, index)]
         names = [_text(graph.tensors[index]) for index in (*kernel, *outputs, *constants)]
-        return self.exported.find_layer(*names)
+        layer = self.exported.find_layer(*names)
+        if not layer and kernel:
+            return self._place(math.prod(int(n) for n in graph.tensors[kernel[0]].shape))
+        return layer
+
+    def _place(self, size: int) -> str:
+        """The next layer with a kernel of `size` weights that has no operator yet.
+
+        A grouped convolution is traced to an operator under no name of its layer.
+        """
+        fitting = [name for name, sizes in self.unplaced.items() if size in sizes]
+        if not fitting:
+            return ""
+        del self.unplaced[fitting[0]]
+        return fitting[0]
+
+    def _layers_without_operator(self, model: Any) -> dict[str, list[int]]:
+        names = users_names(self.exported.model, self.exported.like)
+        texts = [_text(tensor) for graph in model.subgraphs for tensor in graph.tensors]
+        placed = {self.exported.find_layer(text) for text in texts}
+        return {
+            names[id(layer)]: [math.prod(weight.shape) for weight in layer.weights]
+            for layer in doors.leaf_layers(self.exported.model)
+            if has_kernel(layer) and names[id(layer)] not in placed
+        }
 
 
 def _recurrent_names(exported: Exported) -> list[str]:

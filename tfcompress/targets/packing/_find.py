@@ -12,7 +12,7 @@ from tfcompress.targets.packing._constants import UNPACK
 from tfcompress.targets.packing._detect import detect
 from tfcompress.targets.packing._layer import KINDS, Layer
 from tfcompress.targets.packing._levels import Levels
-from tfcompress.targets.packing._names import Kernel, Kernels, Unnamed, user_names
+from tfcompress.targets.packing._names import Kernels, Unnamed, user_names
 from tfcompress.targets.packing._stored import Operand, operands
 from tfcompress.targets.packing._tree import ModelTree
 from tfcompress.targets.packing._weight_file import WeightFile, scales
@@ -40,7 +40,7 @@ def find_layers(model: ModelTree, names: Names = ()) -> list[Layer]:
 
 def operand_names(file: WeightFile, listed: Sequence[Operand], names: Names) -> list[str]:
     """The user's layer of each of the file's weights."""
-    kernels = dict.fromkeys(names, Kernel()) if isinstance(names, Sequence) else names
+    kernels: Kernels = dict.fromkeys(names, ()) if isinstance(names, Sequence) else names
     unnamed = [
         Unnamed(
             file.names(operand.operator, operand.place[1]),

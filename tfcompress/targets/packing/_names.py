@@ -25,21 +25,8 @@ class Unnamed:
     size: int
 
 
-@dataclass(frozen=True)
-class Kernel:
-    """A layer with weights of the model that a file was made of.
-
-    Args:
-        name: the user's name of the layer; "" where it is the model's.
-        sizes: how many weights each of its kernels has, where that is known.
-    """
-
-    name: str = ""
-    sizes: tuple[int, ...] = ()
-
-
-Kernels = Mapping[str, Kernel]
-"""The model's layers with weights, by the names that they have in it, in order."""
+Kernels = Mapping[str, Collection[int]]
+"""The user's layers with weights, in order, and the sizes of their kernels where they are known."""
 
 
 def user_names(kernels: Kernels, operators: Sequence[Unnamed]) -> list[str]:
@@ -59,14 +46,11 @@ def user_names(kernels: Kernels, operators: Sequence[Unnamed]) -> list[str]:
     for place, operator in enumerate(operators):
         if names[place]:
             continue
-        same_size = [name for name in unused if operator.size in kernels[name].sizes]
+        same_size = [name for name in unused if operator.size in kernels[name]]
         if same_size:
             names[place] = same_size[0]
             unused.remove(same_size[0])
-    return [
-        (kernels[name].name or name) if name else path_name(*operator.texts)
-        for name, operator in zip(names, operators)
-    ]
+    return [name or path_name(*operator.texts) for name, operator in zip(names, operators)]
 
 
 def file_names(operators: Sequence[Sequence[str]]) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfcompress._backend import bridge
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
+from tfcompress._backend.tflite._scopes import users_names
 from tfcompress.core import ArtifactError
 from tfcompress.core._types import Array, Model
 from tfcompress.targets.packing._behind import factor_behind
@@ -19,7 +20,7 @@ from tfcompress.targets.packing._constants import UNPACK
 from tfcompress.targets.packing._detect import detect
 from tfcompress.targets.packing._encoding import Encoding
 from tfcompress.targets.packing._find import operand_names
-from tfcompress.targets.packing._names import Kernel, Kernels, file_names
+from tfcompress.targets.packing._names import Kernels, file_names
 from tfcompress.targets.packing._registry import ENCODINGS
 from tfcompress.targets.packing._stored import Operand, StoredWeights, operands
 from tfcompress.targets.packing._weight_file import WeightFile, damage_named
@@ -117,12 +118,13 @@ def weights_of(stored: StoredWeights) -> Array:
 
 
 def kernels_of(model: Model) -> Kernels:
-    """The model's layers with kernels; QuantizeAware's wrappers by what they wrap."""
+    """The model's layers with kernels, by the names that they have in a file, and these' sizes."""
+    names = users_names(model, model)
     kernels = {}
     for layer in bridge.leaf_layers(model):
-        sizes = tuple(math.prod(w.shape) for w in layer.weights if len(w.shape) >= 2)
+        sizes = [math.prod(w.shape) for w in layer.weights if len(w.shape) >= 2]
         if sizes:
-            kernels[layer.name] = Kernel(layer.name.removeprefix("quant_"), sizes)
+            kernels[names[id(layer)]] = sizes
     return kernels
 
 
