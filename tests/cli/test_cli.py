@@ -508,3 +508,17 @@ def test_a_model_that_is_not_compiled_is_trained_all_the_same(run, small_cnn, tm
     code, out, err = run(*words)
     assert code == 0, err
     assert "accuracy" in out
+
+
+def test_code_in_a_models_file_runs_with_trust_only(run, tmp_path):
+    import tf_keras
+
+    layers = tf_keras.layers
+    stack = [layers.Input((4,)), layers.Lambda(lambda x: x * 2), layers.Dense(2)]
+    tf_keras.models.save_model(tf_keras.Sequential(stack), tmp_path / "net.h5", save_format="h5")
+    code, out, err = run("cost", tmp_path / "net.h5")
+    assert code == 1 and out == "" and "--trust" in err
+    assert len([line for line in err.splitlines() if not line.startswith("Loading")]) == 1
+    code, out, err = run("cost", tmp_path / "net.h5", "--trust", "--json")
+    assert code == 0, err
+    assert json.loads(out)["params"] == 10

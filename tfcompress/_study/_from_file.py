@@ -17,6 +17,7 @@ from tfcompress._study._scale import scale_for_model, scaled
 from tfcompress._study._spec import read_spec, recipes_of
 from tfcompress._study._study import study
 from tfcompress.core import RecipeError, write_all
+from tfcompress.core._types import Model
 from tfcompress.report import Report
 from tfcompress.training import Distill, Fit
 
@@ -64,11 +65,13 @@ def study_file(
     n_jobs: int = 1,
     progress: Callable[[str, int, int], None] | bool | None = None,
     command: str = "",
+    trusted: bool = False,
 ) -> dict[str, Report]:
     """Carry out the study file at `path` (`docs/studies.md` describes it): model's name → its report, in the file's order.
 
     `out`: the folder for all of them, a subfolder each (default: studies/ and the file's name). `full` takes the sizes of its [full] table.
     `seeds` overrides the file's; `models` are those to carry out, else all. `n_jobs`, `progress`: as for `study`.
+    `trusted`: as for `load_model`, for the file's own models.
     Run again, it goes on where it was.
     Raises RecipeError for what is wrong in the file before anything runs, and what `study` raises.
     """
@@ -80,7 +83,7 @@ def study_file(
     )
     teachers: dict[str, Trained] = {}
     found = {}
-    prepared = {name: _prepared(spec, name, Path(path), teachers) for name in spec["models"]}
+    prepared = {name: _prepared(spec, name, Path(path), teachers, trusted) for name in spec["models"]}
     for name in chosen(spec, models):
         model, options = prepared[name]
         own = seeds or options.pop("seeds")
@@ -137,24 +140,22 @@ def _with_dimensions(report: Report, model: Any, folder: Path, x: Any, by: str) 
 
 
 def _prepared(
-    spec: Mapping[str, Any], name: str, path: Path, teachers: dict[str, Trained]
+    spec: Mapping[str, Any],
+    name: str,
+    path: Path,
+    teachers: dict[str, Trained],
+    trusted: bool,
 ) -> tuple[Any, dict[str, Any]]:
     """The model, or its builder, and the keyword arguments of its study."""
     table = spec["models"][name]
     tables = {key: {**spec.get(key, {}), **table.get(key, {})} for key in ("data", "train", "fit")}
     sizes = {key: tables["data"].pop(key, None) for key in ("train", "test", "samples")}
+    facts: dict[str, Any] = {}
     if "file" in table:
-        from tfcompress._backend import bridge as keras
-
-        model = load_model(path.parent / table["file"])
-        tables["data"].setdefault("input_shape", keras.input_specs(model)[0][1][1:])
-    divided = {"scale": 1} if "file" in table and "scale" not in tables["data"] else {}
-    data = load({**divided, **tables["data"]}, path.parent, sizes["train"], sizes["test"])
-    facts = {}
-    if divided:
-        scale = scale_for_model(data, model)
-        data, facts["input_scale"] = scaled(data, scale.divisor), scale.reason
-    if "zoo" in table:
+        model = load_model(path.parent / table["file"], trusted=trusted)
+        data, facts = _on_scale(model, tables["data"], path.parent, sizes)
+    else:
+        data = load(tables["data"], path.parent, sizes["train"], sizes["test"])
         model = Trained(
             table["zoo"],
             table.get("options", {}),
@@ -175,6 +176,23 @@ def _prepared(
         **{key: spec[key] for key in ("metric", "profile", "strict") if key in spec},
     }
     return model, options
+
+
+def _on_scale(
+    model: Model, options: Mapping[str, Any], folder: Path, sizes: Mapping[str, int | None]
+) -> tuple[zoo.Data, dict[str, str]]:
+    """The data of a saved model on the scale that it takes, and that scale in words.
+
+    A `scale` in the file is taken as it is; zoo networks need none, since they train on the data.
+    """
+    from tfcompress._backend import bridge as keras
+
+    options = {"input_shape": keras.input_specs(model)[0][1][1:], **options}
+    if "scale" in options:
+        return load(options, folder, sizes["train"], sizes["test"]), {}
+    data = load({**options, "scale": 1}, folder, sizes["train"], sizes["test"])
+    scale = scale_for_model(data, model)
+    return scaled(data, scale.divisor), {"input_scale": scale.reason}
 
 
 def _teacher(

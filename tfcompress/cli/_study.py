@@ -47,6 +47,7 @@ def study(
     model: Models = None,
     n_jobs: Jobs = 1,
     results: Results = None,
+    trust: _options.Trust = False,
     as_json: _options.Json = False,
 ) -> None:
     """Carry out a study file: recipes × seeds on one or more models.
@@ -79,6 +80,7 @@ def study(
             n_jobs=n_jobs,
             progress=step_lines(),
             command=command,
+            trusted=trust,
         )
     if results is not None:
         write_all({results: results_page(spec, reports, command)}, overwrite=True)

@@ -69,7 +69,7 @@ def _unreadable(path: Path, reasons: Mapping[str, Exception]) -> str:
         return (
             f"{str(path)!r} holds or names Python code, such as a Lambda layer's, and code from a "
             f"file can do anything on this machine: it was not run. {why}. If you trust whoever "
-            "made the file: load_model(path, trusted=True)."
+            "made the file: load_model(path, trusted=True), or --trust for the command."
         )
     return (
         f"No Keras can read {str(path)!r}. {why}. If it has classes of your own, import the module "
