@@ -7,6 +7,7 @@ import pytest
 
 from tfcompress.core import DataError, ModelError, TrainingError
 from tfcompress.training import Distill, Fit
+from tfcompress.training import _attention as attending
 from tfcompress.training import _distillation as distilling
 
 
@@ -55,7 +56,7 @@ def test_attention_map_is_normalised_energy():
     a = np.random.default_rng(0).normal(size=(3, 4, 5, 6)).astype("float32")
     energy = (a.astype("float64") ** 2).sum(-1).reshape(3, -1)
     np.testing.assert_allclose(
-        distilling.attention_map(a),
+        attending.attention_map(a),
         energy / np.linalg.norm(energy, axis=1, keepdims=True),
         rtol=1e-5,
     )
@@ -128,7 +129,9 @@ def test_works_as_the_trainer_of_a_technique(keras_flavour, teacher, digits):
 
 
 def test_auto_pairs_leave_small_maps_out_unless_there_are_no_others(teacher, digits):
-    """teacher and student have maps of 8 × 8 and 4 × 4; a mean over 16 positions weighs four times one over 64."""
+    """teacher and student have maps of 8 × 8 and 4 × 4; a mean over 16 positions weighs four times
+    one over 64.
+    """
     import keras
 
     distill = Distill(teacher, digits[0], digits[1], attention="auto")
@@ -185,7 +188,9 @@ def test_fit_and_distill_agree_when_the_teacher_says_nothing(teacher, digits):
 
 @pytest.mark.parametrize("kind", ["data set", "sequence", "function"])
 def test_data_that_makes_its_own_batches(kind, keras_flavour, teacher, digits):
-    """The teacher sees the student's images: with fixed batches the training is the one with arrays."""
+    """The teacher sees the student's images: with fixed batches the training is the one with
+    arrays.
+    """
     import tensorflow as tf
 
     keras = importlib.import_module(keras_flavour)
@@ -213,7 +218,7 @@ def test_data_that_makes_its_own_batches(kind, keras_flavour, teacher, digits):
     assert all(np.array_equal(a, b) for a, b in zip(before, teacher.get_weights()))
     assert all(not np.array_equal(a, b) for a, b in zip(untrained, student.get_weights()))
     layers = ("conv1", "conv2")
-    sizes = tuple(distilling.spatial_size(teacher, layer) for layer in layers)
+    sizes = tuple(attending.spatial_size(teacher, layer) for layer in layers)
     given = distill._data(student, layers, sizes, 10)["x"]
     found = [batch[1] for batch in (given if kind != "sequence" else [given[i] for i in range(4)])]
     fixed = Distill(teacher, x, y)._taught(x, y, 10, layers, sizes)

@@ -1,4 +1,6 @@
-"""Fit on both Kerases: data sources, compile state, callbacks, early stopping, weights, seed, strategy, and every error."""
+"""Fit on both Kerases: data sources, compile state, callbacks, early stopping, weights, seed,
+strategy, and every error.
+"""
 
 import importlib
 import subprocess

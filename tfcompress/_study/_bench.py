@@ -82,7 +82,8 @@ class Bench:
         file = self._file(node)
         file.parent.mkdir(parents=True, exist_ok=True)
         if said is not None:
-            write_all({file.with_suffix(".json"): json.dumps(said) + "\n"}, overwrite=True)
+            facts = {**said, "copy": keras.copy_facts(model)}
+            write_all({file.with_suffix(".json"): json.dumps(facts) + "\n"}, overwrite=True)
         # The model comes last: where it is, the rest is whole.
         write_all({file: lambda path: keras.save_model(model, path)}, overwrite=True)
 
@@ -99,6 +100,8 @@ class Bench:
         model = keras.load_model(self._file(node))
         if node.parent is not None and keras.compile_problem(model):
             keras.carry_compile(self.model(node.parent), model)
+        if node.parent is not None and (facts := self.said(node).get("copy")):
+            keras.note_copy(model, **facts)
         return model
 
     def said(self, node: Node) -> dict[str, Any]:

@@ -126,7 +126,7 @@ class Prune(Technique):
             m_by_n=self._m_by_n if self.pattern else None,
         )
         _tfmot.note(wrapped, "origin", model)
-        _keras.carry_compile(model, wrapped)
+        _keras.carry_compile(model, wrapped, removes=True)
         return wrapped
 
     def callbacks(self) -> list:

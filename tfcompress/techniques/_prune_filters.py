@@ -129,7 +129,7 @@ class PruneFilters(Technique):
         """
         plan = self._plan(model, budget=not self._watches)
         new = _filters.watch(model, self.through_norms) if self._watches else plan.make()
-        _keras.carry_compile(model, new)
+        _keras.carry_compile(model, new, removes=not self._watches)
         if self.callbacks():
             step_by_step(new)
         return new
@@ -143,7 +143,7 @@ class PruneFilters(Technique):
         if not self._watches:
             return model
         new = self._plan(model, recorded=True).make()
-        _keras.carry_compile(model, new)
+        _keras.carry_compile(model, new, removes=True)
         return new
 
     def skips(self, model: Any) -> tuple[Skipped, ...]:

@@ -68,7 +68,7 @@ class Slim(Technique):
                 config["gamma_regularizer"] = {"class_name": "L1", "config": {"l1": self.l1}}
 
         new = narrow(model, analyse(model), edit=penalise)
-        _keras.carry_compile(model, new)
+        _keras.carry_compile(model, new, learns_anew=True)
         return new
 
     def strip(self, model: Any) -> Any:
@@ -85,7 +85,7 @@ class Slim(Technique):
 
         plan = self._plan(model)
         new = narrow(model, plan.channels, plan.removed, edit=relieve)
-        _keras.carry_compile(model, new)
+        _keras.carry_compile(model, new, removes=True)
         return new
 
     def skips(self, model: Any) -> tuple[Skipped, ...]:

@@ -2,7 +2,13 @@
 
 from tfcompress._backend.bridge._bridge import to_tf_keras
 from tfcompress._backend.bridge._clone import clone, restore
-from tfcompress._backend.bridge._compile import carry_compile, compile_problem, make_optimizer
+from tfcompress._backend.bridge._compile import (
+    carry_compile,
+    compile_problem,
+    copy_facts,
+    make_optimizer,
+    note_copy,
+)
 from tfcompress._backend.bridge._files import fingerprint, load_model, save_model
 from tfcompress._backend.bridge._split import target_names
 from tfcompress._backend.graph._flavour import flavour, require_graph, set_seed
@@ -14,6 +20,7 @@ __all__ = [
     "carry_compile",
     "clone",
     "compile_problem",
+    "copy_facts",
     "fingerprint",
     "flavour",
     "fresh_names",
@@ -21,6 +28,7 @@ __all__ = [
     "leaf_layers",
     "load_model",
     "make_optimizer",
+    "note_copy",
     "predict",
     "random_inputs",
     "require_graph",

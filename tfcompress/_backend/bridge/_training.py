@@ -1,304 +1,326 @@
-"""What training needs of either Keras: callbacks and batch sources of the other Keras adapted, the compile state completed, fit called."""
+"""A model made ready for `fit`: its compile state completed, objects of the other Keras taken over,
+the rate chosen.
+"""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
-from tfcompress._backend.graph._flavour import FLAVOURS, keras_module
-from tfcompress.core._errors import DataError, TrainingError
+from tfcompress._backend.bridge._callbacks import other_keras
+from tfcompress._backend.bridge._compile import (
+    Copy,
+    carry_compile,
+    compile_problem,
+    copy_of,
+    note_copy,
+)
+from tfcompress._backend.bridge._optimizers import (
+    Optimizer,
+    Rate,
+    as_float,
+    carry_exclusions,
+    fresh,
+    rate_of,
+)
+from tfcompress._backend.bridge._translate import Untranslatable, tf_optimizer
+from tfcompress._backend.graph._flavour import keras_module
+from tfcompress.core._errors import TrainingError
+from tfcompress.core._types import Model
 
-HOOKS = [
-    f"on_{mode}_{when}"
-    for mode in ("train", "test", "predict")
-    for when in ("begin", "end", "batch_begin", "batch_end")
-]
-HOOKS += ["on_epoch_begin", "on_epoch_end"]
-RISES = ("acc", "accuracy", "auc", "precision", "recall", "score")
-# These reach into the optimizer by names that only their own Keras has; their options are attributes of the same names in both.
-REBUILT = {
-    "ReduceLROnPlateau": (
-        "monitor",
-        "factor",
-        "patience",
-        "verbose",
-        "mode",
-        "min_delta",
-        "cooldown",
-        "min_lr",
-    ),
-    "LearningRateScheduler": ("schedule", "verbose"),
-}
+SHARE_OF_RATE = 0.1  # of a training's rate, where a network that is whole is trained on
+_KEPT = (
+    "loss",
+    "loss_weights",
+    "metrics",
+    "weighted_metrics",
+    "run_eagerly",
+    "steps_per_execution",
+    "jit_compile",
+)
+_NAMESAKES = {"optimizer": "optimizers", "loss": "losses", "metrics": "metrics"}
 
 
-def _other(flavour: str) -> Any:
-    """The Keras that is not `flavour`, if anything has imported it (else nothing can come from it)."""
-    return sys.modules.get(next(name for name in FLAVOURS if name != flavour))
+@dataclass(frozen=True)
+class Prepared:
+    """How a model was made ready for one training.
 
-
-def adapt_callback(callback: Any, flavour: str) -> Any:
-    """`callback` as `fit` of a `flavour` model takes it: itself, its namesake, or a callback that passes every call on to it.
-
-    Raises TrainingError for what is no Keras callback.
+    fine_tuning: it is a copy of a network, to be trained on. peak: the highest learning rate of a
+    schedule with warm-up and decay; None where the optimizer's own rate holds. restore: gives the
+    model its own optimizer back when the training is over.
     """
-    own, other = keras_module(flavour), _other(flavour)
-    if isinstance(callback, own.callbacks.Callback):
-        return callback
-    if other is None or not isinstance(callback, other.callbacks.Callback):
-        raise TrainingError(
-            f"callbacks: expected Keras callbacks, got {callback!r} of type {type(callback).__name__}."
-        )
-    name = type(callback).__name__
-    if name in REBUILT and type(callback) is getattr(other.callbacks, name):
-        return getattr(own.callbacks, name)(
-            **{option: getattr(callback, option) for option in REBUILT[name]}
-        )
-    if getattr(callback, "mode", None) == "auto" and hasattr(callback, "monitor_op"):
-        # Keras 3 looks the direction up in its own metric objects, which the other model does not have.
-        callback.mode = "max" if str(callback.monitor).endswith(RISES) else "min"
 
-    class Forward(own.callbacks.Callback):
-        def set_model(self, model):
-            super().set_model(model)
-            try:
-                callback.set_model(model)
-            except (AttributeError, TypeError, ValueError) as error:
-                raise TrainingError(
-                    f"callbacks: {type(callback).__module__}.{name} cannot follow a {flavour} model "
-                    f"({error}), which is what trains here; give the class of that name in {flavour}.callbacks."
-                ) from error
-
-        def set_params(self, params):
-            super().set_params(params)
-            callback.set_params(params)
-
-    def passing(hook: str) -> Callable:
-        return lambda self, *args, **kwargs: getattr(callback, hook)(*args, **kwargs)
-
-    for hook in HOOKS:
-        alias = hook.replace("_train_batch_", "_batch_")
-        if not all(
-            getattr(getattr(callback, each), "_is_default", False) for each in (hook, alias)
-        ):
-            setattr(Forward, hook, passing(hook))
-    return Forward()
+    fine_tuning: bool
+    peak: float | None
+    restore: Callable[[], None]
 
 
-def early_stopping(flavour: str, monitor: str, patience: int) -> Any:
-    """EarlyStopping of that Keras that gives the best epoch's weights back."""
-    return keras_module(flavour).callbacks.EarlyStopping(
-        monitor=monitor, mode="min", patience=patience, restore_best_weights=True
-    )
+def prepare(
+    model: Model,
+    flavour: str,
+    *,
+    optimizer: Any,
+    loss: Any,
+    metrics: Any,
+    learning_rate: float | None = None,
+) -> Prepared:
+    """Compile `model` with what is given, the rest as it is compiled already, and an optimizer
+    without history.
 
+    Args:
+        model: of the Keras `flavour`.
+        optimizer, loss, metrics: names, or objects of either Keras; None for what is kept.
+        learning_rate: the highest rate where the model is fine-tuned, else the rate.
 
-def adapt_batches(source: Any, flavour: str) -> Any:
-    """A PyDataset or Sequence of the other Keras as one of `flavour`, a function that makes a generator as a tf.data set."""
-    own, other = keras_module(flavour), _other(flavour)
-    if isinstance(source, own.utils.Sequence):
-        return source
-    if other is None or not isinstance(source, other.utils.Sequence):
-        return _dataset(source) if callable(source) else source
-
-    return sequence(source, flavour)
-
-
-def sequence(source: Any, flavour: str, change: Callable[[Any], Any] = lambda batch: batch) -> Any:
-    """A Sequence of `flavour` that gives `change(batch)` of every batch of `source`, a Sequence of either Keras."""
-
-    class Batches(keras_module(flavour).utils.Sequence):
-        def __len__(self):
-            return len(source)
-
-        def __getitem__(self, index):
-            return change(source[index])
-
-        def on_epoch_begin(self):
-            getattr(source, "on_epoch_begin", lambda: None)()
-
-        def on_epoch_end(self):
-            source.on_epoch_end()
-
-    return Batches()
-
-
-def is_batches(source: Any) -> bool:
-    """Whether `source` makes its own batches: tf.data, PyDataset or Sequence, a generator or a function that makes one."""
-    if callable(source) or hasattr(source, "__next__"):
-        return True
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is not None and isinstance(
-        source, (tensorflow.data.Dataset, tensorflow.distribute.DistributedDataset)
-    ):
-        return True
-    modules = [sys.modules[name] for name in FLAVOURS if name in sys.modules]
-    return any(isinstance(source, module.utils.Sequence) for module in modules)
-
-
-def _dataset(make: Callable[[], Iterable]) -> Any:
-    """A tf.data set that calls `make` anew every epoch; shapes and types as in the first batch, the batch size free."""
-    import numpy as np
-    import tensorflow as tf
-
-    def plain(batch: Any) -> Any:
-        if isinstance(batch, (list, tuple)):
-            return tuple(plain(item) for item in batch)
-        if isinstance(batch, dict):
-            return {key: plain(item) for key, item in batch.items()}
-        array = np.asarray(batch)
-        return array.astype("float32") if array.dtype == "float64" else array
-
-    first = next(iter(make()), None)
-    if first is None:
-        raise DataError("The generator function yields nothing; expected batches (x, y).")
-    signature = tf.nest.map_structure(
-        lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), plain(first)
-    )
-    return tf.data.Dataset.from_generator(
-        lambda: map(plain, make()), output_signature=signature
-    ).prefetch(2)
-
-
-def prepare(model: Any, flavour: str, *, optimizer: Any, loss: Any, metrics: Any) -> None:
-    """Compile `model` with what is given (objects of either Keras), the rest as it is compiled already, and an optimizer without history.
-
-    Raises TrainingError: no loss anywhere, or an object that the model's Keras has no counterpart of.
+    Raises:
+        TrainingError: no loss anywhere, or an object that the model's Keras has no counterpart of.
     """
     kept = _kept(model)
     if loss is None and not kept.get("loss"):
-        problem = _bridge().compile_problem(model)
-        raise TrainingError(
-            f"{problem} Give it to Fit(..., optimizer=..., loss=..., metrics=...) in a form both Kerases have, e.g. by name."
-            if problem
-            else "There is no loss: the model is not compiled and Fit has none. Compile the model, or give Fit(..., loss=...)."
-        )
+        raise _no_loss(model)
+    own = kept.get("optimizer") if optimizer is None else None
+    copy = copy_of(model)
+    ready, peak = ready_optimizer(model, optimizer, own, learning_rate, flavour)
     if optimizer is None and loss is None and metrics is None:
-        model.optimizer = _fresh(model.optimizer)
+        model.optimizer = ready
         model.make_train_function(force=True)
-        return
+    else:
+        _compile(model, flavour, kept, ready, loss, metrics)
+    if copy is None:
+        return Prepared(False, None, nothing)
+    return Prepared(True, peak, _restore(model, own, copy.steps))
+
+
+def is_fine_tuned(model: Model) -> bool:
+    """Whether `model` is a copy of a network that a technique made, which is to be trained on."""
+    return copy_of(model) is not None
+
+
+def ready_optimizer(
+    model: Model,
+    optimizer: Any,
+    own: Optimizer | None,
+    learning_rate: float | None,
+    flavour: str,
+) -> tuple[Optimizer, float | None]:
+    """(what trains `model`, without history; the highest rate of its schedule, as in Prepared).
+
+    Args:
+        model: of the Keras `flavour`.
+        optimizer: what a trainer was given: a name, an object of either Keras, or None.
+        own: what the model is compiled with, where nothing was given.
+        learning_rate: the highest rate where the model is fine-tuned, else the rate.
+    """
+    native = _as_optimizer(_given(optimizer, own), model, flavour)
+    if learning_rate is not None and type(native).__name__ == "MultiOptimizer":
+        raise TrainingError("learning_rate: each optimizer of a MultiOptimizer has its own rate.")
+    copy, peak = copy_of(model), None
+    if copy is not None:
+        stated = optimizer is not None and not isinstance(optimizer, str)
+        peak = learning_rate or _peak(native, stated, own, copy)
+    return fresh(native, learning_rate if peak is None else peak), peak
+
+
+def nothing() -> None:
+    """What is to be done after a training that changed no optimizer."""
+
+
+def _given(optimizer: Any, own: Optimizer | None) -> Any:
+    """What trains: what Fit was given, else what the model is compiled with, else Adam."""
+    if optimizer is not None:
+        return optimizer
+    return "adam" if own is None else own
+
+
+def _peak(optimizer: Optimizer, stated: bool, before: Optimizer | None, copy: Copy) -> float | None:
+    """The highest rate for the fine-tuning of a copy; None where the optimizer's own rate is the
+    user's wish.
+
+    That of the training before, at the end of which it may have been next to nothing: so not less
+    than Keras's for the optimizer's class. A tenth of it where nothing was removed from the
+    network.
+    """
+    if stated or type(optimizer).__name__ == "MultiOptimizer":
+        return None
+    rate = _usual_rate(optimizer)
+    if before is not None:
+        if copy.steps == 0:
+            return None
+        rate = max(_highest(rate_of(before), copy.steps), rate)
+    return rate if copy.recovers else SHARE_OF_RATE * rate
+
+
+def _usual_rate(optimizer: Optimizer) -> float:
+    """The learning rate that Keras gives an optimizer of this class where none is stated."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:
+        return _usual_rate(inner)
+    parameter = inspect.signature(type(optimizer).__init__).parameters.get("learning_rate")
+    usual = None if parameter is None else parameter.default
+    return usual if isinstance(usual, float) else 1e-3
+
+
+def _highest(rate: Rate, steps: int) -> float:
+    """The rate, or the higher of those that a schedule has at its begin and after `steps` steps."""
+    if not callable(rate):
+        return float(rate)
+    if not inspect.signature(rate).parameters:
+        return as_float(rate())
+    return max(as_float(rate(0)), as_float(rate(steps)))
+
+
+def _restore(model: Model, own: Optimizer | None, steps: int) -> Callable[[], None]:
+    """Give the model `own`, the optimizer that it is compiled with, back; note that it is a copy as
+    before.
+    """
+
+    def restore() -> None:
+        if own is not None:
+            model.optimizer = own
+            model.train_function = None
+        note_copy(model, steps if own is not None else max(steps, 1))
+
+    return restore
+
+
+def _compile(
+    model: Model, flavour: str, kept: dict[str, Any], optimizer: Optimizer, loss: Any, metrics: Any
+) -> None:
+    arguments = {**kept, "optimizer": optimizer}
     if loss is not None:
-        kept["loss"] = _native("loss", loss, flavour)
-        kept.pop("loss_weights", None)
+        arguments["loss"] = _native("loss", loss, flavour)
+        arguments.pop("loss_weights", None)
     if metrics is not None:
-        kept["metrics"] = _native("metrics", metrics, flavour)
-        kept.pop("weighted_metrics", None)
-    model.compile(
-        **{
-            **kept,
-            "optimizer": fresh_optimizer(
-                kept.get("optimizer", "adam") if optimizer is None else optimizer, flavour
-            ),
-        }
+        arguments["metrics"] = _native("metrics", metrics, flavour)
+        arguments.pop("weighted_metrics", None)
+    model.compile(**arguments)
+
+
+def _no_loss(model: Model) -> TrainingError:
+    problem = compile_problem(model)
+    if problem:
+        return TrainingError(
+            f"{problem} Give it to Fit(..., optimizer=..., loss=..., metrics=...) in a form both "
+            "Kerases have, e.g. by name."
+        )
+    return TrainingError(
+        "There is no loss: the model is not compiled and Fit has none. Compile the model, or give "
+        "Fit(..., loss=...)."
     )
 
 
-def fresh_optimizer(optimizer: Any, flavour: str) -> Any:
-    """`optimizer` (a name, or an object of either Keras) for models of `flavour`, without history; TrainingError as in `prepare`."""
-    native = _native("optimizer", optimizer, flavour)
-    return native if isinstance(native, str) else _fresh(native)
-
-
-def _fresh(optimizer: Any) -> Any:
-    """An optimizer with the same settings and no history."""
-    config, rate = optimizer.get_config(), getattr(optimizer, "_learning_rate", None)
-    if isinstance(config.get("learning_rate"), dict) and callable(rate):
-        config["learning_rate"] = (
-            rate  # a schedule has no state: shared, and its class need not be registered
-        )
-    return type(optimizer).from_config(config)
-
-
-def _kept(model: Any) -> dict[str, Any]:
-    """The arguments that `model` was compiled with, as `compile` takes them again; empty where it was not."""
+def _kept(model: Model) -> dict[str, Any]:
+    """The arguments that `model` was compiled with, as `compile` takes them again; empty where it
+    was not.
+    """
     if getattr(model, "optimizer", None) is None:
         return {}
-    names = (
-        "loss",
-        "loss_weights",
-        "metrics",
-        "weighted_metrics",
-        "run_eagerly",
-        "steps_per_execution",
-        "jit_compile",
-    )
-    given = model._compile_config.config
-    return {
-        "optimizer": model.optimizer,
-        **{name: given[name] for name in names if given.get(name) is not None},
-    }
+    config = model._compile_config.config
+    kept = {name: config[name] for name in _KEPT if config.get(name) is not None}
+    return {"optimizer": model.optimizer, **kept}
 
 
-def _native(kind: str, thing: Any, flavour: str) -> Any:
-    """`thing`, an optimizer, loss or metrics, as objects of `flavour`; TrainingError names what has no counterpart there."""
-    other = _other(flavour)
-    if other is None or not _holds(thing, other.__name__ + "."):
-        return thing
+def _as_optimizer(optimizer: Any, model: Model, flavour: str) -> Optimizer:
+    """`optimizer`, a name or an object of either Keras, as one of `flavour` for `model`."""
+    if isinstance(optimizer, str):
+        return keras_module(flavour).optimizers.get(optimizer)
+    other = other_keras(flavour)
+    if other is not None and _holds(optimizer, other.__name__ + "."):
+        native = _other_optimizer(optimizer, flavour)
+        try:
+            return carry_exclusions(optimizer, native, None, model)
+        except ValueError as error:
+            raise TrainingError(f"optimizer: {error}") from error
+    return optimizer
+
+
+def _other_optimizer(optimizer: Optimizer, flavour: str) -> Optimizer:
     if flavour == "keras":
-        return _keras3(kind, thing)
+        return _keras3("optimizer", optimizer)
+    try:
+        return tf_optimizer(optimizer)
+    except Untranslatable as problem:
+        raise TrainingError(f"optimizer: {problem}") from problem
+
+
+def _native(kind: str, given: Any, flavour: str) -> Any:
+    """`given`, a loss or metrics, as objects of `flavour`; TrainingError names what has no
+    counterpart there.
+    """
+    other = other_keras(flavour)
+    if other is None or not _holds(given, other.__name__ + "."):
+        return given
+    if flavour == "keras":
+        return _keras3(kind, given)
     source, target = (_tiny(keras_module(name)) for name in (other.__name__, flavour))
-    source.compile(**{"optimizer": "sgd", "loss": "mse", kind: thing})
-    _bridge().carry_compile(source, target)
-    if problem := _bridge().compile_problem(target):
+    source.compile(**{"optimizer": "sgd", "loss": "mse", kind: given})
+    carry_compile(source, target)
+    if problem := compile_problem(target):
         raise TrainingError(f"{kind}: {problem}")
     return _kept(target)[kind]
 
 
-def _keras3(kind: str, thing: Any) -> Any:
+def _keras3(kind: str, given: Any) -> Any:
     """An optimizer, loss or metrics of tf_keras as Keras 3's of the same name and settings."""
-    if isinstance(thing, dict):
-        return {key: _keras3(kind, item) for key, item in thing.items()}
-    if isinstance(thing, (list, tuple)):
-        return [_keras3(kind, item) for item in thing]
-    if not _holds(thing, "tf_keras."):
-        return thing
-    keras = keras_module("keras")
-    namesakes = getattr(
-        keras, {"optimizer": "optimizers", "loss": "losses", "metrics": "metrics"}[kind]
-    )
-    name = getattr(thing, "__name__", type(thing).__name__)
-    home = thing.__module__ if hasattr(thing, "__name__") else type(thing).__module__
+    if isinstance(given, dict):
+        return {key: _keras3(kind, item) for key, item in given.items()}
+    if isinstance(given, (list, tuple)):
+        return [_keras3(kind, item) for item in given]
+    if not _holds(given, "tf_keras."):
+        return given
+    namesakes = getattr(keras_module("keras"), _NAMESAKES[kind])
+    function = hasattr(given, "__name__")
+    name = given.__name__ if function else type(given).__name__
+    home = given.__module__ if function else type(given).__module__
     if not hasattr(namesakes, name) or not home.startswith("tf_keras."):
         raise TrainingError(
-            f"{kind}: {name} of tf_keras has no counterpart in Keras 3, which is what trains here; give one of Keras 3, or its name."
+            f"{kind}: {name} of tf_keras has no counterpart in Keras 3, which is what trains here; "
+            "give one of Keras 3, or its name."
         )
-    if hasattr(thing, "__name__"):
+    if function:
         return getattr(namesakes, name)
-    config = thing.get_config()
+    return getattr(namesakes, name)(**_keras3_config(given))
+
+
+def _keras3_config(given: Any) -> dict[str, Any]:
+    """The settings of an object of tf_keras as Keras 3's takes them, without those that say
+    nothing.
+    """
+    config = given.get_config()
     rate = config.get("learning_rate")
     if isinstance(rate, dict):
-        config["learning_rate"] = getattr(keras.optimizers.schedules, rate["class_name"])(
-            **_said(rate["config"])
-        )
+        schedule = getattr(keras_module("keras").optimizers.schedules, rate["class_name"])
+        config["learning_rate"] = schedule(**_stated(rate["config"]))
+    elif rate is not None:
+        config["learning_rate"] = float(rate)  # tf_keras gives a float32, which Keras 3 refuses
     if config.get("reduction") == "auto":
         config["reduction"] = "sum_over_batch_size"
     for option in ("jit_compile", "is_legacy_optimizer", "fn"):
         config.pop(option, None)
-    return getattr(namesakes, name)(**_said(config))
+    return _stated(config)
 
 
-def _said(config: dict[str, Any]) -> dict[str, Any]:
-    """The options that say something; Keras 3 refuses some of Keras 2's None."""
+def _stated(config: dict[str, Any]) -> dict[str, Any]:
+    """The options that are not None: Keras 3 refuses some of Keras 2's."""
     return {key: value for key, value in config.items() if value is not None}
 
 
-def _holds(thing: Any, package: str) -> bool:
-    """Whether `thing`, or something in it, is an object or function of `package`, or of a class derived from one of its classes."""
-    if isinstance(thing, dict):
-        return any(_holds(item, package) for item in thing.values())
-    if isinstance(thing, (list, tuple)):
-        return any(_holds(item, package) for item in thing)
-    homes = [cls.__module__ for cls in type(thing).__mro__] + [
-        getattr(thing, "__module__", "") or ""
-    ]
+def _holds(given: Any, package: str) -> bool:
+    """Whether `given`, or something in it, is an object or function of `package`, or of a class
+    derived from one of its classes.
+    """
+    if isinstance(given, dict):
+        return any(_holds(item, package) for item in given.values())
+    if isinstance(given, (list, tuple)):
+        return any(_holds(item, package) for item in given)
+    homes = [cls.__module__ for cls in type(given).__mro__]
+    homes.append(getattr(given, "__module__", "") or "")
     return any(home.startswith(package) for home in homes)
 
 
-def _tiny(module: Any) -> Any:
-    image = module.layers.Input((1,))
-    return module.Model(image, module.layers.Dense(1)(image))
-
-
-def _bridge() -> Any:
-    from tfcompress._backend import bridge as keras
-
-    return keras
+def _tiny(module: ModuleType) -> Model:
+    inputs = module.layers.Input((1,))
+    return module.Model(inputs, module.layers.Dense(1)(inputs))

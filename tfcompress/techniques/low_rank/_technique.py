@@ -77,7 +77,7 @@ class LowRank(Technique):
         new = _low_rank.factored(
             model, {id(kernel.layer): (kernel, ranks) for kernel, ranks in chosen}
         )
-        _keras.carry_compile(model, new)
+        _keras.carry_compile(model, new, removes=True)
         return new
 
     def skips(self, model: Any) -> tuple[Skipped, ...]:

@@ -139,7 +139,7 @@ class MixedPrecision(Technique):
             fit=self.fit,
         )
         _tfmot.note(wrapped, "origin", model)
-        _keras.carry_compile(model, wrapped)
+        _keras.carry_compile(model, wrapped, learns_anew=True)
         return wrapped
 
     def strip(self, model: Model) -> Model:
