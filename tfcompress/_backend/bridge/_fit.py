@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import weakref
 from collections.abc import Sequence
+from types import MethodType
 
 from tfcompress._backend.bridge._batches import adapt_batches
 from tfcompress._backend.bridge._callbacks import adapt_callback
@@ -20,21 +20,20 @@ def accept_keras3(model: Model) -> None:
 
     It raises TrainingError where the model carries pruning wrappers and nothing counts its steps.
     """
-    reference = weakref.ref(model)  # the model holds this function: no circle, so that it can go
+    model.fit = MethodType(_fit, model)
 
-    def fit(*args: object, **kwargs: object) -> object:
-        model: Model = reference()
-        keras_fit = type(model).fit
-        given = inspect.signature(keras_fit).bind(model, *args, **kwargs).arguments
-        given.pop("self")
-        for name in _DATA:
-            if name in given and not isinstance(given[name], (list, tuple, dict)):
-                given[name] = _own_batches(given[name])
-        callbacks = _own_callbacks(given.get("callbacks"))
-        _require_steps_counted(model, callbacks)
-        return keras_fit(model, **{**given, "callbacks": callbacks})
 
-    model.fit = fit
+def _fit(model: Model, *args: object, **kwargs: object) -> object:
+    """tf_keras's own `fit` with what it was given adapted."""
+    keras_fit = type(model).fit
+    given = inspect.signature(keras_fit).bind(model, *args, **kwargs).arguments
+    given.pop("self")
+    for name in _DATA:
+        if name in given and not isinstance(given[name], (list, tuple, dict)):
+            given[name] = _own_batches(given[name])
+    callbacks = _own_callbacks(given.get("callbacks"))
+    _require_steps_counted(model, callbacks)
+    return keras_fit(model, **{**given, "callbacks": callbacks})
 
 
 def _own_batches(source: object) -> object:
