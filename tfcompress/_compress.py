@@ -19,6 +19,7 @@ from tfcompress._backend.interpreter import _parity as _parity
 from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress._backend.keras import _samples as _samples
 from tfcompress._backend.progress import reporter
+from tfcompress._backend.tflite import _converter as _converter
 from tfcompress._backend.tflite import _precision as _precision
 from tfcompress.core import (
     Artifact,
@@ -43,6 +44,7 @@ PARITY_VALUES = 2**22
 MOST_SAMPLES = 1000
 FAKE_QUANT_ERROR = 0.1
 HALF_PRECISION_ERROR = 0.02
+FLOAT32_BYTES = 4
 
 
 def compress(
@@ -60,7 +62,7 @@ def compress(
 
     `model` is a built Sequential or Functional model of Keras 3 or tf_keras; it is left exactly as it was.
     `fit` is any `(model, callbacks) -> None`, such as `Fit` or `Distill`; `samples` [n, ...] (array, tf.data, generator; at
-    most 1,000 are taken, evenly) calibrate integer targets and are the inputs of the parity check (else random ones are).
+    most 1,000 are taken, evenly or, of a stream, each as likely; `about["samples"]` says which) calibrate integer targets and are the inputs of the parity check (else random ones are).
     `training=False` carries techniques out without the training that makes up for what they remove; the Artifact's warnings
     say so. Without it, a technique that loses accuracy untrained is refused where there is no `fit`.
     Rules in the recipe are decided on the samples (up to as many as they ask for); the Artifact's recipe holds what was decided.
@@ -80,10 +82,12 @@ def compress(
         raise DataError(
             f"{recipe} decides by what the model makes of real inputs: pass samples=, {wanted:,} of the training set's."
         )
+    sampled = None
     if (
         samples is not None
     ):  # read once, since a generator can be read only once, and checked before anything is trained
-        samples = _samples.as_samples(model, samples, max(MOST_SAMPLES, wanted))
+        sampled = _samples.sampled(model, samples, max(MOST_SAMPLES, wanted), seed or 0)
+        samples = sampled.arrays
         if len(samples[0]) < wanted:
             few = f"{recipe}: decided on {len(samples[0]):,} samples; its rules ask for {wanted:,}, and dimensions grow with their number."
             warnings.warn(few, stacklevel=2)
@@ -128,8 +132,10 @@ def compress(
         "flavour": _keras.flavour(model),
         "model": model.name,
     }
-    if untrained := untrained_warnings(recipe, fit):
-        about["warnings"] = untrained
+    if sampled is not None:
+        about["samples"] = sampled.how
+    if said := untrained_warnings(recipe, fit) + _size_warnings(work, target, data, samples):
+        about["warnings"] = said
     final = work if work is not model else _keras.clone(model)
     return Artifact(data, recipe, final, tuple(dict.fromkeys(skipped)), tuple(checks), about)
 
@@ -258,6 +264,22 @@ def _check_rounding(model: Model, data: bytes, recipe: Recipe, samples: Data) ->
         )
     what = _parity.describe(parity).replace("the Keras model's", "those of the model given")
     return Check(recipe.name, what, parity.error, 1.0)
+
+
+def _size_warnings(model: Model, target: Target, data: bytes, samples: Data) -> list[str]:
+    """What is said of a file that is larger than the same model in float32."""
+    if len(data) <= FLOAT32_BYTES * model.count_params():
+        return []
+    plain = len(_converter.convert(model, _converter.Format("float32"), samples))
+    if len(data) <= plain:
+        return []
+    text = (
+        f"{target.label}: the file has {len(data):,} bytes, more than the {plain:,} of the same"
+        " model in float32. Formats pay for large weights; a recurrent layer written out step by"
+        " step has operators of every step (see Int8's lstm, or take DynamicRange)."
+    )
+    warnings.warn(text, stacklevel=3)
+    return [text]
 
 
 def _parity_inputs(model: Model) -> int:

@@ -1,11 +1,13 @@
 """Samples: whatever a user holds becomes one checked array for each input, in the model's order."""
 
 import importlib
+import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from tfcompress._backend.keras._samples import as_samples, take
+from tfcompress._backend.keras._samples import as_samples, require, sampled, take
 from tfcompress.core import DataError
 
 X = np.arange(30, dtype=np.float32).reshape(10, 3)
@@ -98,9 +100,65 @@ def test_result_can_be_given_again(kind, one):
     np.testing.assert_array_equal(as_samples(one, once, 6)[0], once[0])
 
 
-def test_limit_spreads_over_arrays_and_takes_the_first_of_streams(one):
+def test_limit_spreads_over_arrays(one):
     np.testing.assert_array_equal(as_samples(one, X, 4)[0], X[[0, 3, 6, 9]])
-    np.testing.assert_array_equal(as_samples(one, dataset(X).batch(3), 4)[0], X[:4])
+    assert sampled(one, X, 4).how == "4 of 10, evenly spaced"
+    assert sampled(one, X, 20).how == "all 10"
+
+
+@pytest.mark.parametrize("kind", ["dataset", "PyDataset", "generator"])
+def test_a_stream_sorted_by_class_gives_all_its_classes(kind, one):
+    labels = np.repeat(np.arange(10, dtype=np.float32), 100)
+    rows = np.stack([labels, np.arange(1000), np.ones(1000)], axis=1).astype("float32")
+    streams = {
+        "dataset": lambda: dataset(rows).batch(32),
+        "PyDataset": lambda: sequence([(rows[:500],), (rows[500:],)]),
+        "generator": lambda: (row for row in rows),
+    }
+    chosen = sampled(one, streams[kind](), 100)
+    assert chosen.how == "100 of 1,000 of the stream, equally likely, seed 0"
+    assert set(chosen.arrays[0][:, 0]) == set(range(10))
+    assert np.all(np.diff(chosen.arrays[0][:, 1]) > 0), "they come in the order of the stream"
+    np.testing.assert_array_equal(chosen.arrays[0], as_samples(one, streams[kind](), 100)[0])
+    other = as_samples(one, streams[kind](), 100, seed=1)[0]
+    assert not np.array_equal(chosen.arrays[0], other)
+
+
+def test_a_long_generator_is_cut_and_that_is_said(one):
+    endless = (np.array([number, 1, 2], np.float32) for number in itertools.count())
+    with pytest.warns(UserWarning, match=r"from the first 500 examples of a stream that goes on"):
+        chosen = sampled(one, endless, 10)
+    assert chosen.how == "10 of the first 500 of the stream, equally likely, seed 0"
+    assert chosen.arrays[0][:, 0].max() > 250
+
+
+def test_every_example_of_a_stream_is_as_likely():
+    from tfcompress._backend.keras._streams import Reservoir
+
+    counts = np.zeros(20)
+    for seed in range(2000):
+        reservoir = Reservoir(5, seed)
+        for start in range(0, 20, 4):
+            reservoir.show([np.arange(start, start + 4)])
+        counts[reservoir.arrays()[0]] += 1
+    # Binomial(2000, 1/4) has a deviation of 19.4.
+    assert np.abs(counts - 500).max() < 80
+
+
+def test_only_the_chosen_are_converted(one):
+    x = np.random.default_rng(0).integers(0, 255, (200_000, 3), dtype=np.uint8)
+    tracemalloc.start()
+    try:
+        as_samples(one, x, 16)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < x.nbytes / 4
+
+
+def test_what_is_missing_is_told_to_python_and_to_the_command(one):
+    with pytest.raises(DataError, match=r"`samples` is missing.*samples=.*command line.*--data"):
+        require(one, None, "int8")
 
 
 def test_endless_stream_stops_at_the_limit(one):

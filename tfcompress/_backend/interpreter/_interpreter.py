@@ -19,6 +19,16 @@ from tfcompress._backend.quiet import quiet
 from tfcompress.core._errors import DataError, InterpreterError
 
 
+STATEFUL = (
+    "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "BIDIRECTIONAL_SEQUENCE_LSTM",
+    "UNIDIRECTIONAL_SEQUENCE_RNN",
+    "BIDIRECTIONAL_SEQUENCE_RNN",
+    "SVDF",
+)
+"""Operators that keep a state from one call to the next: it is reset before every run."""
+
+
 class Interpreter:
     """An open `.tflite`. `inputs`/`outputs` (TensorInfo) are in the order that `run` and `predict` take and give.
 
@@ -44,6 +54,7 @@ class Interpreter:
         self.outputs = _ordered(
             _named(raw.get_output_details(), signature.get("outputs", {})), output_names
         )
+        self._keeps_state = any(op.kind in STATEFUL for op in self.ops())
         self._shapes = [tuple(n or 1 for n in info.shape) for info in self.inputs]
 
     @property
@@ -118,6 +129,8 @@ class Interpreter:
         for info, values in zip(self.inputs, arrays):
             _fit(info, values, self.what)
         self.resize([values.shape for values in arrays])
+        if self._keeps_state:
+            self.raw.reset_all_variables()
         self.set_inputs(arrays)
         self.invoke()
         return [info.real(self.raw.get_tensor(info.index)) for info in self.outputs]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from tfcompress._backend import bridge as doors
 from tfcompress._backend.tflite._facts import Op, Tensor, read_facts
 from tfcompress._backend.tflite._layer_names import LayerNames
-from tfcompress._backend.tflite._rebuild import is_mixed, quantized
+from tfcompress._backend.tflite._rebuild import is_mixed, is_recurrent, quantized
 from tfcompress.core._errors import InvariantError
 from tfcompress.core._types import Model
 
@@ -42,14 +42,24 @@ def is_half_precision(model: Model) -> bool:
     return any(is_mixed(layer) for layer in doors.leaf_layers(model))
 
 
+def is_recurrent_model(model: Model) -> bool:
+    """Whether a layer of the model loops over time."""
+    return any(is_recurrent(layer) for layer in doors.leaf_layers(model))
+
+
 def kernels(model: Model, data: bytes) -> list[tuple[str, str, str, int]]:
-    """(layer, operator, type, elements) of every constant kernel of a convolution or dense operator."""
+    """(layer, operator, type, elements) of every constant kernel of a Conv or Dense operator."""
     names = LayerNames(model)
     found = []
     for op in read_facts(data).ops:
         if op.kernel is not None:
             found.append((_layer(op, names), op.kind, op.kernel.kind, op.kernel.size))
     return found
+
+
+def layers_with_kernels(model: Model, data: bytes, kind: str) -> list[LayerOp]:
+    """(layer, operator) of every constant kernel of type `kind`."""
+    return [(layer, op) for layer, op, came, _ in kernels(model, data) if came == kind]
 
 
 def constants(model: Model, data: bytes, kind: str) -> list[tuple[str, str, int]]:
