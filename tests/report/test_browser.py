@@ -168,9 +168,9 @@ def test_two_files_are_compared_by_layer(opened):
         "rows => rows.map(row => [...row.cells].map(cell => cell.innerText.split('\\n')[0]))",
     )
     assert rows == [
-        ["conv<1>", "4,000", "1,000", "25.0 %"],
+        ["conv<1>", "4,000", "1,000", "25.0"],
         ["dense", "8,000", "–", "–"],
         ["other", "–", "500", "–"],
-        ["all layers", "12,000", "1,500", "12.5 %"],
+        ["all layers", "12,000", "1,500", "12.5"],
     ]
     assert said == []

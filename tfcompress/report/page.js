@@ -111,7 +111,7 @@ if (compared) {
     row.appendChild(Object.assign(document.createElement("th"), { scope: "row", textContent: name }));
     side(row, one);
     side(row, other);
-    cell(row, one && other && one.bytes ? `${((100 * other.bytes) / one.bytes).toFixed(1)} %` : "–");
+    cell(row, one && other && one.bytes ? `${((100 * other.bytes) / one.bytes).toFixed(1)}` : "–");
   };
   const total = (list) => ({ bytes: list.reduce((sum, layer) => sum + layer.bytes, 0) });
   const draw = () => {
