@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "core")]
 
 import work
+from stand_in import engine
+
+__all__ = ["engine"]
 
 
 @pytest.fixture(scope="package")

@@ -1,4 +1,4 @@
-"""A study that is killed (SIGKILL) at random moments ends with the report of one that was left alone."""
+"""A study that is killed at random moments ends with the report of one that was left alone."""
 
 import os
 import random
@@ -30,7 +30,13 @@ TWELVE = [
 
 
 def kill_at_random(out, recipes, seeds, kills, spread):
-    """Start the study and kill it at a random moment after its first step of every run, `kills` times; how far each run was."""
+    """Start the study and kill it (SIGKILL) at a random moment after its first step.
+
+    It happens `kills` times; returns how far each run was. Temporary files go to the folder
+    "temporary" beside `out`.
+    """
+    temporary = out.with_name(out.name + "-temporary")
+    temporary.mkdir()
     rng, reached = random.Random(0), []
     command = [sys.executable, str(Path(work.__file__)), str(out), str(seeds), ",".join(recipes)]
     for _ in range(kills):
@@ -40,6 +46,7 @@ def kill_at_random(out, recipes, seeds, kills, spread):
             stderr=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
+            env={**os.environ, "TMPDIR": str(temporary)},
         )
         steps, moment = [process.stdout.readline()], rng.uniform(0, spread)
         reader = threading.Thread(target=lambda p=process, s=steps: s.extend(p.stdout), daemon=True)
@@ -56,6 +63,12 @@ def kill_at_random(out, recipes, seeds, kills, spread):
     return reached
 
 
+def nothing_left(out):
+    """Neither half-written files in the study's folder nor temporary files elsewhere."""
+    temporary = out.with_name(out.name + "-temporary")
+    return not list(out.rglob(".*tfc-*")) and not list(temporary.iterdir())
+
+
 def whole(out):
     """Nothing half-written under a name that counts, and every cell that has a row has its file."""
     for row in out.glob("*.row.json"):
@@ -70,7 +83,7 @@ def test_killed_twice_it_ends_with_the_same_report(one_process, tmp_path):
     assert work.facts(report) == work.facts(one_process[1]), (
         f"killed at steps {reached} with {cells} cells done"
     )
-    assert not list(tmp_path.rglob(".*tfc-*"))
+    assert nothing_left(tmp_path)
 
 
 @pytest.mark.slow
@@ -84,3 +97,4 @@ def test_thirteen_recipes_by_three_seeds_killed_five_times(tmp_path):
     assert 0 < cells < len(alone.rows)
     assert work.facts(report) == work.facts(alone)
     assert report.to_markdown(work.STABLE) == alone.to_markdown(work.STABLE)
+    assert nothing_left(tmp_path / "killed")

@@ -1,6 +1,6 @@
 """What is shared: prefixes that two or more recipes have in common, made before what starts from them, and never for one alone."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfcompress._study._cell import Cell
@@ -47,6 +47,7 @@ lists = st.lists(
 )
 
 
+@settings(deadline=None)  # the first example reads which packages are installed
 @given(lists)
 def test_every_recipe_starts_from_its_longest_shared_prefix(members):
     recipes = [Recipe(found, Float32()) for found in members]
@@ -68,6 +69,7 @@ def test_every_recipe_starts_from_its_longest_shared_prefix(members):
         )
 
 
+@settings(deadline=None)
 @given(lists, st.sets(st.integers(0, 9)))
 def test_rounds_have_everything_they_need(members, there):
     recipes = [Recipe(found, Float32()) for found in members]

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stand_in import Model, X, Y, run
 
 from tfcompress import _study, compare, profiling, study
 from tfcompress._study._fingerprint import fingerprint
-from tfcompress._study._study import _model_key
+from tfcompress._study._formats import file_hash
+from tfcompress._study._plan import subject_of
 from tfcompress.core import (
     Artifact,
     ArtifactError,
     DataError,
     InterpreterError,
-    Latency,
     ModelError,
-    Profile,
     RecipeError,
     TrainingError,
 )
@@ -31,77 +31,6 @@ from tfcompress.training import Fit
 
 # The stand-in's answers are at chance level.
 pytestmark = pytest.mark.filterwarnings("ignore::tfcompress.core._verdict.ResultWarning")
-
-X, Y = np.zeros((20, 4), "float32"), np.arange(20) % 2
-
-
-class Model:
-    """Stands for a trained model; `weight` is all there is to it."""
-
-    def __init__(self, weight=0.0):
-        self.weight = weight
-
-
-@pytest.fixture
-def engine(monkeypatch):
-    """The engine, the bridge and the meters replaced by stand-ins that count: what is tested is the study's own doing."""
-    import tfcompress._compress
-    from tfcompress._backend import bridge as keras
-
-    made = []
-
-    def flavour(model):
-        if not isinstance(model, Model):
-            raise ModelError("not a model")
-        return "keras"
-
-    def compress(model, wanted, *, seed, **rest):
-        made.append((wanted.name, seed))
-        if wanted.name == "float16":
-            raise ZeroDivisionError("the trainer divides by zero")
-        return Artifact(f"????TFL3{wanted.name}{model.weight}".encode() + bytes([seed]), wanted)
-
-    def evaluate(file, x, y, **rest):
-        data = file.data if isinstance(file, Artifact) else file.read_bytes()
-        share = 0.5 + data[-1] / 10
-        outputs = np.eye(2)[np.where(np.arange(len(y)) < share * len(y), y, 1 - y)]
-        return float(share), outputs
-
-    def profile_many(files, *, threads, names, **rest):
-        clock = Latency(1, 9, 3, 0.5, 0.6, 0.7, 0.5, 0.01, 0.4, 0.9, 0.0, 0.0)
-        return [
-            Profile(
-                name,
-                1,
-                1,
-                "",
-                "stub",
-                latency=tuple(replace(clock, threads=n, latency_ms_p50=0.5 / n) for n in threads),
-            )
-            for name in names
-        ]
-
-    monkeypatch.setattr(keras, "flavour", flavour)
-    monkeypatch.setattr(keras, "fingerprint", lambda model: fingerprint(model.weight))
-    monkeypatch.setattr(keras, "set_seed", lambda seed: None)
-    monkeypatch.setattr(keras, "save_model", lambda model, path: path.write_text(str(model.weight)))
-    monkeypatch.setattr(keras, "compile_problem", lambda model: None)
-    monkeypatch.setattr(keras, "load_model", lambda path: Model(float(path.read_text())))
-    monkeypatch.setattr(tfcompress._compress, "compress", compress)
-    monkeypatch.setattr(profiling, "evaluate", evaluate)
-    monkeypatch.setattr(profiling, "profile_many", profile_many)
-    return made
-
-
-def run(out=None, model=None, recipes=("float32", "int8"), **more):
-    options: dict[str, Any] = {
-        "samples": X,
-        "evaluate": (X, Y),
-        "seeds": 2,
-        "progress": False,
-        **more,
-    }
-    return study(model or Model(), list(recipes), out=out, **options)
 
 
 def test_rows_are_recipes_by_seeds_with_everything_measured(engine):
@@ -309,6 +238,7 @@ def test_a_builder_whose_base_is_kept_is_not_called_for_a_new_recipe(engine, tmp
     assert kept == ["0.0", "2.0"]
     for file in tmp_path.glob("shared/base-seed1*.keras"):
         file.write_text("7.0")
+        file.with_suffix(".json").write_text(json.dumps({"sha256": file_hash(file)}))
     run(tmp_path, model=_build, recipes=("dynamic",))
     assert b"dynamic7.0" in next(tmp_path.glob("dynamic-seed1*.tflite")).read_bytes()
 
@@ -405,9 +335,9 @@ def test_a_model_compiled_otherwise_or_of_other_code_is_another(keras_flavour, c
         return net
 
     changed = {"rate": {"rate": 0.2}, "loss": {"loss": "mae"}, "code of a layer": {"factor": 3.0}}
-    first = _model_key(model(), lasting=True)
-    assert _model_key(model(), lasting=True) == first
-    assert _model_key(model(**changed[change]), lasting=True) != first
+    first = subject_of(model(), lasting=True).key
+    assert subject_of(model(), lasting=True).key == first
+    assert subject_of(model(**changed[change]), lasting=True).key != first
 
 
 @dataclass(frozen=True, eq=False)

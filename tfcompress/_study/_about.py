@@ -1,4 +1,4 @@
-"""What every report says of itself: when, where, with which versions, started by which command."""
+"""What every report says of itself: when, where, with which versions, by which command."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from typing import Any
 
 from tfcompress._study._fingerprint import versions
 from tfcompress._study._measure import examples
+from tfcompress.core._types import Data
 from tfcompress.profiling import environment
 
 NO_COMMAND = ("", "-c", "-m", "__main__.py", "ipykernel_launcher.py")
 
 
-def about(metric: str, base: str, evaluate: Any, **more: Any) -> dict[str, Any]:
-    """The `about` of a report: metric, base, date, test examples, command, environment and versions."""
-    said: dict[str, Any] = {
+def about(metric: str, base: str, evaluate: Data | None, **more: object) -> dict[str, Any]:
+    """The `about` of a report: metric, base, date, test examples, command, machine, versions."""
+    facts: dict[str, Any] = {
         "metric": metric,
         "base": base,
         "created": datetime.now().isoformat(" ", "minutes"),
     }
-    if (number := examples(evaluate)) is not None:
-        said["test_examples"] = number
-    if Path(sys.argv[0]).name not in NO_COMMAND:
-        said["command"] = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    return {**said, **more, "machine": environment(), "versions": versions()}
+    number = examples(evaluate)
+    if number is not None:
+        facts["test_examples"] = number
+    program = Path(sys.argv[0]).name
+    if program not in NO_COMMAND:
+        facts["command"] = shlex.join([program, *sys.argv[1:]])
+    return {**facts, **more, "machine": environment(), "versions": versions()}

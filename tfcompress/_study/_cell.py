@@ -1,4 +1,4 @@
-"""What runs in a worker: one shared model, or one cell (recipe, seed), made once and kept under its content address."""
+"""What runs in a worker: one shared model, or one cell, made once and kept under its address."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from tfcompress import recipes as _recipes
 from tfcompress._study._bench import Bench
 from tfcompress._study._contents import layers
+from tfcompress._study._formats import Row, check_row
 from tfcompress._study._measure import scored
 from tfcompress._study._node import Node
+from tfcompress._study._scratch import temporary_files_in
 from tfcompress.core import (
     Artifact,
     ArtifactError,
-    Check,
     ConversionError,
     ParityError,
     Recipe,
     RecipeError,
-    Skipped,
+    Technique,
     write_all,
 )
+from tfcompress.core._schema import FormatError, parse_json
+from tfcompress.core._types import Model
 from tfcompress.targets import Float32
 
 UNSHARED = (ArtifactError, ConversionError, ParityError)
@@ -46,84 +48,77 @@ class Cell:
         """The stem of the cell's files."""
         return re.sub(r"[^\w.+-]+", "_", f"{self.recipe.name}-seed{self.seed}-{self.address[:12]}")
 
-    def failed(self, error: str) -> dict[str, Any]:
+    def failed(self, error: str) -> Row:
         """The row of a cell that came to nothing."""
         return {"recipe": self.recipe.name, "seed": self.seed, "error": error}
 
 
+Finished = tuple[Row, Artifact | None]
+
+
+def carry_out_job(bench: Bench, job: Node | Cell) -> str | Finished:
+    """What a process does with a job; its temporary files go where the study's do."""
+    with temporary_files_in(bench.scratch):
+        return make_node(bench, job) if isinstance(job, Node) else make_cell(bench, job)
+
+
 def make_node(bench: Bench, node: Node) -> str:
-    """Build or train a shared model and keep it; "" or the error that every cell which starts from it has in its row.
+    """Build or train a shared model and keep it.
 
-    A model that cannot be kept (no file can hold it, or it does not convert to float32) is no error: its cells train it themselves.
+    A model that cannot be kept (no file can hold it, or it does not convert to float32) is no
+    error: its cells train it themselves.
+
+    Returns:
+        "", or the error that every cell which starts from it has in its row.
     """
-    from tfcompress._backend import bridge as keras
-    from tfcompress._compress import compress
-
     try:
         if node.parent is None:
-            assert bench.builder is not None
-            keras.set_seed(node.seed)
-            with keras.fresh_names():
-                model = bench.builder(node.seed)
-            try:
-                bench.keep(node, model)
-            except ArtifactError:
-                bench.hold(node, model)
-            return ""
-        start, parent = perf_counter(), bench.nearest(node.parent)
-        recipe = Recipe(node.techniques[len(parent.techniques) :], Float32())
-        model = bench.model(parent)
-        made = compress(
-            model,
-            recipe,
-            fit=bench.fit,
-            samples=bench.samples,
-            training=bench.fit is not None,
-            strict=bench.strict,
-            seed=node.seed,
-            progress=False,
-        )
-        made = after(bench, parent, made, recipe)
-        own = [item for item in made.checks if item.stage != Float32().label]
-        said = {
-            "skipped": [asdict(item) for item in made.skipped],
-            "checks": [asdict(item) for item in own],
-            "techniques": _as_data(made.recipe.techniques),
-            "seconds": round(perf_counter() - start, 2),
-        }
-        bench.keep(node, made.model, said)
+            _build(bench, node)
+        else:
+            _train(bench, node, bench.nearest(node.parent))
     except UNSHARED:
         return ""
-    except (
-        Exception
-    ) as error:  # whatever a user's builder or trainer raises costs the cells that need it
+    except Exception as error:  # whatever a user's builder or trainer raises
         return f"{type(error).__name__}: {error}"
     return ""
 
 
-def make_cell(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
-    """The cell's row, and its Artifact where there is no folder to keep it in; anything that raises becomes the row's "error"."""
+def _build(bench: Bench, node: Node) -> None:
+    """Call the user's builder and keep the base that it returns."""
+    from tfcompress._backend import bridge as keras
+
+    assert bench.builder is not None
+    keras.set_seed(node.seed)
+    with keras.fresh_names():
+        model = bench.builder(node.seed)
     try:
-        return _make(bench, cell)
-    except (
-        Exception
-    ) as error:  # whatever a user's trainer or a converter raises costs this cell alone
-        return cell.failed(f"{type(error).__name__}: {error}"), None
+        bench.keep(node, model)
+    except ArtifactError:
+        bench.hold(node, model)
 
 
-def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
-    from tfcompress._compress import compress, untrained_warnings
-
-    start, recipe, seed, node = perf_counter(), cell.recipe, cell.seed, bench.nearest(cell.start)
-    rest = (
-        replace(recipe, techniques=recipe.techniques[len(node.techniques) :])
-        if node.techniques
-        else recipe
+def _train(bench: Bench, node: Node, parent: Node) -> None:
+    """Carry out the techniques of `node` on the model of `parent` and keep the result."""
+    start = perf_counter()
+    recipe = Recipe(node.techniques[len(parent.techniques) :], Float32())
+    artifact = _compressed(bench, bench.model(parent), recipe, node.seed)
+    artifact = after(bench, parent, artifact, recipe)
+    bench.keep(
+        node,
+        artifact.model,
+        skipped=[asdict(item) for item in artifact.skipped],
+        checks=[asdict(item) for item in artifact.checks if item.stage != Float32().label],
+        techniques=_as_data(artifact.recipe.techniques),
+        seconds=round(perf_counter() - start, 2),
     )
-    model = bench.model(node)
-    artifact = compress(
+
+
+def _compressed(bench: Bench, model: Model, recipe: Recipe, seed: int) -> Artifact:
+    from tfcompress._compress import compress
+
+    return compress(
         model,
-        rest,
+        recipe,
         fit=bench.fit,
         samples=bench.samples,
         training=bench.fit is not None,
@@ -131,14 +126,48 @@ def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
         seed=seed,
         progress=False,
     )
+
+
+def make_cell(bench: Bench, cell: Cell) -> Finished:
+    """The cell's row, and its Artifact where there is no folder to keep it in.
+
+    Anything that raises becomes the row's "error".
+    """
+    try:
+        return _make(bench, cell)
+    except Exception as error:  # whatever a user's trainer or a converter raises costs this cell
+        return cell.failed(f"{type(error).__name__}: {error}"), None
+
+
+def _make(bench: Bench, cell: Cell) -> Finished:
+    from tfcompress._compress import untrained_warnings
+
+    start, recipe, node = perf_counter(), cell.recipe, bench.nearest(cell.start)
+    rest = recipe
+    if node.techniques:
+        rest = replace(recipe, techniques=recipe.techniques[len(node.techniques) :])
+    artifact = _compressed(bench, bench.model(node), rest, cell.seed)
     artifact = after(bench, node, artifact, recipe)
     untrained = untrained_warnings(recipe, bench.fit)
     if untrained:
         artifact = replace(artifact, about={**artifact.about, "warnings": untrained})
-    seconds = round(perf_counter() - start, 2)
-    row = {
-        "recipe": recipe.name,
-        "seed": seed,
+    row = _row(bench, cell, artifact, round(perf_counter() - start, 2))
+    if untrained:
+        row["warnings"] = untrained
+    if node.techniques:
+        row["made"]["started_from"] = node.name
+    if bench.out is None:
+        return row, replace(artifact, model=None)
+    _keep(bench.out / cell.name, artifact, row)
+    return row, None
+
+
+def _row(bench: Bench, cell: Cell, artifact: Artifact, seconds: float) -> Row:
+    """What is measured and told of a cell's file."""
+    trained, sampled = bench.fit is not None, bench.samples is not None
+    return {
+        "recipe": cell.recipe.name,
+        "seed": cell.seed,
         **scored(artifact, bench.evaluate, bench.metric, bench.runtime),
         "size_bytes": artifact.size_bytes,
         "gzip_bytes": artifact.gzip_bytes,
@@ -146,66 +175,69 @@ def _make(bench: Bench, cell: Cell) -> tuple[dict[str, Any], Artifact | None]:
         "checks": [asdict(item) for item in artifact.checks],
         "layers": layers(artifact.data, artifact.model),
         "made": {
-            "call": call(recipe, seed, bench.samples is not None, bench.fit is not None),
+            "call": call(cell.recipe, cell.seed, sampled, trained),
             "seconds": seconds,
             "sha256": _sha256(artifact.data),
         },
     }
-    if untrained:
-        row["warnings"] = untrained
-    if node.techniques:
-        row["made"]["started_from"] = node.name
-    if bench.out is None:
-        return row, replace(artifact, model=None)
-    stem = bench.out / cell.name
+
+
+def _keep(stem: Path, artifact: Artifact, row: Row) -> None:
     row["made"]["file"] = artifact.save(stem, overwrite=True, model=False)[0].name
     # The row comes last: where it is, the cell is whole.
-    write_all(
-        {stem.with_name(stem.name + ".row.json"): json.dumps(row, indent=1) + "\n"}, overwrite=True
-    )
-    return row, None
+    write_all({_row_file(stem): json.dumps(row, indent=1) + "\n"}, overwrite=True)
+
+
+def _row_file(stem: Path) -> Path:
+    return stem.with_name(stem.name + ".row.json")
 
 
 def after(bench: Bench, node: Node, artifact: Artifact, recipe: Recipe) -> Artifact:
-    """`artifact`, which was made from the model of `node`, as if all of `recipe` had been carried out at once."""
+    """`artifact`, made from the model of `node`, as if all of `recipe` had been done at once."""
     if not node.techniques:
         return artifact
-    said = bench.said(node)
-    before = (
-        Recipe.from_dict(said["techniques"]).techniques if said["techniques"] else node.techniques
-    )
-    skipped = [Skipped(**item) for item in said["skipped"]] + list(artifact.skipped)
-    checks = [Check(**item) for item in said["checks"]] + list(artifact.checks)
-    whole = replace(recipe, techniques=(*before, *artifact.recipe.techniques))
+    note = bench.note(node)
+    before = node.techniques
+    if note.techniques is not None:
+        before = Recipe.from_dict(note.techniques).techniques
     return replace(
-        artifact, recipe=whole, skipped=tuple(dict.fromkeys(skipped)), checks=tuple(checks)
+        artifact,
+        recipe=replace(recipe, techniques=(*before, *artifact.recipe.techniques)),
+        skipped=tuple(dict.fromkeys((*note.skipped, *artifact.skipped))),
+        checks=(*note.checks, *artifact.checks),
     )
 
 
-def _as_data(techniques: Sequence[Any]) -> dict[str, Any] | None:
-    """The techniques as JSON data, with what their rules decided; None where a function is among the options."""
+def _as_data(techniques: Sequence[Technique]) -> dict[str, object] | None:
+    """The techniques as JSON data, with what their rules decided; None where JSON cannot."""
     try:
         return Recipe(techniques, Float32()).to_dict()
-    except RecipeError:
+    except RecipeError:  # a function is among the options
         return None
 
 
-def finished(out: Path, cell: Cell) -> dict[str, Any] | None:
-    """The row of a cell whose row and file are both there and belong together."""
+def finished(out: Path, cell: Cell, metric: str) -> Row | None:
+    """The row of a cell whose row and file are both there, whole, and belong together."""
     stem = out / cell.name
     try:
-        row = json.loads(stem.with_name(stem.name + ".row.json").read_text())
-        data = stem.with_name(stem.name + ".tflite").read_bytes()
-        return {"layers": layers(data), **row} if row["made"]["sha256"] == _sha256(data) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        data = parse_json(_row_file(stem).read_bytes())
+        row = check_row(data, metric)
+        file = stem.with_name(stem.name + ".tflite").read_bytes()
+    except (OSError, FormatError):
         return None
+    if (row.recipe, row.seed, row.made.sha256) != (cell.recipe.name, cell.seed, _sha256(file)):
+        return None
+    return {"layers": layers(file), **data}
 
 
-def call(recipe: Recipe, seed: int, samples: bool, trained: bool = True) -> str:
+def call(recipe: Recipe, seed: int, sampled: bool, trained: bool = True) -> str:
     """The Python call that makes the same file again."""
-    trainer = ", fit=fit" if trained else ", training=False"
-    data = (trainer if recipe.techniques else "") + (", samples=samples" if samples else "")
-    return f"tfc.compress(model, {_written(recipe)}{data}, seed={seed})"
+    arguments = ["model", _written(recipe)]
+    if recipe.techniques:
+        arguments.append("fit=fit" if trained else "training=False")
+    if sampled:
+        arguments.append("samples=samples")
+    return f"tfc.compress({', '.join(arguments)}, seed={seed})"
 
 
 def _written(recipe: Recipe) -> str:

@@ -1,4 +1,4 @@
-"""A process of its own for a thread that works on cells: it lives as long as the thread, and jobs and results go through pipes."""
+"""A process of its own for a thread that works on cells; jobs and results go through pipes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 _THIS = threading.local()
 
 
@@ -23,10 +25,12 @@ def unpacked(path: str) -> Any:
     return cloudpickle.loads(Path(path).read_bytes())
 
 
-def in_own_process(function: Callable, path: str, job: Any) -> Any:
-    """function(what is packed at `path`, job), carried out in this thread's own process; what it raises is raised here.
+def in_own_process(function: Callable[[Any, Job], Result], path: str, job: Job) -> Result:
+    """function(what is packed at `path`, job), carried out in this thread's own process.
 
-    Raises RuntimeError where that process dies; the next job gets a new one.
+    Raises:
+        RuntimeError: what the function raised there, or that the process died; the next job gets
+            a new one.
     """
     import cloudpickle
 
@@ -40,32 +44,26 @@ def in_own_process(function: Callable, path: str, job: Any) -> Any:
 
 
 class _Child:
-    def __init__(self):
-        theirs_in, self._to = os.pipe()
-        self._from, theirs_out = os.pipe()
-        command = [
-            sys.executable,
-            "-c",
-            "from tfcompress._study._child import serve; serve()",
-            str(theirs_in),
-            str(theirs_out),
-        ]
-        environment = {
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-        }
+    """A Python process that lives as long as the thread, and serves jobs one after another."""
+
+    def __init__(self) -> None:
+        jobs_in, self._to = os.pipe()
+        self._from, answers_out = os.pipe()
+        serving = "from tfcompress._study._child import serve; serve()"
+        path = os.pathsep.join(filter(None, sys.path))
         self.process = subprocess.Popen(
-            command, pass_fds=(theirs_in, theirs_out), env=environment, stdin=subprocess.DEVNULL
+            [sys.executable, "-c", serving, str(jobs_in), str(answers_out)],
+            pass_fds=(jobs_in, answers_out),
+            env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
         )
-        os.close(theirs_in)
-        os.close(theirs_out)
-        self.sending, self.receiving = (
-            Connection(self._to, readable=False),
-            Connection(self._from, writable=False),
-        )
+        os.close(jobs_in)
+        os.close(answers_out)
+        self.sending = Connection(self._to, readable=False)
+        self.receiving = Connection(self._from, writable=False)
 
     def ask(self, task: bytes) -> Any:
+        """The answer to a packed job; RuntimeError where the process died of it."""
         import cloudpickle
 
         try:
@@ -73,17 +71,17 @@ class _Child:
             return cloudpickle.loads(self.receiving.recv_bytes())
         except (EOFError, OSError) as error:
             self.sending.close()
-            raise RuntimeError(
-                f"The process of this cell died (status {self.process.wait()})."
-            ) from error
+            status = self.process.wait()
+            raise RuntimeError(f"The process of this cell died (status {status}).") from error
 
 
 def serve() -> None:
     """Carry out what comes through the pipe until it is closed."""
     import cloudpickle
 
-    coming, going = (int(number) for number in sys.argv[1:3])
-    receiving, sending = Connection(coming, writable=False), Connection(going, readable=False)
+    jobs_in, answers_out = (int(number) for number in sys.argv[1:3])
+    receiving = Connection(jobs_in, writable=False)
+    sending = Connection(answers_out, readable=False)
     while True:
         try:
             task = receiving.recv_bytes()

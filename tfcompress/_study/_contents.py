@@ -1,34 +1,41 @@
-"""What a row says of its recipe and its file: the options of every technique, the bytes and bits of every layer."""
+"""What a row says of its recipe and its file: options of techniques, bytes and bits of layers."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from typing import Any
+from collections.abc import Sequence
 
+from tfcompress._study._formats import Row
 from tfcompress.core import Recipe, RecipeError, TfcompressError
+from tfcompress.core._types import Model
+from tfcompress.core._value import Value
 
 
-def options(recipe: Recipe) -> dict[str, Any]:
-    """{"techniques": [[class, label, {option: value}], …], "target": label} as JSON data; what JSON cannot hold is told as text."""
+def options(recipe: Recipe) -> Row:
+    """{"techniques": [[class, label, {option: value}], …], "target": label} as JSON data.
+
+    What JSON cannot hold is told as text.
+    """
     return {
         "techniques": [[type(one).__name__, one.label, _fields(one)] for one in recipe.techniques],
         "target": recipe.target.label,
     }
 
 
-def layers(data: bytes, model: Any = None) -> list[dict[str, Any]]:
-    """Every layer with weights in `.tflite` bytes: name (the user's, where `model` is given), op, encoding, bits a weight, bytes.
+def layers(data: bytes, model: Model | None = None) -> list[Row]:
+    """Every layer with weights in `.tflite` bytes: name, op, encoding, bits a weight, bytes.
 
-    Empty where the file has none that can be read, or no reader is installed.
+    The names are the user's where `model` is given. It is empty where the file has no layer that
+    can be read, or no reader is installed.
     """
     from tfcompress.targets import packed_layers
 
     try:
-        found = packed_layers(data)
+        packed = packed_layers(data)
     except (TfcompressError, ImportError):
         return []
-    named = _names([layer.name.removeprefix("quant_") for layer in found], model)
+    names = _names([layer.name.removeprefix("quant_") for layer in packed], model)
     return [
         {
             "name": name,
@@ -37,42 +44,43 @@ def layers(data: bytes, model: Any = None) -> list[dict[str, Any]]:
             "bits": float(layer.bits),
             "bytes": int(layer.bytes),
         }
-        for name, layer in zip(named, found)
+        for name, layer in zip(names, packed)
     ]
 
 
-def _names(found: list[str], model: Any) -> list[str]:
-    """The user's names: a copy of a model has a number behind them where they are there already, in all of them."""
-    numbered = [re.sub(r"_\d+$", "", name) for name in found]
+def _names(names: Sequence[str], model: Model | None) -> list[str]:
+    """The user's names: a copy of a model has a number behind them, in all of them or in none."""
+    shorter = [re.sub(r"_\d+$", "", name) for name in names]
     if model is None:
-        return (
-            numbered
-            if all(a != b for a, b in zip(found, numbered))
-            and len(set(numbered)) == len(set(found))
-            else found
-        )
+        all_numbered = all(name != short for name, short in zip(names, shorter))
+        same_count = len(set(shorter)) == len(set(names))
+        return shorter if all_numbered and same_count else list(names)
     from tfcompress._backend.bridge import leaf_layers
 
     known = {layer.name.removeprefix("quant_") for layer in leaf_layers(model)}
-    return [next((one for one in pair if one in known), pair[0]) for pair in zip(found, numbered)]
+    return [
+        short if name not in known and short in known else name
+        for name, short in zip(names, shorter)
+    ]
 
 
-def _fields(value: Any) -> dict[str, Any]:
-    out = {}
+def _fields(value: Value) -> Row:
+    """Option → value of a technique, as JSON data."""
+    fields: Row = {}
     for field in dataclasses.fields(value):
-        held = getattr(value, field.name)
+        option = getattr(value, field.name)
         try:
-            out[field.name] = held.to_dict() if hasattr(held, "to_dict") else _plain(held)
+            fields[field.name] = option.to_dict() if isinstance(option, Value) else _plain(option)
         except RecipeError:
-            out[field.name] = repr(held)
-    return out
+            fields[field.name] = repr(option)
+    return fields
 
 
-def _plain(held: Any) -> Any:
-    if held is None or isinstance(held, (bool, int, float, str)):
-        return held
-    if isinstance(held, (list, tuple)):
-        return [_plain(item) for item in held]
-    if isinstance(held, dict):
-        return {str(key): _plain(item) for key, item in held.items()}
-    return getattr(held, "__qualname__", type(held).__qualname__)
+def _plain(option: object) -> object:
+    if option is None or isinstance(option, (bool, int, float, str)):
+        return option
+    if isinstance(option, (list, tuple)):
+        return [_plain(item) for item in option]
+    if isinstance(option, dict):
+        return {str(key): _plain(item) for key, item in option.items()}
+    return getattr(option, "__qualname__", type(option).__qualname__)

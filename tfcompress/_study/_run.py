@@ -1,18 +1,21 @@
-"""The order of a study's work: shared models before what starts from them, seed by seed or all seeds side by side."""
+"""The order of a study's work: shared models before what starts from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
 
 from tfcompress._study._bench import Bench
-from tfcompress._study._cell import Cell, make_cell, make_node
+from tfcompress._study._cell import Cell, carry_out_job
+from tfcompress._study._formats import Row
 from tfcompress._study._live import Live
 from tfcompress._study._node import Node, waves
 from tfcompress._study._pool import pack, run_all
 from tfcompress.core import Artifact
 
-Made = tuple[Cell, dict[str, Any], Artifact | None]
+Result = tuple[Cell, Row, Artifact | None]
+Errors = dict[str, str]
+"""A shared model's address → what its making raised."""
 
 
 def carry_out(
@@ -22,87 +25,82 @@ def carry_out(
     n_jobs: int,
     side_by_side: int,
     live: Live,
-) -> Iterator[Made]:
+) -> Iterator[Result]:
     """Every cell with its row and, where it is kept in no file, its artifact, as they are made.
 
-    What a shared model's making raised is the error of all that starts from it.
+    One after another they go seed by seed; side by side all seeds at once. What a shared model's
+    making raised is the error of all that starts from it.
     """
-    broken: dict[str, str] = {}
+    errors: Errors = {}
     if side_by_side == 1:
         for seed in dict.fromkeys(cell.seed for cell in cells):
-            for wave in waves(
-                [n for n in nodes if n.seed == seed], [c for c in cells if c.seed == seed]
-            ):
-                yield from _one_by_one(bench, wave, broken, live)
+            of_seed = [node for node in nodes if node.seed == seed]
+            for wave in waves(of_seed, [cell for cell in cells if cell.seed == seed]):
+                yield from _one_by_one(bench, wave, errors, live)
         return
     if not cells:
         return
     packed = pack(bench, bench.shared / f"bench-{bench.key[:12]}.pkl")
     try:
         for wave in waves(nodes, cells):
-            yield from _at_once(packed, wave, broken, n_jobs, live)
+            yield from _at_once(packed, wave, errors, n_jobs, live)
     finally:
         packed.unlink(missing_ok=True)
 
 
 def _one_by_one(
-    bench: Bench, wave: Sequence[Any], broken: dict[str, str], live: Live
-) -> Iterator[Made]:
+    bench: Bench, wave: Sequence[Node | Cell], errors: Errors, live: Live
+) -> Iterator[Result]:
     for job in wave:
-        live.says(_told(job))
-        error = _inherited(job, broken)
-        if isinstance(job, Node):
-            if error or (error := make_node(bench, job)):
-                broken[job.key] = error
-            live.finished()
-        else:
-            row, artifact = (job.failed(error), None) if error else make_cell(bench, job)
-            yield job, row, artifact
+        live.says(_words(job))
+        error = _inherited(job, errors)
+        result = error or carry_out_job(bench, job)
+        yield from _taken(job, result, errors, live)
 
 
 def _at_once(
-    packed: Any, wave: Sequence[Any], broken: dict[str, str], n_jobs: int, live: Live
-) -> Iterator[Made]:
-    ready = []
+    packed: Path, wave: Sequence[Node | Cell], errors: Errors, n_jobs: int, live: Live
+) -> Iterator[Result]:
+    ready: list[Node | Cell] = []
     for job in wave:
-        if not (error := _inherited(job, broken)):
+        if error := _inherited(job, errors):
+            yield from _taken(job, error, errors, live)
+        else:
             ready.append(job)
-        elif isinstance(job, Node):
-            broken[job.key] = error
-            live.finished()
-        else:
-            yield job, job.failed(error), None
-    for number, result in run_all(do, packed, ready, n_jobs):
+    for number, result in run_all(carry_out_job, packed, ready, n_jobs):
         job = ready[number]
-        live.says(f"{_told(job)} done")
-        died = f"{type(result).__name__}: {result}" if isinstance(result, BaseException) else ""
-        if isinstance(job, Node):
-            if error := died or str(result):
-                broken[job.key] = error
-            live.finished()
-        else:
-            row, artifact = (job.failed(died), None) if died else result
-            yield job, row, artifact
+        live.says(f"{_words(job)} done")
+        if isinstance(result, BaseException):
+            result = f"{type(result).__name__}: {result}"
+        yield from _taken(job, result, errors, live)
 
 
-def do(bench: Bench, job: Any) -> Any:
-    """What a worker process does with a job."""
-    return make_node(bench, job) if isinstance(job, Node) else make_cell(bench, job)
+def _taken(
+    job: Node | Cell, result: str | tuple[Row, Artifact | None], errors: Errors, live: Live
+) -> Iterator[Result]:
+    """A job's result where it belongs: an error to its shared model, a row to its cell."""
+    if isinstance(job, Node):
+        if isinstance(result, str) and result:
+            errors[job.key] = result
+        live.finished()
+    elif isinstance(result, str):
+        yield job, job.failed(result), None
+    else:
+        yield job, *result
 
 
-def _inherited(job: Any, broken: dict[str, str]) -> str:
+def _inherited(job: Node | Cell, errors: Errors) -> str:
+    """The error of a shared model that `job` starts from; "" without one."""
     node = job.parent if isinstance(job, Node) else job.start
     while node is not None:
-        if node.key in broken:
-            return broken[node.key]
+        if node.key in errors:
+            return errors[node.key]
         node = node.parent
     return ""
 
 
-def _told(job: Any) -> str:
-    what = (
-        "-".join(technique.label for technique in job.techniques) or "base"
-        if isinstance(job, Node)
-        else job.recipe.name
-    )
-    return f"{what}, seed {job.seed}"
+def _words(job: Node | Cell) -> str:
+    if isinstance(job, Cell):
+        return f"{job.recipe.name}, seed {job.seed}"
+    labels = "-".join(technique.label for technique in job.techniques)
+    return f"{labels or 'base'}, seed {job.seed}"
