@@ -114,11 +114,12 @@ class Bench:
                 "processes; use n_jobs=1."
             )
         model = keras.load_model(self._file(node))
-        if node.parent is not None and keras.compile_problem(model):
-            keras.carry_compile(self.model(node.parent), model)
-        facts = self.note(node).copy_facts
-        if node.parent is not None and facts:
-            keras.note_copy(model, **facts)
+        if node.parent is not None:
+            if keras.compile_problem(model):
+                keras.carry_compile(self.model(node.parent), model)
+            facts = self.note(node).copy_facts
+            if facts:
+                keras.note_copy(model, **facts)
         return model
 
     def note(self, node: Node) -> NodeNote:

@@ -83,7 +83,9 @@ def study_file(
     )
     teachers: dict[str, Trained] = {}
     found = {}
-    prepared = {name: _prepared(spec, name, Path(path), teachers, trusted) for name in spec["models"]}
+    prepared = {
+        name: _prepared(spec, name, Path(path), teachers, trusted) for name in spec["models"]
+    }
     for name in chosen(spec, models):
         model, options = prepared[name]
         own = seeds or options.pop("seeds")
