@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import tfcompress as tfc
 from tfcompress.analysis import cost
-from tfcompress.core import RecipeError
+from tfcompress.core import ModelError, RecipeError
 from tfcompress.techniques import LowRank
 from tfcompress.techniques.low_rank import _factors as low_rank
+from tfcompress.techniques.low_rank._rebuild import factored
 from tfcompress.testing import check_technique, tiny_model, untouched
 from tfcompress.training import Fit
 
@@ -60,7 +61,7 @@ FORMS = [
 def test_full_rank_is_the_original(kind, size, conv, options, keras_flavour):
     model, layer, x = one_layer(keras_flavour, kind, size, 5, 6, **options)
     kernel = low_rank.read(layer, conv)
-    new = low_rank.factored(model, {id(layer): (kernel, kernel.full())})
+    new = factored(model, {id(layer): (kernel, kernel.full())})
     assert len(new.layers) == len(model.layers) + (2 if kernel.form == "tucker" else 1)
     np.testing.assert_allclose(
         new.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-3, atol=1e-4
@@ -72,7 +73,7 @@ def test_counts_are_those_of_the_model(kind, size, conv, options, keras_flavour)
     model, layer, _ = one_layer(keras_flavour, kind, size, 5, 6, **options)
     kernel = low_rank.read(layer, conv)
     ranks = tuple(2 for _ in kernel.full())
-    new = low_rank.factored(model, {id(layer): (kernel, ranks)})
+    new = factored(model, {id(layer): (kernel, ranks)})
     bias = layer.use_bias * 6
     assert new.count_params() == kernel.numbers(ranks)[0] + bias
     if (
@@ -219,3 +220,12 @@ def test_wrong_models(small_cnn):
         LowRank(rank={"linear": 2}).apply(small_cnn("keras"))
     with pytest.raises(RecipeError, match="at rank 1"):
         LowRank(target_params=0.01).apply(small_cnn("keras"))
+
+
+def test_a_kernel_that_is_not_finite_is_an_error(keras_flavour, small_cnn):
+    model = small_cnn(keras_flavour)
+    weights = model.get_layer("dense1").get_weights()
+    weights[0][3, 3] = np.nan
+    model.get_layer("dense1").set_weights(weights)
+    with pytest.raises(ModelError, match="'dense1' holds NaN"):
+        LowRank(energy=0.5).apply(model)

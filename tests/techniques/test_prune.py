@@ -210,3 +210,11 @@ def test_labels():
         "prune87.5",
         "prune2of4",
     ]
+
+
+@pytest.mark.parametrize("options", [{}, {"pattern": "2:4"}, {"block": (2, 2)}], ids=str)
+def test_weights_that_are_not_finite_are_an_error(options):
+    kernel = np.ones((8, 8))
+    kernel[3, 3] = np.nan
+    with pytest.raises(ModelError, match="NaN or infinity"):
+        Prune(**options).kept(kernel)

@@ -1,8 +1,7 @@
-"""Network slimming: BatchNormalization scales are trained towards zero, and the channels behind the smallest are removed."""
+"""Network slimming: scales are trained towards zero, and the channels of the smallest removed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,29 +9,45 @@ from tfcompress._backend import bridge as _keras
 from tfcompress._backend.channels import _plan as _filters
 from tfcompress._backend.channels._labels import analyse
 from tfcompress._backend.channels._narrow import narrow
+from tfcompress._backend.channels._scales import has_scale, is_penalised, scale_penalty
 from tfcompress.core import Check, InvariantError, RecipeError, Skipped, Stage, Technique, Training
-from tfcompress.core._select import check_selector
+from tfcompress.core._select import Selector, check_selector
+from tfcompress.core._types import Layer, Model
 
 
 @dataclass(frozen=True, eq=False)
 class Slim(Technique):
-    """Trains with λ·Σ|γ| on BatchNormalization scales added to the loss, then removes the `ratio` of channels with the smallest |γ|.
+    """Trains with λ·Σ|γ| added to the loss, then removes the channels with the smallest |γ|.
 
-    λ is `l1`; instead of a ratio, `target_macs` in (0, 1) is the share of multiply-accumulates that may remain. One threshold holds
-    for the whole network; channels that must go together (residual sums) share the sum of their |γ|.
-    Channels without a BatchNormalization behind them stay. What is left of a group is never empty, and a multiple of `round_to`
-    where it was at least that. Fine-tune afterwards: a recipe goes on with FineTune() or with a technique that trains.
-    Liu et al., Learning Efficient Convolutional Networks through Network Slimming, ICCV 2017 (arXiv:1708.06519).
+    γ are the scales of BatchNormalization. One threshold holds for the whole network; channels that
+    must go together (residual sums) share the sum of their |γ|, and stay where one of them reaches
+    the sum without a scale, as a shortcut's convolution may: no γ tells what it is worth.
+    Fine-tune afterwards: a recipe goes on with FineTune() or with a technique that trains.
 
-    Raises RecipeError for a ratio outside [0, 1), a negative λ, an unknown layer, or a model without BatchNormalization scales.
+    Args:
+        ratio: The share of the channels that may go which goes, in [0, 1); 0.5 where no target is.
+        l1: λ. A BatchNormalization with a `gamma_regularizer` of the user's own keeps that.
+        round_to: What is left of a group is a multiple of this where it was at least that, and
+            never empty.
+        target_macs: Instead of a ratio, the share of multiply-accumulates that may remain, (0, 1].
+        only, skip: Layers by a regular expression for the whole name, a list of names, or a
+            function of the layer.
+
+    Raises:
+        RecipeError: for a ratio outside [0, 1), a negative λ, an unknown layer, or a model without
+            a scale that tells what may go.
+        ModelError: where a γ is NaN or infinite.
+
+    Source: Liu et al., Learning Efficient Convolutional Networks through Network Slimming, ICCV
+    2017, arXiv:1708.06519.
     """
 
     ratio: float | None = None
     l1: float = 1e-4
     round_to: int = 1
     target_macs: float | None = None
-    only: str | Sequence[str] | Callable | None = None
-    skip: str | Sequence[str] | Callable | None = None
+    only: Selector | None = None
+    skip: Selector | None = None
     stage: ClassVar[Stage] = Stage.ARCHITECTURE
     training: ClassVar[Training] = Training.REQUIRED
 
@@ -59,54 +74,53 @@ class Slim(Technique):
         check_selector(self.only, "only")
         check_selector(self.skip, "skip")
 
-    def apply(self, model: Any) -> Any:
+    def apply(self, model: Model) -> Model:
         """A copy of `model` whose BatchNormalization scales are penalised, compiled as it is."""
         self._plan(model, budget=False)
+        penalty = scale_penalty(_keras.flavour(model), self.l1)
 
-        def penalise(layer: Any, config: dict) -> None:
-            if _scaled(layer) and not config["gamma_regularizer"]:
-                config["gamma_regularizer"] = {"class_name": "L1", "config": {"l1": self.l1}}
+        def penalise(layer: Layer, config: dict[str, Any]) -> None:
+            if has_scale(layer) and layer.gamma_regularizer is None:
+                config["gamma_regularizer"] = penalty
 
-        new = narrow(model, analyse(model), edit=penalise)
-        _keras.carry_compile(model, new, learns_anew=True)
-        return new
+        penalised = narrow(model, analyse(model), edit=penalise)
+        _keras.carry_compile(model, penalised, learns_anew=True)
+        return penalised
 
-    def strip(self, model: Any) -> Any:
-        """The model without the channels whose |γ| is below the threshold, and without the penalty."""
+    def strip(self, model: Model) -> Model:
+        """The model without the channels whose |γ| is below the threshold, and without penalty."""
 
-        def relieve(layer: Any, config: dict) -> None:
-            regularizer = config.get("gamma_regularizer")
-            if (
-                _scaled(layer)
-                and regularizer
-                and abs(regularizer["config"].get("l1", -1) - self.l1) <= 1e-6 * self.l1
-            ):
+        def relieve(layer: Layer, config: dict[str, Any]) -> None:
+            if is_penalised(layer):
                 config["gamma_regularizer"] = None
 
         plan = self._plan(model)
-        new = narrow(model, plan.channels, plan.removed, edit=relieve)
-        _keras.carry_compile(model, new, removes=True)
-        return new
+        slim = narrow(model, plan.channels, plan.removed, edit=relieve)
+        _keras.carry_compile(model, slim, removes=True)
+        return slim
 
-    def skips(self, model: Any) -> tuple[Skipped, ...]:
-        """Layers whose channels all stay: no scale behind them, coupled to something that cannot be followed, or not selected."""
+    def skips(self, model: Model) -> tuple[Skipped, ...]:
+        """Layers whose channels all stay: without a scale, coupled to one without, not selected."""
         return tuple(
             Skipped(layer, kind, self.label, reason)
             for layer, kind, reason in self._plan(model, budget=False).kept_whole()
         )
 
-    def check(self, before: Any, after: Any) -> tuple[Check, ...]:
-        """No layer is empty, and the removed share of the channels that could go is `ratio` or less; `value` is the share that remains."""
-        kept, had = (
-            sum(len(ids) for ids in analyse(model).made.values()) for model in (after, before)
-        )
-        if kept > had or ((self.ratio or 0) > 0.05 and kept == had and self.round_to == 1):
+    def check(self, before: Model, after: Model) -> tuple[Check, ...]:
+        """No layer is empty, and channels are gone; `value` is the share of them that remains."""
+        had, kept = (_channel_count(model) for model in (before, after))
+        groups = self._plan(before, budget=False).groups
+        asked = (self.ratio or 0) * sum(len(group.roots) for group in groups)
+        # A threshold leaves at least one channel of each group.
+        must_lose = self.round_to == 1 and asked >= len(groups) + 1
+        if kept > had or (must_lose and kept == had):
             raise InvariantError(
                 f"{self.label}: {kept:,} of {had:,} channels are left, expected fewer."
             )
         return (Check(self.label, "share of the channels that remains", kept / had, 1.0),)
 
-    def _plan(self, model: Any, budget: bool = True) -> Any:
+    def _plan(self, model: Model, budget: bool = True) -> _filters.Plan:
+        """What goes; without `budget` nothing does, and only what could is looked for."""
         _keras.require_graph(model)
         return _filters.plan(
             model,
@@ -128,5 +142,6 @@ class Slim(Technique):
         return f"slim{round(100 * float(self.ratio or 0))}"
 
 
-def _scaled(layer: Any) -> bool:
-    return type(layer).__name__ == "BatchNormalization" and layer.scale
+def _channel_count(model: Model) -> int:
+    """The channels that all layers of `model` make."""
+    return sum(len(ids) for ids in analyse(model).made.values())
