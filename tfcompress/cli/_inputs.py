@@ -54,6 +54,12 @@ def require_data(name: str, purpose: str) -> None:
     require_known(name)
 
 
+def require_model_and_data(path: Path, name: str, purpose: str) -> None:
+    """The model's file and the data are there: ModelError or DataError before any work."""
+    require_model_file(path)
+    require_data(name, purpose)
+
+
 def read_recipe(name: str) -> Recipe:
     """The recipe of that name, or in that .json file."""
     from tfcompress import recipes

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import typer
 
-from tfcompress.core import ArtifactError, refuse_existing
+from tfcompress.core import ArtifactError, refuse_existing, write_all
 
 
 def require_writable(paths: Iterable[Path | None], *, overwrite: bool) -> None:
@@ -38,6 +38,25 @@ def _require_folder(folder: Path) -> None:
         raise ArtifactError(f"{there} is a file, not a folder; choose another place to write to.")
     if not os.access(there, os.W_OK | os.X_OK):
         raise ArtifactError(f"{there} cannot be written to; choose another folder to write to.")
+
+
+def write(path: Path | None, content: Callable[[Path], object] | str, *, overwrite: bool) -> None:
+    """Write `content`, text or a function that writes to a path, to `path`, and say so.
+
+    None is no path: nothing is written.
+    """
+    if path is None:
+        return
+    writer = content if isinstance(content, str) else _ignoring_result(content)
+    write_all({path: writer}, overwrite=overwrite)
+    typer.echo(f"wrote {path}", err=True)
+
+
+def _ignoring_result(function: Callable[[Path], object]) -> Callable[[Path], None]:
+    def write_to(path: Path) -> None:
+        function(path)
+
+    return write_to
 
 
 def print_json(value: object) -> None:

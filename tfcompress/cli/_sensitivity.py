@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tfcompress.cli import _inputs, _options, _output
-from tfcompress.core import DataError, Recipe, write_all
+from tfcompress.core import DataError, Recipe
 
 if TYPE_CHECKING:
     from tfcompress.analysis import FilterCurves
@@ -43,8 +43,7 @@ def sensitivity(
     from tfcompress.analysis._filters import require_max_drop
 
     require_max_drop(max_drop)
-    _inputs.require_model_file(model)
-    _inputs.require_data(data, "sensitivity measures accuracy")
+    _inputs.require_model_and_data(model, data, "sensitivity measures accuracy")
     _output.require_writable([plot, recipe], overwrite=overwrite)
     network = _inputs.read_model(model, trust=trust)
     images_with_labels = _inputs.data_for_model(data, network, scale)[0]
@@ -55,11 +54,7 @@ def sensitivity(
         _output.print_json(_as_dict(curves, ratios))
     else:
         _print(curves, ratios, by, max_drop)
-    if plot is not None:
-        write_all(
-            {plot: lambda temporary: curves.plot(max_drop, path=temporary)}, overwrite=overwrite
-        )
-        typer.echo(f"wrote {plot}", err=True)
+    _output.write(plot, lambda file: curves.plot(max_drop, path=file), overwrite=overwrite)
     if recipe is not None:
         _write_recipe(recipe, ratios, importance, max_drop, overwrite=overwrite)
 
@@ -77,8 +72,7 @@ def _write_recipe(
             "--max-drop allows more."
         )
     pruned = Recipe([PruneFilters(ratios, importance=importance)], Int8(), name=path.stem)
-    write_all({path: pruned.to_json() + "\n"}, overwrite=overwrite)
-    typer.echo(f"wrote {path}", err=True)
+    _output.write(path, pruned.to_json() + "\n", overwrite=overwrite)
 
 
 def _as_dict(curves: FilterCurves, ratios: dict[str, float]) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tfcompress.cli import _inputs, _options, _output
-from tfcompress.core import RecipeError, write_all
+from tfcompress.core import RecipeError
 
 if TYPE_CHECKING:
     from tfcompress.analysis import LayerScores
@@ -51,10 +51,9 @@ def significance(
     from tfcompress.analysis.dimension import by_name
 
     named = by_name(by)
-    if view not in ("", "flatten", "channels"):
-        raise RecipeError(f"--view {view}: expected flatten or channels.")
-    _inputs.require_model_file(model)
-    _inputs.require_data(data, "significance looks at what the layers make of real inputs")
+    _require_view(view)
+    purpose = "significance looks at what the layers make of real inputs"
+    _inputs.require_model_and_data(model, data, purpose)
     _output.require_writable([plot], overwrite=overwrite)
     network = _inputs.read_model(model, trust=trust)
     samples = _inputs.data_for_model(data, network, scale)[0].x_train[:images]
@@ -70,11 +69,12 @@ def significance(
         _output.print_json({**scores.to_dict(), "bits": bits, "threshold": threshold})
     else:
         _print(scores, bits, threshold, len(samples))
-    if plot is not None:
-        write_all(
-            {plot: lambda temporary: scores.plot(threshold, path=temporary)}, overwrite=overwrite
-        )
-        typer.echo(f"wrote {plot}", err=True)
+    _output.write(plot, lambda file: scores.plot(threshold, path=file), overwrite=overwrite)
+
+
+def _require_view(view: str) -> None:
+    if view not in ("", "flatten", "channels"):
+        raise RecipeError(f"--view {view}: expected flatten or channels.")
 
 
 def _print(scores: LayerScores, bits: dict[str, int], threshold: float, inputs: int) -> None:

@@ -58,7 +58,6 @@ def study(
     from tfcompress._study._from_file import chosen
     from tfcompress._study._results import results as results_page
     from tfcompress._study._spec import read_spec
-    from tfcompress.core import write_all
 
     if seeds is not None and seeds < 1:
         raise RecipeError(f"--seeds {seeds}: expected a whole number of 1 or more.")
@@ -83,24 +82,30 @@ def study(
             trusted=trust,
         )
     if results is not None:
-        write_all({results: results_page(spec, reports, command)}, overwrite=True)
-        typer.echo(f"wrote {results}", err=True)
+        _output.write(results, results_page(spec, reports, command), overwrite=True)
     _show(reports, as_json=as_json)
+
+
+def _show(reports: Mapping[str, Report], *, as_json: bool) -> None:
+    """The reports as tables with their recommendations, or their rows as JSON.
+
+    Exit code 1 where a cell failed.
+    """
+    for report in reports.values():
+        _output.warn(report.warnings())
+    if as_json:
+        _output.print_json({name: list(report.rows) for name, report in reports.items()})
+    else:
+        for name, report in reports.items():
+            _print(name, report)
     rows = [row for report in reports.values() for row in report.rows]
     if any(row.get("error") for row in rows):
         raise typer.Exit(1)
 
 
-def _show(reports: Mapping[str, Report], *, as_json: bool) -> None:
-    """The reports as tables with their recommendations, or their rows as JSON."""
-    for report in reports.values():
-        _output.warn(report.warnings())
-    if as_json:
-        _output.print_json({name: list(report.rows) for name, report in reports.items()})
-        return
-    for name, report in reports.items():
-        columns = [column for column in COLUMNS if column in report.columns()]
-        typer.echo(f"{name}\n\n{report.to_markdown(columns or None)}")
-        choice = report.recommend()
-        if choice.recipe:
-            typer.echo(f"{choice}\n")
+def _print(name: str, report: Report) -> None:
+    columns = [column for column in COLUMNS if column in report.columns()]
+    typer.echo(f"{name}\n\n{report.to_markdown(columns or None)}")
+    choice = report.recommend()
+    if choice.recipe:
+        typer.echo(f"{choice}\n")
