@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,17 @@ UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1000, "kib": 1024, "m": 10**6, "mb": 10
 
 def load_tensorflow() -> None:
     """Import TensorFlow and Keras 3 silently, with one line on stderr because it takes seconds."""
-    from tfcompress._backend.quiet import quiet
-
     if "tensorflow" not in sys.modules:
         typer.echo("Loading TensorFlow …", err=True)
-        with quiet():
+        with _quietly():
             importlib.import_module("keras")
+
+
+def _quietly() -> AbstractContextManager[object]:
+    """Keras and TensorFlow print nothing meanwhile, unless --verbose is given."""
+    from tfcompress._backend.quiet import quiet
+
+    return nullcontext() if "--verbose" in sys.argv else quiet()
 
 
 def require_model_file(path: Path) -> None:
@@ -42,7 +48,8 @@ def read_model(path: Path, *, trust: bool) -> Model:
 
     require_model_file(path)
     load_tensorflow()
-    return load_model(path, trusted=trust)
+    with _quietly():
+        return load_model(path, trusted=trust)
 
 
 def require_data(name: str, purpose: str) -> None:

@@ -30,7 +30,7 @@ Html = Annotated[Path | None, typer.Option(help="Also write the comparison as on
 Images = Annotated[int, typer.Option(min=1, help="Images used.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
 LearningRate = Annotated[
-    float | None, typer.Option(help="Adam's learning rate; default: the trainer's own.")
+    float | None, typer.Option(help="Learning rate; default: small enough for a trained network.")
 ]
 MaxBytes = Annotated[
     str, typer.Option(help="Recommend the best file of at most this size: 50000, 50kB or 1.5MB.")

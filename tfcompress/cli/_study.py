@@ -12,7 +12,6 @@ import typer
 
 from tfcompress.cli import _inputs, _options, _output
 from tfcompress.cli._lines import step_lines
-from tfcompress.core import RecipeError
 
 if TYPE_CHECKING:
     from tfcompress.report import Report
@@ -28,7 +27,7 @@ StudyOut = Annotated[
     typer.Option(help="Folder for files and reports; default: studies/ and the file's name."),
 ]
 Full = Annotated[bool, typer.Option("--full", help="Take the sizes of the file's [full] table.")]
-Seeds = Annotated[int | None, typer.Option(help="How many seeds, instead of the file's.")]
+Seeds = Annotated[int | None, typer.Option(min=1, help="How many seeds, instead of the file's.")]
 Models = Annotated[
     list[str] | None, typer.Option(help="Only this model of the file; may be given several times.")
 ]
@@ -59,8 +58,6 @@ def study(
     from tfcompress._study._results import results as results_page
     from tfcompress._study._spec import read_spec
 
-    if seeds is not None and seeds < 1:
-        raise RecipeError(f"--seeds {seeds}: expected a whole number of 1 or more.")
     spec = read_spec(file, full=full)
     chosen(spec, model)
     folder = out or Path("studies") / (f"{file.stem}-full" if full else file.stem)

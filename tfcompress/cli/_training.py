@@ -61,7 +61,6 @@ def trains(recipe: Recipe, data_name: str, options: TrainingOptions | None) -> b
 
 def make_trainer(model: Model, data: Data, options: TrainingOptions, *, trust: bool) -> Trainer:
     """Fit, or Distill where there is a teacher, on the training images of `data`."""
-    from tfcompress._backend import bridge as keras
     from tfcompress.training import Distill, Fit
 
     common: dict[str, Any] = {
@@ -70,7 +69,7 @@ def make_trainer(model: Model, data: Data, options: TrainingOptions, *, trust: b
         "validation_data": (data.x_val, data.y_val),
     }
     if options.learning_rate is not None:
-        common["optimizer"] = keras.make_optimizer("Adam", options.learning_rate)
+        common["learning_rate"] = options.learning_rate
     if not options.teacher:
         if not _is_compiled(model):
             common |= _loss_and_metrics(model, data)
