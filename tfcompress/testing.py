@@ -12,7 +12,8 @@ import importlib
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,13 +22,18 @@ from tfcompress._backend.interpreter import _parity as _parity
 from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress.analysis import Dimension, Estimator, SignificanceBits
 from tfcompress.core import DataError, Recipe, Target, Technique, Training
+from tfcompress.core._types import Array, Data, Model
 from tfcompress.training import Fit
 
+ModelAndData: TypeAlias = tuple[Model, Array, Array]
+"""A compiled model, its inputs and its labels."""
 
-def tiny_model(keras: str = "keras", *, trained: bool = True) -> tuple[Any, np.ndarray, np.ndarray]:
-    """A compiled convolutional net for 8×8 images in the Keras named, with learnable data x [256, 8, 8, 1], y [256].
 
-    The images are noise with a bright quadrant; y in 0..3 is which. `trained` fits three epochs.
+def tiny_model(keras: str = "keras", *, trained: bool = True) -> ModelAndData:
+    """A compiled convolutional net for 8×8 images in the Keras named, with data it can learn.
+
+    x [256, 8, 8, 1] are noise with a bright quadrant; y [256] in 0..3 is which. `trained` fits
+    three epochs.
     """
     kit = importlib.import_module(keras)
     _keras.set_seed(0)
@@ -59,13 +65,13 @@ def tiny_model(keras: str = "keras", *, trained: bool = True) -> tuple[Any, np.n
 def check_technique(
     technique: Technique,
     keras: str = "keras",
-    model_and_data: tuple[Any, np.ndarray, np.ndarray] | None = None,
-) -> Any:
-    """Assert the contract of a technique on a tiny model of the Keras named; returns the stripped model.
+    model_and_data: ModelAndData | None = None,
+) -> Model:
+    """Assert the contract of a technique on a tiny model of the Keras named; returns it stripped.
 
-    It is a hashable value that survives JSON; `apply` leaves the model untouched and gives a compiled, trainable one;
-    `skips` names layers of the model; `strip` gives a model that predicts finite numbers of the same shape;
-    `check` passes after training.
+    It is a hashable value that survives JSON; `apply` leaves the model untouched and gives a
+    compiled, trainable one; `skips` names layers of the model; `strip` gives a model that predicts
+    finite numbers of the same shape; `check` passes after training.
     """
     model, x, y = model_and_data or tiny_model(keras)
     assert type(technique).from_dict(technique.to_dict()) == technique
@@ -83,22 +89,22 @@ def check_technique(
         stripped = technique.strip(wrapped)
         technique.check(model, stripped)
         outputs = _keras.predict(stripped, [x[:4]])
-        assert [out.shape for out in outputs] == [
-            out.shape for out in _keras.predict(model, [x[:4]])
-        ]
-        assert all(np.isfinite(out).all() for out in outputs)
+        expected = _keras.predict(model, [x[:4]])
+        assert [output.shape for output in outputs] == [output.shape for output in expected]
+        assert all(np.isfinite(output).all() for output in outputs)
     return stripped
 
 
 def check_target(
     target: Target,
     keras: str = "keras",
-    model_and_data: tuple[Any, np.ndarray, np.ndarray] | None = None,
+    model_and_data: ModelAndData | None = None,
 ) -> bytes:
     """Assert the contract of a target on a tiny model of the Keras named; returns the file's bytes.
 
-    It is a hashable value that survives JSON; `convert` leaves the model untouched and writes a file that loads, runs,
-    agrees with the model within `max_relative_error` and passes the target's own check; twice the same model, twice the same bytes' size.
+    It is a hashable value that survives JSON; `convert` leaves the model untouched and writes a
+    file that loads, runs, agrees with the model within `max_relative_error` and passes the target's
+    own check; the same model twice gives files of the same size.
     """
     model, x, _ = model_and_data or tiny_model(keras)
     assert type(target).from_dict(target.to_dict()) == target
@@ -157,7 +163,7 @@ def _assert_is_data(estimator: Estimator) -> None:
     )
 
 
-def _assert_sees_shape_alone(estimator: Estimator, points: np.ndarray, result: Dimension) -> None:
+def _assert_sees_shape_alone(estimator: Estimator, points: Array, result: Dimension) -> None:
     """Turned, moved, scaled, shuffled, copied or overwritten, points have the same dimension."""
     rng = np.random.default_rng(1)
     turn = np.linalg.qr(rng.normal(size=(points.shape[1],) * 2))[0]
@@ -180,7 +186,7 @@ def _assert_sees_shape_alone(estimator: Estimator, points: np.ndarray, result: D
     assert all(math.isfinite(value) for value in scales.values())
 
 
-def _assert_degenerate_points_are_told(estimator: Estimator, points: np.ndarray) -> None:
+def _assert_degenerate_points_are_told(estimator: Estimator, points: Array) -> None:
     constant = estimator.measure(np.ones((50, 4), np.float32))
     assert constant.id == 0.0 and constant.warnings, "constant points: dimension 0, with a warning"
     poisoned = points.copy()
@@ -194,9 +200,12 @@ def _assert_degenerate_points_are_told(estimator: Estimator, points: np.ndarray)
 
 
 class untouched:
-    """Context: on leaving, `model` must have the same weights bit for bit, predictions and compile state, and still train."""
+    """Context: on leaving, `model` must be what it was.
 
-    def __init__(self, model: Any, x: np.ndarray):
+    The same weights bit for bit, predictions, trainable flags and optimizer.
+    """
+
+    def __init__(self, model: Model, x: Array):
         self.model, self.x = model, x
 
     def __enter__(self) -> untouched:
@@ -206,18 +215,21 @@ class untouched:
         self.optimizer = self.model.optimizer
         return self
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if kind is not None:
             return
         after = self.model.get_weights()
         assert len(after) == len(self.weights), "the model given lost or gained weights"
-        assert all(np.array_equal(a, b) for a, b in zip(self.weights, after)), (
+        assert all(map(np.array_equal, self.weights, after)), (
             "the weights of the model given changed"
         )
-        assert all(
-            np.array_equal(a, b)
-            for a, b in zip(self.outputs, _keras.predict(self.model, [self.x[:8]]))
-        ), "its predictions changed"
+        outputs = _keras.predict(self.model, [self.x[:8]])
+        assert all(map(np.array_equal, self.outputs, outputs)), "its predictions changed"
         assert [layer.trainable for layer in self.model.layers] == self.trainable, (
             "its trainable flags changed"
         )
@@ -230,5 +242,5 @@ class _AnyTarget(Target):
 
     max_relative_error = 0.0
 
-    def convert(self, model: Any, samples: Any = None) -> bytes:
+    def convert(self, model: Model, samples: Data = None) -> bytes:
         return b""

@@ -1,9 +1,9 @@
-"""Quantization-aware training: the network learns to live with 8 bits, and may keep its zeros and clusters meanwhile."""
+"""Quantization-aware training: the network learns to live with 8 bits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -21,24 +21,36 @@ from tfcompress.core import (
     Training,
 )
 from tfcompress.core._select import Selector, check_selector, select
+from tfcompress.core._types import Array, Model
 
 _LABELS = {None: "qat", "sparsity": "pqat", "clusters": "cqat", "both": "pcqat"}
 
 
 @dataclass(frozen=True, eq=False)
 class QuantizeAware(Technique):
-    """Train with the rounding of int8 in the forward pass (Jacob et al., arXiv 1712.05877), by TFMOT's default 8-bit scheme.
+    """Trains with the rounding of int8 in the forward pass, by TFMOT's default 8-bit scheme.
 
-    `preserve` keeps what came before: "sparsity" (zeros; PQAT), "clusters" (equal weights stay equal, so that a kernel has
-    no more different values than before; CQAT) or "both" (PCQAT); a zero stays zero in all three.
-    `scheme="tfmot"` uses TFMOT's own collaborative schemes for that instead, for comparison: they take tens of times longer,
-    and re-assign weights while training, so that the number of values per channel may grow and is not promised.
-    What TFMOT has no 8-bit form of stays float32 and is listed by `skips`; a lone BatchNormalization, Rescaling or
-    Normalization becomes an equal layer that has an 8-bit form (BatchNormalization with its statistics frozen).
-    `only` and `skip` select layers: a regular expression for the whole name, a list of names, or a function of the layer;
-    a BatchNormalization or activation directly behind a layer goes with it.
+    What TFMOT has no 8-bit form of stays float32 and is listed by `skips`; a lone
+    BatchNormalization, Rescaling or Normalization becomes an equal layer that has an 8-bit form
+    (BatchNormalization with its statistics frozen).
 
-    Raises RecipeError for values out of range and, in `apply`, for a layer name the model does not have.
+    Args:
+        bits: 8.
+        preserve: What came before and stays: "sparsity" (zeros; PQAT), "clusters" (equal weights
+            stay equal, so that a kernel has no more different values than before; CQAT) or "both"
+            (PCQAT). A zero stays zero in all three.
+        scheme: "tfmot" preserves by TFMOT's own collaborative schemes instead, for comparison: they
+            take tens of times longer, and re-assign weights while training, so that the number of
+            values per channel may grow and is not promised.
+        only, skip: Layers by a regular expression for the whole name, a list of names, or a
+            function of the layer; a BatchNormalization or activation directly behind a layer goes
+            with it.
+
+    Raises:
+        RecipeError: for values out of range and, in `apply`, for a layer name that the model does
+            not have.
+
+    Source: Jacob et al., arXiv 1712.05877.
     """
 
     stage: ClassVar[Stage] = Stage.NUMERICS
@@ -54,7 +66,8 @@ class QuantizeAware(Technique):
         super().__post_init__()
         if self.bits != 8:
             raise RecipeError(
-                f"QuantizeAware trains for 8 bits, got bits={self.bits!r}. MixedPrecision is the technique for fewer bits."
+                f"QuantizeAware trains for 8 bits, got bits={self.bits!r}. "
+                "MixedPrecision is the technique for fewer bits."
             )
         if self.preserve not in _LABELS:
             raise RecipeError(
@@ -70,18 +83,17 @@ class QuantizeAware(Technique):
         """`qat`, `pqat`, `cqat` or `pcqat` by what is preserved."""
         return _LABELS[self.preserve] + ("tfmot" if self.scheme == "tfmot" else "")
 
-    def apply(self, model: Any) -> Any:
-        """A flat tf_keras model with TFMOT's quantization wrappers (layers named `quant_…`), compiled as `model` is.
+    def apply(self, model: Model) -> Model:
+        """A flat tf_keras model with TFMOT's quantization wrappers, compiled as `model` is.
 
-        Raises ModelError when nothing in `model` can be quantized, with every reason.
+        The layers are named `quant_…`. Raises ModelError when nothing in `model` can be quantized,
+        with every reason.
         """
         flat = _keras.to_tf_keras(model, flatten=True, split=True)
         placement = self._place(flat)
         if not placement.annotated:
-            raise ModelError(
-                f"{self.label} finds no layer to quantize. "
-                + " ".join(map(str, self._skipped(model, placement)))
-            )
+            reasons = " ".join(map(str, self._skipped(model, placement)))
+            raise ModelError(f"{self.label} finds no layer to quantize. {reasons}")
         wrapped = _tfmot.quantize(
             flat,
             placement,
@@ -93,8 +105,11 @@ class QuantizeAware(Technique):
         _keras.carry_compile(model, wrapped)
         return wrapped
 
-    def strip(self, model: Any) -> Any:
-        """The trained model without the helper variables of `preserve`; TFMOT's wrappers stay, the converter needs their ranges."""
+    def strip(self, model: Model) -> Model:
+        """The trained model without the helper variables of `preserve`.
+
+        TFMOT's wrappers stay: the converter needs their ranges.
+        """
         own = self.scheme == "tfmot" and self.preserve in ("clusters", "both")
         if self.preserve is None or (self.scheme == "tfmot" and not own):
             return model
@@ -104,8 +119,8 @@ class QuantizeAware(Technique):
             _keras.carry_compile(model, plain)
         return plain
 
-    def skips(self, model: Any) -> tuple[Skipped, ...]:
-        """Layers with weights or arithmetic that stay float32 although selected, each with the reason."""
+    def skips(self, model: Model) -> tuple[Skipped, ...]:
+        """Selected layers with weights or arithmetic that stay float32, each with the reason."""
         known = _tfmot.noted(model, ("skips", self))
         if known is None:
             flat = _keras.to_tf_keras(model, flatten=True, split=True)
@@ -113,10 +128,11 @@ class QuantizeAware(Technique):
             _tfmot.note(model, ("skips", self), known)
         return known
 
-    def check(self, before: Any, after: Any) -> tuple[Check, ...]:
-        """That every layer with weights is still quantized and, per kernel, how many values it has, or zeros it lost.
+    def check(self, before: Model, after: Model) -> tuple[Check, ...]:
+        """Every layer is still quantized; per kernel, how many values it has, or zeros it lost.
 
-        Measured after fake quantization, as the file will hold them. Raises InvariantError, naming the layer.
+        Measured after fake quantization, as the file will hold them. Raises InvariantError, naming
+        the layer.
         """
         kernels = _tfmot.quantized_kernels(after)
         names = {layer.layer.name for layer in _tfmot.wrapped_quantized(after)}
@@ -124,7 +140,8 @@ class QuantizeAware(Technique):
         lost = sorted(promised - names)
         if lost or not names:
             raise InvariantError(
-                f"{self.label}: {', '.join(lost) or 'no layer'} is no longer quantized. Train and keep the wrapped model."
+                f"{self.label}: {', '.join(lost) or 'no layer'} is no longer quantized. "
+                "Train and keep the wrapped model."
             )
         checks = [
             Check(self.label, "quantized layers", len(names), len(promised), relation="at least")
@@ -136,20 +153,11 @@ class QuantizeAware(Technique):
                 checks += self._check_kernel(name, source, kernels[name][0])
         return tuple(checks)
 
-    def _check_kernel(self, name: str, source: np.ndarray, kernel: np.ndarray) -> list[Check]:
+    def _check_kernel(self, name: str, source: Array, kernel: Array) -> list[Check]:
+        """The promises of `preserve` for one kernel before (`source`) and after."""
         checks = []
-        promised = self.preserve in ("clusters", "both") and self.scheme == "tfcompress"
-        found = _tfmot.assignment(source) if promised else None
-        if found:
-            parts = [
-                np.moveaxis(array, -1, 0) if found[1] else array[None] for array in (source, kernel)
-            ]
-            had, has = (max(len(np.unique(part)) for part in array) for array in parts)
-            if has > had:
-                raise InvariantError(
-                    f"{self.label}: {name!r} had {had} different values and has {has}."
-                )
-            checks.append(Check(self.label, "different values", has, had, name))
+        if self.preserve in ("clusters", "both") and self.scheme == "tfcompress":
+            checks += self._check_clusters(name, source, kernel)
         if self.preserve in ("sparsity", "both"):
             lost = int(np.count_nonzero(kernel[source == 0]))
             if lost:
@@ -157,13 +165,32 @@ class QuantizeAware(Technique):
             checks.append(Check(self.label, "zeros lost", lost, 0, name))
         return checks
 
-    def _place(self, flat: Any) -> _tfmot.Placement:
+    def _check_clusters(self, name: str, source: Array, kernel: Array) -> list[Check]:
+        assignment = _tfmot.assignment(source)
+        if not assignment:
+            return []
+        by_channel = assignment[1]
+        had, has = (_most_values(array, by_channel) for array in (source, kernel))
+        if has > had:
+            raise InvariantError(
+                f"{self.label}: {name!r} had {had} different values and has {has}."
+            )
+        return [Check(self.label, "different values", has, had, name)]
+
+    def _place(self, flat: Model) -> _tfmot.Placement:
         return _tfmot.place(flat, select(flat.layers, self.only, self.skip))
 
-    def _skipped(self, model: Any, placement: _tfmot.Placement) -> tuple[Skipped, ...]:
-        mine = _pairing.users_layers(model)
-        named = [(mine.get(name), name, why) for name, why in placement.left.items()]
-        return tuple(
-            Skipped(getattr(layer, "name", name), type(layer).__name__, self.label, why)
-            for layer, name, why in named
-        )
+    def _skipped(self, model: Model, placement: _tfmot.Placement) -> tuple[Skipped, ...]:
+        layers = _pairing.users_layers(model)
+        skipped = []
+        for name, reason in placement.left.items():
+            layer = layers.get(name)
+            own_name = getattr(layer, "name", name)
+            skipped.append(Skipped(own_name, type(layer).__name__, self.label, reason))
+        return tuple(skipped)
+
+
+def _most_values(kernel: Array, by_channel: bool) -> int:
+    """The number of different values in a kernel, or the most in any of its output channels."""
+    parts = np.moveaxis(kernel, -1, 0) if by_channel else [kernel]
+    return max(len(np.unique(part)) for part in parts)

@@ -19,7 +19,7 @@ from tfcompress._backend.channels._narrow import cost, narrow
 from tfcompress._backend.channels._scales import has_scale, unscaled_makers
 from tfcompress.core._errors import RecipeError
 from tfcompress.core._select import Selector, select
-from tfcompress.core._types import Layer, Model
+from tfcompress.core._types import Model
 
 BISECTIONS, LATENCY_BISECTIONS = 20, 6
 EMPTIED = "the threshold would take all its filters; the most important ones stay"
@@ -86,6 +86,29 @@ def plan(
     Raises RecipeError for an unknown layer, nothing that can be pruned, or a budget out of reach;
     ModelError where an importance is not finite.
     """
+    planned = _what_may_go(model, importance, only, skip, through_norms)
+    choose = _chooser(planned.groups, scope, round_to, importance)
+    goals = (target_macs, target_params, target_latency)
+    if isinstance(ratio, Mapping):
+        ratios = _ratios_by_group(planned, ratio)
+        planned.choice = by_layer(planned.groups, ratios, round_to)
+    elif ratio is not None:
+        planned.choice = choose(ratio)
+    elif any(goal is not None for goal in goals):
+        remaining, goal = _measure(planned, *goals, stopwatch)
+        steps = BISECTIONS if target_latency is None else LATENCY_BISECTIONS
+        planned.choice = within_budget(goal, remaining, choose, steps)
+    return planned
+
+
+def _what_may_go(
+    model: Model,
+    importance: Importance,
+    only: Selector | None,
+    skip: Selector | None,
+    through_norms: bool,
+) -> Plan:
+    """The plan by which nothing goes; RecipeError where nothing could."""
     channels = analyse(model, through_norms)
     chosen = select(list(channels.makers.values()), only, skip)
     scores = scores_of(channels, importance)
@@ -98,25 +121,20 @@ def plan(
             f"No channel of model {model.name!r} can be removed "
             f"({reasons or 'only its outputs are left'})."
         )
-    planned = Plan(model, channels, groups, whole)
+    return Plan(model, channels, groups, whole)
 
-    def choose(share: float) -> Choice:
+
+def _chooser(
+    groups: list[Group], scope: str, round_to: int, importance: Importance
+) -> Callable[[float], Choice]:
+    """A function from a ratio to what goes, by layer or by one threshold for all."""
+
+    def choose(ratio: float) -> Choice:
         if scope == "global":
-            return globally(groups, share, round_to, importance != "bn_gamma")
-        return by_layer(groups, [share] * len(groups), round_to)
+            return globally(groups, ratio, round_to, by_mean=importance != "bn_gamma")
+        return by_layer(groups, [ratio] * len(groups), round_to)
 
-    goals = (target_macs, target_params, target_latency)
-    if isinstance(ratio, Mapping):
-        _require_known(ratio, channels.makers.values(), chosen)
-        ratios = [_ratio_of(group, ratio) for group in groups]
-        planned.choice = by_layer(groups, ratios, round_to)
-    elif ratio is not None:
-        planned.choice = choose(ratio)
-    elif any(goal is not None for goal in goals):
-        remaining, goal = _measure(planned, *goals, stopwatch)
-        steps = BISECTIONS if target_latency is None else LATENCY_BISECTIONS
-        planned.choice = within_budget(goal, remaining, choose, steps)
-    return planned
+    return choose
 
 
 def _governed(scores: dict[int, float], model: Model, channels: Channels) -> dict[int, float]:
@@ -127,18 +145,20 @@ def _governed(scores: dict[int, float], model: Model, channels: Channels) -> dic
     return {root: score for root, score in scores.items() if root not in ungoverned}
 
 
-def _require_known(
-    ratios: Mapping[str, float], makers: Collection[Layer], chosen: Collection[str]
-) -> None:
-    """RecipeError for a name or expression that matches no layer."""
+def _ratios_by_group(planned: Plan, ratios: Mapping[str, float]) -> list[float]:
+    """The ratio of every group: the largest that a name or expression gives to one of its layers.
+
+    0 where none does. RecipeError for a name or expression that matches no layer.
+    """
+    makers = planned.channels.makers.values()
     for key in ratios:
         if not any(re.fullmatch(key, layer.name) for layer in makers):
-            names = ", ".join(sorted(chosen)[:12])
+            names = ", ".join(sorted(layer.name for layer in makers)[:12])
             raise RecipeError(f"ratio names {key!r}, which matches no layer; there are {names}, …")
+    return [_ratio_of(group, ratios) for group in planned.groups]
 
 
 def _ratio_of(group: Group, ratios: Mapping[str, float]) -> float:
-    """The largest ratio that a name or expression gives to a layer of the group, or 0."""
     given = [0.0]
     for key, value in ratios.items():
         if any(re.fullmatch(key, layer.name) for layer in group.layers):
