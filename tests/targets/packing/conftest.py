@@ -1,8 +1,9 @@
-"""One-layer nets with weights on known levels, every encoding written for them, and a second Python with tflite_runtime."""
+"""One-layer nets on known levels, every encoding written for them, and a second runtime."""
 
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress._backend.tflite._builder import Builder
+from tfcompress.core._types import Array
 from tfcompress.targets.packing import ENCODINGS, pack
-from tfcompress.targets.packing._pack import find_layers
+from tfcompress.targets.packing._find import find_layers
 
 SHAPES = {
     "FULLY_CONNECTED": (40, 256),
@@ -39,14 +41,23 @@ KINDS_OF_LEVELS = [
     "blocks",
     "blocks int8",
 ]
+BOTH_SCALES = ("binary", "2-bit", "8-bit", "sparse int8")
+"""Levels that are tried with one scale as well as with one for each channel."""
+
+Key = tuple[str, str, bool, str, str]
+"""(operator, levels, a scale for each channel, runtime, encoding)."""
+Files = dict[Key, tuple[bytes, bytes, Array]]
+"""What was packed → (float file, packed file, inputs)."""
 
 
-def _axis_of(kind):
+def _axis_of(kind: str) -> int:
     """The weights' dimension of output channels."""
     return 3 if kind == "DEPTHWISE_CONV_2D" else 0
 
 
-def _weights_on(levels, shape, axis=0, per_channel=False, seed=0):
+def _weights_on(
+    levels: str, shape: tuple[int, ...], axis: int = 0, per_channel: bool = False, seed: int = 0
+) -> Array:
     """float32 weights of `shape` on named levels, with one scale or one for each channel."""
     r = np.random.RandomState(seed)
     scale = np.float32(0.037)
@@ -55,19 +66,14 @@ def _weights_on(levels, shape, axis=0, per_channel=False, seed=0):
         wide[axis] = shape[axis]
         scale = r.uniform(0.02, 0.1, wide).astype(np.float32)
     if levels == "clusters":
-        return (r.normal(0, 1, 16).astype(np.float32)[r.randint(0, 16, shape)] * scale).astype(
-            np.float32
-        )
-    if levels == "clusters and zeros":
+        values = r.normal(0, 1, 16).astype(np.float32)[r.randint(0, 16, shape)]
+    elif levels == "clusters and zeros":
         table = np.append(0, r.normal(0, 1, 6)).astype(np.float32)
-        return (
-            table[np.where(r.random_sample(shape) < 0.8, 0, r.randint(1, 7, shape))] * scale
-        ).astype(np.float32)
-    values = (
-        r.normal(0, 30, shape)
-        if levels in ("sparse", "blocks")
-        else r.choice(INTEGERS.get(levels, INTEGERS["int8"]), shape)
-    )
+        values = table[np.where(r.random_sample(shape) < 0.8, 0, r.randint(1, 7, shape))]
+    elif levels in ("sparse", "blocks"):
+        values = r.normal(0, 30, shape)
+    else:
+        values = r.choice(INTEGERS.get(levels, INTEGERS["int8"]), shape)
     if levels.startswith("sparse"):
         values = values * (r.random_sample(shape) < 0.1)
     if levels.startswith("blocks"):
@@ -76,86 +82,78 @@ def _weights_on(levels, shape, axis=0, per_channel=False, seed=0):
     return (values.astype(np.float32) * scale).astype(np.float32)
 
 
-def _one_layer(kind, weights, activation=1, bias=True, size=7, seed=0):
-    """A float `.tflite` of a single operator called "layer" and inputs that reach both ends of the 8-bit range exactly."""
+def _one_layer(
+    kind: str, weights: Array, activation: int = 1, bias: bool = True, size: int = 7, seed: int = 0
+) -> tuple[bytes, Array]:
+    """A float `.tflite` of a single operator called "layer", and inputs for it.
+
+    They reach both ends of the 8-bit range exactly.
+    """
     r = np.random.RandomState(seed)
-    b = Builder()
+    builder = Builder()
     channels = weights.shape[_axis_of(kind)]
     options = {"fusedActivationFunction": activation}
     if kind == "FULLY_CONNECTED":
-        x, y = b.tensor([1, weights.shape[1]]), b.tensor([1, channels])
+        shapes = [1, weights.shape[1]], [1, channels]
     else:
-        x, y = b.tensor([1, size, size, weights.shape[3]]), b.tensor([1, size, size, channels])
-        options |= {
-            "padding": 0,
-            "strideH": 1,
-            "strideW": 1,
-            "dilationHFactor": 1,
-            "dilationWFactor": 1,
-        }
-        if kind == "DEPTHWISE_CONV_2D":
-            options["depthMultiplier"] = 1
-    b.graph.tensors[y].name = "layer"
-    inputs = [x, b.constant(weights)] + [
-        b.constant(r.normal(0, 0.1, channels).astype(np.float32))
-    ] * bias
-    b.op(kind.split()[0], inputs if bias else [*inputs, -1], y, **options)
-    b.graph.inputs, b.graph.outputs, b.graph.operators = [x], [y], b.ops
-    values = r.randint(-127, 128, b.shape(x)) / 64
-    values.reshape(values.shape[0], -1)[:, :2] = -127 / 64, 127 / 64
-    return flatbuffer.write(b.model), values.astype(np.float32)
+        shapes = [1, size, size, weights.shape[3]], [1, size, size, channels]
+        ones = ("strideH", "strideW", "dilationHFactor", "dilationWFactor")
+        options |= {"padding": 0, **dict.fromkeys(ones, 1)}
+    if kind == "DEPTHWISE_CONV_2D":
+        options["depthMultiplier"] = 1
+    x, y = (builder.tensor(shape) for shape in shapes)
+    builder.graph.tensors[y].name = "layer"
+    weight = builder.constant(weights)
+    values = r.normal(0, 0.1, channels).astype(np.float32)
+    shift = builder.constant(values) if bias else -1
+    builder.op(kind.split()[0], [x, weight, shift], y, **options)
+    graph = builder.graph
+    graph.inputs, graph.outputs, graph.operators = [x], [y], builder.ops
+    inputs = r.randint(-127, 128, builder.shape(x)) / 64
+    inputs.reshape(inputs.shape[0], -1)[:, :2] = -127 / 64, 127 / 64
+    return flatbuffer.write(builder.model), inputs.astype(np.float32)
 
 
-def _encodings_for(source, runtime):
+def _encodings_for(source: bytes, runtime: str) -> list[str]:
     """Names of the encodings that fit the file's only layer."""
     layer = find_layers(flatbuffer.read(source))[0]
-    return [
-        encoding.name
-        for encoding in ENCODINGS
-        if encoding.name != "float" and encoding.fits(layer, runtime)
-    ]
+    fitting = [encoding.name for encoding in ENCODINGS if encoding.fits(layer, runtime)]
+    return [name for name in fitting if name != "float"]
 
 
 @pytest.fixture(scope="session")
-def weights_on():
-    """`weights_on(levels, shape, axis=0, per_channel=False, seed=0)`: float32 weights on named levels."""
+def weights_on() -> Callable[..., Array]:
+    """float32 weights on named levels: (levels, shape, axis=0, per_channel=False, seed=0)."""
     return _weights_on
 
 
 @pytest.fixture(scope="session")
-def one_layer():
-    """`one_layer(kind, weights, activation=1, bias=True, size=7)` → (float `.tflite` of that operator, inputs)."""
+def one_layer() -> Callable[..., tuple[bytes, Array]]:
+    """A float `.tflite` and inputs: (operator, weights, activation=1, bias=True, size=7)."""
     return _one_layer
 
 
 @pytest.fixture(scope="session")
-def encodings_for():
-    """`encodings_for(float file, runtime)`: names of the encodings that fit its only layer."""
+def encodings_for() -> Callable[[bytes, str], list[str]]:
+    """Names of the encodings that fit the only layer: (float file, runtime)."""
     return _encodings_for
 
 
 @pytest.fixture(scope="session")
-def every_file():
-    """{(operator, levels, per channel, runtime, encoding): (float file, packed file, inputs)} for all that fit."""
+def every_file() -> Files:
+    """Every operator on every levels for both runtimes, in all encodings that fit."""
     files = {}
     for kind, shape in SHAPES.items():
         for levels in KINDS_OF_LEVELS:
             if levels.startswith("blocks") and kind != "FULLY_CONNECTED":
                 continue
-            for per_channel in (
-                (False, True) if levels in ("binary", "2-bit", "8-bit", "sparse int8") else (True,)
-            ):
-                source, x = _one_layer(
-                    kind, _weights_on(levels, shape, _axis_of(kind), per_channel)
-                )
+            for per_channel in (False, True) if levels in BOTH_SCALES else (True,):
+                weights = _weights_on(levels, shape, _axis_of(kind), per_channel)
+                source, x = _one_layer(kind, weights)
                 for runtime in ("litert", "any"):
                     for name in _encodings_for(source, runtime):
-                        key = (kind, levels, per_channel, runtime, name)
-                        files[key] = (
-                            source,
-                            pack(source, runtime=runtime, force={"layer": name}),
-                            x,
-                        )
+                        packed = pack(source, runtime=runtime, force={"layer": name})
+                        files[kind, levels, per_channel, runtime, name] = source, packed, x
     return files
 
 
@@ -163,36 +161,44 @@ _EDGE = """
 import json, sys, numpy as np
 import tflite_runtime.interpreter as tfl
 folder = sys.argv[1]
+kinds = tfl.OpResolverType.AUTO, tfl.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 for name in json.load(open(folder + "/names.json")):
+    path = folder + "/" + name
     try:
-        for place, kind in enumerate((tfl.OpResolverType.AUTO, tfl.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)):
-            it = tfl.Interpreter(folder + "/" + name + ".tflite", num_threads=1, experimental_op_resolver_type=kind)
+        for place, kind in enumerate(kinds):
+            options = {"num_threads": 1, "experimental_op_resolver_type": kind}
+            it = tfl.Interpreter(path + ".tflite", **options)
             it.allocate_tensors()
-            it.set_tensor(it.get_input_details()[0]["index"], np.load(folder + "/" + name + ".npy"))
+            it.set_tensor(it.get_input_details()[0]["index"], np.load(path + ".npy"))
             it.invoke()
             it.invoke()
-            np.save(folder + "/" + name + ".out" + str(place) + ".npy", it.get_tensor(it.get_output_details()[0]["index"]))
+            outputs = it.get_tensor(it.get_output_details()[0]["index"])
+            np.save(path + ".out" + str(place) + ".npy", outputs)
     except Exception as error:
         print(name, type(error).__name__, error)
 """
 
 
 @pytest.fixture(scope="session")
-def edge(tmp_path_factory):
-    """`edge({name: (file bytes, inputs)})` → {name: [outputs, outputs without delegates]} of tflite_runtime in the Python it is told."""
+def edge(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[dict[str, tuple[bytes, Array]]], dict[str, list[Array]]]:
+    """{name: (file, inputs)} → {name: [outputs, outputs without delegates]} of tflite_runtime.
+
+    It runs in the Python that TFCOMPRESS_EDGE_PYTHON names.
+    """
     python = os.environ.get("TFCOMPRESS_EDGE_PYTHON")
     if not python or not Path(python).exists():
         pytest.skip("TFCOMPRESS_EDGE_PYTHON names no Python with tflite-runtime==2.14 and numpy<2")
 
-    def run(files):
+    def run(files: dict[str, tuple[bytes, Array]]) -> dict[str, list[Array]]:
         folder = tmp_path_factory.mktemp("edge")
         for name, (data, x) in files.items():
             (folder / f"{name}.tflite").write_bytes(data)
             np.save(folder / f"{name}.npy", x)
         (folder / "names.json").write_text(json.dumps(list(files)))
-        done = subprocess.run(
-            [python, "-c", _EDGE, str(folder)], capture_output=True, text=True, timeout=300
-        )
+        command = [python, "-c", _EDGE, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0 and not done.stdout, done.stdout + done.stderr[-2000:]
         return {name: [np.load(folder / f"{name}.out{i}.npy") for i in (0, 1)] for name in files}
 

@@ -1,6 +1,8 @@
 """What stands behind a layer stays the model's, whatever the encoding puts there itself."""
 
 import importlib
+from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,10 +13,14 @@ from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress._backend.tflite._builder import Builder
 from tfcompress.core import Artifact
-from tfcompress.core._types import Array, Layer, Model
+from tfcompress.core._types import Array, Layer, Model, Tensor
 from tfcompress.targets import Packed, packed_layers
 from tfcompress.targets.packing import ENCODINGS, pack
 from tfcompress.targets.packing._find import find_layers
+
+OneLayer = Callable[..., tuple[bytes, Array]]
+WeightsOn = Callable[..., Array]
+Edge = Callable[[dict[str, tuple[bytes, Array]]], dict[str, list[Array]]]
 
 CLUSTERS = np.random.RandomState(5).normal(0, 0.2, 16).astype(np.float32)
 BITS = {"binary": [-1, 1], "2-bit": [-3, -1, 1, 3], "ternary": [-1, 0, 1]}
@@ -101,7 +107,9 @@ def test_a_factor_of_the_models_own_is_not_the_weights(keras_flavour: str) -> No
     np.testing.assert_array_equal(layer.weights(), kernel)
 
 
-def test_a_constant_in_front_of_the_models_own_multiplication(one_layer, weights_on) -> None:
+def test_a_constant_in_front_of_the_models_own_multiplication(
+    one_layer: OneLayer, weights_on: WeightsOn
+) -> None:
     """`constant · y` behind unit-scale weights: what an encoding writes, but the model's own."""
     weights = weights_on("clusters", (40, 256))
     source, x = one_layer("FULLY_CONNECTED", weights, activation=0)
@@ -132,7 +140,9 @@ def test_grouped_convolutions(keras_flavour: str, size: int, levels: str) -> Non
         assert packed_layers(artifact.data)[0].name == "first"
 
 
-def grouped_file(levels: str, weights_on, size: int, one_scale: bool) -> tuple[bytes, Array]:
+def grouped_file(
+    levels: str, weights_on: WeightsOn, size: int, one_scale: bool
+) -> tuple[bytes, Array]:
     """A file of one CONV_2D with two groups, and inputs for it."""
     builder = Builder()
     weights = weights_on(levels, (24, size, size, 8), per_channel=not one_scale)
@@ -160,7 +170,9 @@ def grouped_file(levels: str, weights_on, size: int, one_scale: bool) -> tuple[b
 GROUPED_LEVELS = ["binary", "2-bit", "8-bit", "clusters and zeros", "sparse int8"]
 
 
-def every_grouped_file(weights_on, runtime: str) -> dict[str, tuple[bytes, Array, Array]]:
+def every_grouped_file(
+    weights_on: WeightsOn, runtime: str
+) -> dict[str, tuple[bytes, Array, Array]]:
     """{what: (packed file, inputs, outputs of the float file)} in every encoding that fits."""
     files = {}
     for levels in GROUPED_LEVELS:
@@ -184,7 +196,7 @@ def assert_near(result: Array, expected: Array, what: str) -> None:
 
 
 @pytest.mark.parametrize("delegates", [True, False], ids=["xnnpack", "builtin"])
-def test_every_encoding_of_a_grouped_convolution(weights_on, delegates: bool) -> None:
+def test_every_encoding_of_a_grouped_convolution(weights_on: WeightsOn, delegates: bool) -> None:
     files = every_grouped_file(weights_on, "litert")
     assert {what.split("-")[0] for what in files} >= {"int8", "folded", "once", "bitmask", "csr"}
     for what, (packed, x, expected) in files.items():
@@ -192,7 +204,9 @@ def test_every_encoding_of_a_grouped_convolution(weights_on, delegates: bool) ->
         assert_near(opened.run([x])[0], expected, what)
 
 
-def test_every_encoding_of_a_grouped_convolution_on_tflite_runtime(weights_on, edge) -> None:
+def test_every_encoding_of_a_grouped_convolution_on_tflite_runtime(
+    weights_on: WeightsOn, edge: Edge
+) -> None:
     files = every_grouped_file(weights_on, "any")
     results = edge({what: (packed, x) for what, (packed, x, _) in files.items()})
     for what, (_, _, expected) in files.items():
@@ -226,7 +240,7 @@ def test_a_sum_of_the_models_own_is_not_the_weights(keras_flavour: str) -> None:
     assert {layer.name for layer in held} == {"window", "first", "head"}
 
 
-def sum_over_channels(keras, tensor):
+def sum_over_channels(keras: ModuleType, tensor: Tensor) -> Tensor:
     """Σ over the last axis, kept as one channel."""
     if keras.__name__ == "keras":
         return keras.ops.sum(tensor, axis=-1, keepdims=True)

@@ -1,32 +1,44 @@
-"""Every encoding gives back the weights exactly, and computes with them, on every kernel of every runtime it claims."""
+"""Every encoding gives the weights back exactly, and computes with them on every runtime."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress.core import InterpreterError
+from tfcompress.core._types import Array
 from tfcompress.targets.packing import ENCODINGS, TOLERANCE, pack, packed_layers
+
+OneLayer = Callable[..., tuple[bytes, Array]]
+WeightsOn = Callable[..., Array]
+EncodingsFor = Callable[[bytes, str], list[str]]
+Edge = Callable[[dict[str, tuple[bytes, Array]]], dict[str, list[Array]]]
+Files = dict[tuple[str, str, bool, str, str], tuple[bytes, bytes, Array]]
 
 EXACT = ("dequantize", "csr", "float", "int8-sum")  # float kernels
 OPERATORS = ["FULLY_CONNECTED", "CONV_2D", "CONV_2D 1x1", "DEPTHWISE_CONV_2D"]
 
 
-def bound(encoding, levels):
-    """Relative to the largest output: float kernels 1e-5; the others round their inputs to 8 bits. Float tables run on float kernels."""
+def bound(encoding: str, levels: str) -> float:
+    """Relative to the largest output: float kernels 1e-5; the others round their inputs to 8 bits.
+
+    Float tables run on float kernels.
+    """
     exact = any(word in encoding for word in EXACT) or levels.startswith("clusters")
     return 1e-5 if exact else 2e-2
 
 
-def outputs(data, x, **options):
-    return open_interpreter(data, **options).run([x])[0]
+def outputs(data: bytes, x: Array, runtime: str, delegates: bool = True) -> Array:
+    return open_interpreter(data, runtime=runtime, delegates=delegates).run([x])[0]
 
 
-def off(got, wanted):
-    return float(np.abs(got - wanted).max() / np.abs(wanted).max())
+def off(result: Array, expected: Array) -> float:
+    return float(np.abs(result - expected).max() / np.abs(expected).max())
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_weights_come_back(every_file, operator):
+def test_weights_come_back(every_file: Files, operator: str) -> None:
     for (kind, levels, per_channel, runtime, name), (source, packed, _) in every_file.items():
         if kind == operator:
             (wanted,), (got,) = packed_layers(source), packed_layers(packed)
@@ -40,7 +52,7 @@ def test_weights_come_back(every_file, operator):
 
 @pytest.mark.parametrize("delegates", [True, False], ids=["xnnpack", "builtin"])
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_outputs_on_litert(every_file, operator, delegates):
+def test_outputs_on_litert(every_file: Files, operator: str, delegates: bool) -> None:
     ran = set()
     for (kind, levels, per_channel, runtime, name), (source, packed, x) in every_file.items():
         if kind == operator:
@@ -53,7 +65,7 @@ def test_outputs_on_litert(every_file, operator, delegates):
         assert ran == expected
 
 
-def test_outputs_on_tflite_runtime(every_file, edge):
+def test_outputs_on_tflite_runtime(every_file: Files, edge: Edge) -> None:
     chosen = {
         "-".join(map(str, key)).replace(" ", "_"): key for key in every_file if key[3] == "any"
     }
@@ -66,7 +78,7 @@ def test_outputs_on_tflite_runtime(every_file, edge):
 
 
 @pytest.mark.slow
-def test_outputs_on_tensorflow(every_file):
+def test_outputs_on_tensorflow(every_file: Files) -> None:
     try:
         for (kind, levels, per_channel, runtime, name), (source, packed, x) in every_file.items():
             error = off(
@@ -82,8 +94,13 @@ def test_outputs_on_tensorflow(every_file):
     "kind, shape", [("FULLY_CONNECTED", (40, 256)), ("CONV_2D", (24, 3, 3, 16))]
 )
 def test_integer_kernels_give_the_same_bits_as_with_dense_int8(
-    one_layer, weights_on, encodings_for, kind, shape, levels
-):
+    one_layer: OneLayer,
+    weights_on: WeightsOn,
+    encodings_for: EncodingsFor,
+    kind: str,
+    shape: tuple[int, ...],
+    levels: str,
+) -> None:
     if levels.startswith("blocks") and kind == "CONV_2D":
         levels = "sparse int8"
     source, x = one_layer(kind, weights_on(levels, shape))
@@ -106,8 +123,8 @@ def test_integer_kernels_give_the_same_bits_as_with_dense_int8(
     "kind, shape", [("FULLY_CONNECTED", (40, 256)), ("CONV_2D 1x1", (24, 1, 1, 32))]
 )
 def test_small_integers_give_the_same_bits_as_int8_in_xnnpack(
-    one_layer, weights_on, kind, shape, name
-):
+    one_layer: OneLayer, weights_on: WeightsOn, kind: str, shape: tuple[int, ...], name: str
+) -> None:
     source, x = one_layer(kind, weights_on("ternary", shape, per_channel=True))
     small, dense = (
         outputs(pack(source, force={"layer": n}), x, runtime="litert") for n in (name, "int8")
@@ -120,8 +137,12 @@ def test_small_integers_give_the_same_bits_as_int8_in_xnnpack(
 @pytest.mark.parametrize("activation", [0, 1, 2, 3], ids=["none", "relu", "relu_n1_to_1", "relu6"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_activations_and_missing_biases_are_kept(
-    one_layer, weights_on, encodings_for, activation, bias
-):
+    one_layer: OneLayer,
+    weights_on: WeightsOn,
+    encodings_for: EncodingsFor,
+    activation: int,
+    bias: bool,
+) -> None:
     weights = weights_on("2-bit", (40, 256), per_channel=True) * np.float32(0.2)
     source, x = one_layer("FULLY_CONNECTED", weights, activation=activation, bias=bias)
     wanted = outputs(source, x, runtime="litert")
@@ -134,7 +155,7 @@ def test_activations_and_missing_biases_are_kept(
             assert np.abs(got - wanted).max() <= 2e-2 * scale, (name, runtime)
 
 
-def test_sizes_are_estimated_well_enough_to_choose(every_file):
+def test_sizes_are_estimated_well_enough_to_choose(every_file: Files) -> None:
     from tfcompress._backend.tflite import _flatbuffer as flatbuffer
     from tfcompress.targets.packing._pack import find_layers
 
@@ -147,7 +168,7 @@ def test_sizes_are_estimated_well_enough_to_choose(every_file):
 
 
 @pytest.mark.parametrize("name", ["once", "folded", "int2", "blocks-int8", "csr-int8", "bitmask"])
-def test_batches_and_repeats(one_layer, weights_on, name):
+def test_batches_and_repeats(one_layer: OneLayer, weights_on: WeightsOn, name: str) -> None:
     """The decoded weights outlive a resize, a second allocation and a second interpreter."""
     source, x = one_layer(
         "FULLY_CONNECTED",

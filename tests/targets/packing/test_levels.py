@@ -1,12 +1,17 @@
 """Levels are found from the values alone, exactly, and never where there are none."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tfcompress.core._types import Array
 from tfcompress.targets.packing import TOLERANCE, detect
 from tfcompress.targets.packing._levels import relative_error, round_to_int8
+
+WeightsOn = Callable[..., Array]
 
 SAID = {
     "binary": "binary",
@@ -25,7 +30,9 @@ SAID = {
 
 @pytest.mark.parametrize("levels", SAID)
 @pytest.mark.parametrize("shape, axis", [((24, 512), 0), ((24, 3, 3, 32), 0), ((1, 16, 16, 24), 3)])
-def test_one_scale_is_found_bit_for_bit(weights_on, levels, shape, axis):
+def test_one_scale_is_found_bit_for_bit(
+    weights_on: WeightsOn, levels: str, shape: tuple[int, ...], axis: int
+) -> None:
     weights = weights_on(levels, shape, axis)
     found = detect(weights, axis)
     assert str(found) == SAID[levels]
@@ -34,7 +41,7 @@ def test_one_scale_is_found_bit_for_bit(weights_on, levels, shape, axis):
 
 
 @pytest.mark.parametrize("levels", SAID)
-def test_a_factor_for_each_channel_is_found(weights_on, levels):
+def test_a_factor_for_each_channel_is_found(weights_on: WeightsOn, levels: str) -> None:
     """BatchNormalization folded in: every channel times its own factor, some negative."""
     factor = np.random.RandomState(3).uniform(0.3, 2, (24, 1, 1, 1)).astype(np.float32)
     factor[::5] *= -1
@@ -49,7 +56,7 @@ def test_a_factor_for_each_channel_is_found(weights_on, levels):
     assert relative_error(found.weights(), weights) <= TOLERANCE
 
 
-def test_dead_channels_and_channels_of_one_value_are_levels_too(weights_on):
+def test_dead_channels_and_channels_of_one_value_are_levels_too(weights_on: WeightsOn) -> None:
     weights = weights_on("2-bit", (24, 512))
     weights[3], weights[5] = 0, weights[5].max()
     found = detect(weights)
@@ -57,18 +64,18 @@ def test_dead_channels_and_channels_of_one_value_are_levels_too(weights_on):
 
 
 @pytest.mark.parametrize("shape", [(24, 512), (32, 3, 3, 3), (1, 16), (16, 1), (1, 3, 3, 8)])
-def test_trained_floats_are_no_levels(shape):
+def test_trained_floats_are_no_levels(shape: tuple[int, ...]) -> None:
     weights = np.random.RandomState(0).normal(0, 0.1, shape).astype(np.float32)
     assert detect(weights, 3 if shape[0] == 1 and len(shape) == 4 else 0).kind == "float"
 
 
-def test_nearly_levels_are_no_levels(weights_on):
+def test_nearly_levels_are_no_levels(weights_on: WeightsOn) -> None:
     weights = weights_on("2-bit", (24, 512))
     weights[7, 100] *= 1 + 1e-6
     assert detect(weights).kind != "grid"
 
 
-def test_not_finite_is_float(weights_on):
+def test_not_finite_is_float(weights_on: WeightsOn) -> None:
     weights = weights_on("binary", (24, 512))
     weights[0, 0] = np.nan
     assert detect(weights).kind == "float"
@@ -79,14 +86,14 @@ def test_not_finite_is_float(weights_on):
     step=st.floats(1e-6, 1e3),
     codes=st.lists(st.integers(-127, 127), min_size=16, max_size=64).filter(lambda c: any(c)),
 )
-def test_any_integers_times_any_step_come_back(step, codes):
+def test_any_integers_times_any_step_come_back(step: float, codes: list[int]) -> None:
     weights = (np.array(codes, np.float32) * np.float32(step)).reshape(1, -1)
     found = detect(weights)
     assert found.kind == "grid"
     np.testing.assert_array_equal(found.weights(), weights)
 
 
-def test_rounding_keeps_zeros_and_the_number_of_clusters(weights_on):
+def test_rounding_keeps_zeros_and_the_number_of_clusters(weights_on: WeightsOn) -> None:
     weights = weights_on("clusters and zeros", (24, 512))
     rounded = round_to_int8(weights, detect(weights))
     assert rounded.rounded and len(np.unique(rounded.codes)) <= 7
@@ -105,7 +112,9 @@ def test_a_zero_that_is_not_zero_is_infinitely_off() -> None:
     assert relative_error(zeros, tiny) == 1
 
 
-def test_pruned_weights_with_a_trace_left_are_not_on_clusters_with_zero(weights_on) -> None:
+def test_pruned_weights_with_a_trace_left_are_not_on_clusters_with_zero(
+    weights_on: WeightsOn,
+) -> None:
     weights = weights_on("clusters and zeros", (24, 512))
     zero = tuple(np.argwhere(weights == 0)[0])
     weights[zero] = 1e-30

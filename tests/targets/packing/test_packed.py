@@ -1,6 +1,8 @@
-"""Packed: the files are as small as promised, hold exactly the model's weights, and say what they left alone."""
+"""Packed: files as small as promised, that hold the model's weights and say what they left."""
 
 import importlib
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,17 +11,23 @@ import tfcompress as tfc
 from tfcompress._backend import bridge as bridge
 from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
-from tfcompress.core import ArtifactError, ConversionError, InvariantError, RecipeError
+from tfcompress.core import Artifact, ArtifactError, ConversionError, InvariantError, RecipeError
+from tfcompress.core._types import Array, Model, Tensor
 from tfcompress.targets import Packed, _packed, packed_layers
 from tfcompress.targets.packing import pack
 from tfcompress.targets.packing._pack import find_layers
+
+Edge = Callable[[dict[str, tuple[bytes, Array]]], dict[str, list[Array]]]
+Change = Callable[[int, Array], "Array | None"]
+"""(place of a layer, weights) → other weights, or None."""
+Sized = dict[tuple, tuple[bytes, bytes, int, dict[str, str]]]
 
 QUANTNET = ("conv1", "conv2", "linear1", "linear2", "linear3")
 ENDS = ("conv1", "linear3")
 
 
 @pytest.fixture(scope="module")
-def quantnet_file():
+def quantnet_file() -> tuple[bytes, list[str]]:
     """QuantNET (545,889 weights) as a float `.tflite`, and its layers' names in order."""
     from tfcompress._backend.tflite import _converter as converter
     from tfcompress.zoo import quantnet
@@ -29,8 +37,8 @@ def quantnet_file():
     return converter.convert(model, converter.Format("packed")), names
 
 
-def with_weights(data, names, change):
-    """The float file with every layer's weights passed through `change(place, weights)`, or left where it gives None."""
+def with_weights(data: bytes, names: list[str], change: Change) -> bytes:
+    """The float file with the weights that `change` gives; left where it gives None."""
     model = flatbuffer.read(data)
     for layer in find_layers(model, names):
         new = change(names.index(layer.name), layer.weights)
@@ -42,11 +50,11 @@ def with_weights(data, names, change):
     return flatbuffer.write(model)
 
 
-def on_bits(*bits):
+def on_bits(*bits: int) -> Change:
     """Weights on symmetric levels of as many bits for each layer, 32 leaving it."""
     r = np.random.RandomState(0)
 
-    def change(place, weights):
+    def change(place: int, weights: Array) -> Array | None:
         if bits[place] == 32:
             return None
         n = 2 ** bits[place] - 1
@@ -56,13 +64,13 @@ def on_bits(*bits):
     return change
 
 
-def clustered(place, weights):
+def clustered(place: int, weights: Array) -> Array:
     r = np.random.RandomState(place)
     return r.normal(0, weights.std(), 16).astype(np.float32)[r.randint(0, 16, weights.shape)]
 
 
-def pruned(block):
-    def change(place, weights):
+def pruned(block: int) -> Change:
+    def change(place: int, weights: Array) -> Array | None:
         if place in (0, 4):
             return None
         rows = weights.reshape(-1, block)
@@ -94,7 +102,7 @@ SIZES = [
 
 
 @pytest.fixture(scope="module")
-def sized(quantnet_file):
+def sized(quantnet_file: tuple[bytes, list[str]]) -> Sized:
     data, names = quantnet_file
     out = {}
     for what, change, options, limit in SIZES:
@@ -108,7 +116,7 @@ def sized(quantnet_file):
     return out
 
 
-def test_sizes_of_quantnet(sized):
+def test_sizes_of_quantnet(sized: Sized) -> None:
     for key, (_, packed, limit, _) in sized.items():
         assert len(packed) <= limit, (
             key,
@@ -117,14 +125,14 @@ def test_sizes_of_quantnet(sized):
         )
 
 
-def test_bytes_of_the_layers_add_up(sized):
+def test_bytes_of_the_layers_add_up(sized: Sized) -> None:
     for key, (_, packed, _, _) in sized.items():
         held = sum(layer.bytes for layer in packed_layers(packed))
         assert 0.9 * len(packed) <= held + 6_000 and held < len(packed), key
 
 
 @pytest.mark.parametrize("delegates", [True, False], ids=["xnnpack", "builtin"])
-def test_sized_files_compute_what_the_float_file_does(sized, delegates):
+def test_sized_files_compute_what_the_float_file_does(sized: Sized, delegates: bool) -> None:
     x = np.random.RandomState(0).uniform(0, 1, (4, 32, 32, 3)).astype(np.float32)
     for key, (source, packed, _, _) in sized.items():
         wanted = open_interpreter(source, runtime="litert").predict([x])[0]
@@ -132,7 +140,7 @@ def test_sized_files_compute_what_the_float_file_does(sized, delegates):
         assert np.abs(got - wanted).max() <= (1e-5 if key[0] == "16 clusters" else 0.02), key
 
 
-def test_sized_files_run_on_tflite_runtime(sized, edge):
+def test_sized_files_run_on_tflite_runtime(sized: Sized, edge: Edge) -> None:
     x = np.random.RandomState(0).uniform(0, 1, (1, 32, 32, 3)).astype(np.float32)
     chosen = {
         str(place): value for place, (key, value) in enumerate(sized.items()) if key[-1] == "any"
@@ -146,7 +154,7 @@ def test_sized_files_run_on_tflite_runtime(sized, edge):
 
 
 @pytest.mark.slow
-def test_sized_files_run_on_tensorflow(sized):
+def test_sized_files_run_on_tensorflow(sized: Sized) -> None:
     x = np.random.RandomState(0).uniform(0, 1, (1, 32, 32, 3)).astype(np.float32)
     for key, (source, packed, _, _) in sized.items():
         wanted = open_interpreter(source, runtime="litert").predict([x])[0]
@@ -156,13 +164,16 @@ def test_sized_files_run_on_tensorflow(sized):
         ), key
 
 
-def folded_net(flavour):
-    """Residual net of Conv2D, DepthwiseConv2D and 1×1 Conv2D, each with BatchNormalization to fold, some with negative factors."""
+def folded_net(flavour: str) -> Model:
+    """Residual net of Conv2D, DepthwiseConv2D and 1×1 Conv2D, each normalized.
+
+    Some of the factors to fold are negative.
+    """
     keras = importlib.import_module(flavour)
     keras.utils.set_random_seed(1)
     layers = keras.layers
 
-    def normalized(x, name, relu=True):
+    def normalized(x: Tensor, name: str, relu: bool = True) -> Tensor:
         x = layers.BatchNormalization(name=f"{name}_bn")(x)
         return layers.ReLU(6.0, name=f"{name}_relu")(x) if relu else x
 
@@ -193,7 +204,7 @@ def folded_net(flavour):
     return model
 
 
-def put_on_levels(model, bits):
+def put_on_levels(model: Model, bits: dict[str, int]) -> Model:
     """Kernels of the named layers on symmetric levels of a step of their own."""
     r = np.random.RandomState(0)
     for name, width in bits.items():
@@ -212,7 +223,7 @@ def put_on_levels(model, bits):
     [{}, {"prefer": "size"}, {"prefer": "size", "runtime": "any"}, {"rest": "int8"}],
     ids=str,
 )
-def test_folded_factors_keep_their_levels(keras_flavour, options):
+def test_folded_factors_keep_their_levels(keras_flavour: str, options: dict[str, str]) -> None:
     model = put_on_levels(
         folded_net(keras_flavour), {"expand": 1, "depth": 3, "project": 2, "down": 2}
     )
@@ -230,7 +241,7 @@ def test_folded_factors_keep_their_levels(keras_flavour, options):
     assert np.linalg.norm(got - wanted) <= 0.05 * np.linalg.norm(wanted)
 
 
-def test_what_is_left_float_is_listed(keras_flavour):
+def test_what_is_left_float_is_listed(keras_flavour: str) -> None:
     model = put_on_levels(folded_net(keras_flavour), {"project": 2})
     target = Packed()
     left = {item.layer: item.reason for item in target.skips(model, target.convert(model))}
@@ -243,7 +254,7 @@ def test_what_is_left_float_is_listed(keras_flavour):
     assert rounded.skips(model, rounded.convert(model)) == ()
 
 
-def test_other_operators_with_weights_are_listed(keras_flavour):
+def test_other_operators_with_weights_are_listed(keras_flavour: str) -> None:
     layers = importlib.import_module(keras_flavour).layers
     keras = importlib.import_module(keras_flavour)
     model = keras.Sequential(
@@ -259,7 +270,7 @@ def test_other_operators_with_weights_are_listed(keras_flavour):
     assert any("no encoding for TRANSPOSE_CONV" in reason for reason in reasons)
 
 
-def test_a_file_with_other_weights_fails_its_check(keras_flavour):
+def test_a_file_with_other_weights_fails_its_check(keras_flavour: str) -> None:
     model = put_on_levels(folded_net(keras_flavour), {"project": 2})
     data = Packed().convert(model)
     kernel = model.get_layer("project").get_weights()[0]
@@ -268,7 +279,7 @@ def test_a_file_with_other_weights_fails_its_check(keras_flavour):
         Packed().check(model, data)
 
 
-def test_through_the_engine(keras_flavour):
+def test_through_the_engine(keras_flavour: str) -> None:
     model = put_on_levels(folded_net(keras_flavour), {"project": 2, "down": 1})
     artifact = tfc.convert(model, Packed(prefer="size"))
     assert artifact.name.startswith("packed") and artifact.size_bytes == len(artifact.data)
@@ -276,7 +287,7 @@ def test_through_the_engine(keras_flavour):
     assert {item.layer for item in artifact.skipped} >= {"stem", "head"}
 
 
-def test_packed_layers_reads_foreign_files(keras_flavour, tmp_path):
+def test_packed_layers_reads_foreign_files(keras_flavour: str, tmp_path: Path) -> None:
     from tfcompress.targets import DynamicRange, Float16, Float32
 
     model = folded_net(keras_flavour)
@@ -300,26 +311,26 @@ def test_packed_layers_reads_foreign_files(keras_flavour, tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"prefer": "small"}, {"runtime": "tf"}, {"rest": "int4"}])
-def test_unknown_words_are_named(options):
+def test_unknown_words_are_named(options: dict[str, str]) -> None:
     with pytest.raises(RecipeError, match="expected one of"):
         Packed(**options)
 
 
-def test_it_is_data():
+def test_it_is_data() -> None:
     target = Packed(prefer="size", runtime="any", rest="int8")
     assert Packed.from_dict(target.to_dict()) == target
     assert (Packed().label, target.label) == ("packed", "packedsize-any-int8rest")
 
 
 @pytest.fixture(scope="module")
-def quantization_aware(digits):
+def quantization_aware(digits: tuple[Array, ...]) -> Callable[[str, str], Artifact]:
     """Factory (flavour, what) → a network of int8 ranges whose kernels are clustered or pruned."""
     from tfcompress.techniques import Cluster, Prune, QuantizeAware
     from tfcompress.training import Fit
 
     made = {}
 
-    def get(flavour, what):
+    def get(flavour: str, what: str) -> Artifact:
         if (flavour, what) not in made:
             keras = importlib.import_module(flavour)
             keras.utils.set_random_seed(0)
@@ -350,8 +361,12 @@ WHATS = {"clusters": "once", "sparsity": "bitmask"}
 
 @pytest.mark.parametrize(("what", "encoding"), WHATS.items())
 def test_an_int8_network_is_packed_and_stays_bit_identical(
-    keras_flavour, what, encoding, quantization_aware, digits
-):
+    keras_flavour: str,
+    what: str,
+    encoding: str,
+    quantization_aware: Callable[[str, str], Artifact],
+    digits: tuple[Array, ...],
+) -> None:
     artifact = quantization_aware(keras_flavour, what)
     dense = tfc.convert(artifact.model, "int8", samples=digits[0][:100])
     held = {layer.name.removeprefix("quant_"): layer for layer in packed_layers(artifact.data)}
@@ -375,7 +390,9 @@ def test_an_int8_network_is_packed_and_stays_bit_identical(
     )  # XNNPACK rounds some int8 operators the other way
 
 
-def test_speed_leaves_an_int8_network_to_xnnpack(quantization_aware):
+def test_speed_leaves_an_int8_network_to_xnnpack(
+    quantization_aware: Callable[[str, str], Artifact],
+) -> None:
     artifact = quantization_aware("keras", "clusters")
     quick = tfc.convert(artifact.model, Packed())
     assert {layer.encoding for layer in packed_layers(quick.data)} == {"int8"}
@@ -387,7 +404,9 @@ def test_speed_leaves_an_int8_network_to_xnnpack(quantization_aware):
     }
 
 
-def test_packed_int8_networks_run_on_tflite_runtime(quantization_aware, digits, edge):
+def test_packed_int8_networks_run_on_tflite_runtime(
+    quantization_aware: Callable[[str, str], Artifact], digits: tuple[Array, ...], edge: Edge
+) -> None:
     x = digits[2][:1]
     files = {
         what: tfc.convert(

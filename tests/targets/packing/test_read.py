@@ -7,6 +7,8 @@ import pytest
 
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress._backend.tflite._builder import Builder
+from tfcompress._backend.tflite._format import Format
+from tfcompress.core import Target
 from tfcompress.core._types import Model
 from tfcompress.targets import (
     DynamicRange,
@@ -52,7 +54,7 @@ CONVOLUTIONS = ["conv2d", "depthwise_conv2d", "conv2d_1", "conv2d_2", "conv2d_tr
 
 
 @pytest.mark.parametrize("target", FLOAT_FORMATS, ids=lambda target: target.label)
-def test_the_weights_of_recurrent_layers(keras_flavour: str, target) -> None:
+def test_the_weights_of_recurrent_layers(keras_flavour: str, target: Target) -> None:
     model = recurrent(keras_flavour)
     data = target.convert(model)
     held = packed_layers(data, model)
@@ -82,7 +84,7 @@ def test_the_weights_of_recurrent_layers_in_int8(keras_flavour: str) -> None:
 @pytest.mark.parametrize(
     "target", [*FLOAT_FORMATS, DynamicRange(), Int8()], ids=lambda target: target.label
 )
-def test_the_users_names(keras_flavour: str, target) -> None:
+def test_the_users_names(keras_flavour: str, target: Target) -> None:
     model = convolutional(keras_flavour)
     samples = np.random.RandomState(0).uniform(-1, 1, (100, 8, 8, 4)).astype(np.float32)
     data = target.convert(model, samples)
@@ -127,14 +129,16 @@ def test_loops_are_left_float_and_said_so(keras_flavour: str) -> None:
     assert {"first", "both", "second"} <= set(reasons) and "loop" in reasons["first"]
 
 
-def test_packing_converts_the_model_once(keras_flavour: str, monkeypatch) -> None:
+def test_packing_converts_the_model_once(
+    keras_flavour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = convolutional(keras_flavour)
     conversions = []
     convert = _packed.converter.convert
 
-    def counted(*arguments):
-        conversions.append(arguments)
-        return convert(*arguments)
+    def counted(model: Model, form: Format) -> bytes:
+        conversions.append(form)
+        return convert(model, form)
 
     monkeypatch.setattr(_packed.converter, "convert", counted)
     target = Packed()

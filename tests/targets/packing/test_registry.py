@@ -1,6 +1,6 @@
 """An encoding is one class and one line in the registry: it is chosen, written, read and named."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from tfcompress.targets.packing._apply import apply
 from tfcompress.targets.packing._layer import CONSTANT, OP, TENSOR, Layer
 from tfcompress.targets.packing._stored import StoredWeights
 from tfcompress.targets.packing._weight_file import Operator, WeightFile
+
+OneLayer = Callable[..., tuple[bytes, Array]]
 
 OFFSET, STEP = np.float32(5 / 32), np.float32(1 / 4)
 
@@ -41,7 +43,7 @@ class Shifted(Encoding):
         codes = ((layer.weights - OFFSET) / STEP).astype(np.int8)
         stored = builder.tensor(codes.shape, "INT8", data=codes, scale=STEP)
         weight = builder.tensor(codes.shape)
-        offset = builder.constant(OFFSET[None])
+        offset = builder.constant(np.array([OFFSET]))
         builder.op("ADD", [builder.dequantize(stored), offset], weight)
         apply(builder, layer, weight)
 
@@ -64,7 +66,7 @@ def shifted_weights() -> Array:
     return (codes * STEP + OFFSET).astype(np.float32)
 
 
-def test_an_encoding_of_ones_own(one_layer, shifted: Shifted) -> None:
+def test_an_encoding_of_ones_own(one_layer: OneLayer, shifted: Shifted) -> None:
     weights = shifted_weights()
     source, x = one_layer("FULLY_CONNECTED", weights)
     packed = pack(source, prefer="size")
@@ -77,7 +79,7 @@ def test_an_encoding_of_ones_own(one_layer, shifted: Shifted) -> None:
         np.testing.assert_allclose(opened.run([x])[0], expected, rtol=1e-4, atol=1e-3)
 
 
-def test_without_it_nothing_else_has_these_levels(one_layer) -> None:
+def test_without_it_nothing_else_has_these_levels(one_layer: OneLayer) -> None:
     source, _ = one_layer("FULLY_CONNECTED", shifted_weights())
     assert packed_layers(pack(source, prefer="size"))[0].encoding != "shifted"
 

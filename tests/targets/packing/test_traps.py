@@ -1,25 +1,35 @@
-"""What stock interpreters compute wrongly, or die of, without a word: no file that Packed writes may contain it."""
+"""What stock interpreters compute wrongly, or die of, without a word: Packed writes none of it."""
+
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress.core import InvariantError
+from tfcompress.core._types import Array
 from tfcompress.targets.packing import ENCODINGS, pack
 from tfcompress.targets.packing._choose import choose
 from tfcompress.targets.packing._pack import find_layers
+from tfcompress.targets.packing._tree import ModelTree, TensorTree
+
+OneLayer = Callable[..., tuple[bytes, Array]]
+WeightsOn = Callable[..., Array]
+EncodingsFor = Callable[[bytes, str], list[str]]
+Key = tuple[str, str, bool, str, str]
+Files = dict[tuple[str, str, bool, str, str], tuple[bytes, bytes, Array]]
 
 BY_NAME = {encoding.name: encoding for encoding in ENCODINGS}
 KERNELS = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D")
 
 
 @pytest.fixture(scope="module")
-def every_model(every_file):
+def every_model(every_file: Files) -> dict[Key, ModelTree]:
     """The files' trees."""
     return {key: flatbuffer.read(packed) for key, (_, packed, _) in every_file.items()}
 
 
-def kernels(model):
+def kernels(model: ModelTree) -> Iterator[tuple[str, int, TensorTree]]:
     """(operator, its code's version, weight tensor) of every operator with weights."""
     graph = model.subgraphs[0]
     for op in graph.operators:
@@ -28,11 +38,11 @@ def kernels(model):
             yield name, model.operatorCodes[op.opcodeIndex].version, graph.tensors[op.inputs[1]]
 
 
-def stored(model, tensor):
+def stored(model: ModelTree, tensor: TensorTree) -> bool:
     return model.buffers[tensor.buffer].data is not None
 
 
-def test_sparse_weights_reach_a_kernel_only_at_version_8(every_model):
+def test_sparse_weights_reach_a_kernel_only_at_version_8(every_model: dict[Key, ModelTree]) -> None:
     """P1: XNNPACK reads the sparse weights of any other version as dense ones."""
     seen = 0
     for key, model in every_model.items():
@@ -43,7 +53,7 @@ def test_sparse_weights_reach_a_kernel_only_at_version_8(every_model):
     assert seen > 10
 
 
-def test_no_convolution_gets_small_integers(every_model):
+def test_no_convolution_gets_small_integers(every_model: dict[Key, ModelTree]) -> None:
     """P2: CONV_2D with INT2 or INT4 weights and float inputs gives garbage or ends the process."""
     for key, model in every_model.items():
         for name, _, weight in kernels(model):
@@ -51,8 +61,10 @@ def test_no_convolution_gets_small_integers(every_model):
                 assert name == "FULLY_CONNECTED", key
 
 
-def test_files_for_old_runtimes_have_one_scale_and_no_two_bits(every_model):
-    """P3, and a CONV_2D of equal channel scales: tflite_runtime 2.14 ignores them, or gives zeros."""
+def test_files_for_old_runtimes_have_one_scale_and_no_two_bits(
+    every_model: dict[Key, ModelTree],
+) -> None:
+    """P3, and a CONV_2D of equal channel scales: 2.14 ignores them, or gives zeros."""
     for key, model in every_model.items():
         if key[3] == "any":
             for name, version, weight in kernels(model):
@@ -72,8 +84,12 @@ def test_files_for_old_runtimes_have_one_scale_and_no_two_bits(every_model):
     "shape, fits", [((40, 256), True), ((40, 250), False), ((3, 256), False), ((40, 16), False)]
 )
 def test_four_bits_on_old_runtimes_only_in_shapes_they_compute(
-    one_layer, weights_on, encodings_for, shape, fits
-):
+    one_layer: OneLayer,
+    weights_on: WeightsOn,
+    encodings_for: EncodingsFor,
+    shape: tuple[int, ...],
+    fits: bool,
+) -> None:
     """P4: 2.14 computes an INT4 FULLY_CONNECTED wrongly, or aborts, in other shapes."""
     source, _ = one_layer("FULLY_CONNECTED", weights_on("3-bit", shape))
     assert ("int4" in encodings_for(source, "any")) is fits
@@ -82,18 +98,19 @@ def test_four_bits_on_old_runtimes_only_in_shapes_they_compute(
     )
 
 
-def test_lowest_codes_stay_away_from_integer_kernels(every_model):
+def test_lowest_codes_stay_away_from_integer_kernels(every_model: dict[Key, ModelTree]) -> None:
     """Without XNNPACK, the kernels compute −8 in INT4 and −128 in INT8 wrongly."""
     for key, model in every_model.items():
         for _, _, weight in kernels(model):
             kind = flatbuffer.tensor_type(weight)
             if kind in ("INT4", "INT8") and stored(model, weight):
                 assert (
-                    flatbuffer.constant(model, weight).min() >= {"INT4": -7, "INT8": -127}[kind]
+                    np.asarray(flatbuffer.constant(model, weight)).min()
+                    >= {"INT4": -7, "INT8": -127}[kind]
                 ), key
 
 
-def test_zero_points_are_zero_and_as_many_as_scales(every_model):
+def test_zero_points_are_zero_and_as_many_as_scales(every_model: dict[Key, ModelTree]) -> None:
     """P5: zero points of weights are ignored or refused, and their number must be the scales'."""
     for key, model in every_model.items():
         for graph in model.subgraphs:
@@ -103,7 +120,7 @@ def test_zero_points_are_zero_and_as_many_as_scales(every_model):
                     assert len(zero) == len(tensor.quantization.scale) and not zero.any(), key
 
 
-def test_densified_integers_go_to_float_kernels_only(every_model):
+def test_densified_integers_go_to_float_kernels_only(every_model: dict[Key, ModelTree]) -> None:
     """P6: XNNPACK fails to prepare DENSIFY in front of an integer kernel."""
     for key, model in every_model.items():
         graph = model.subgraphs[0]
@@ -117,7 +134,7 @@ def test_densified_integers_go_to_float_kernels_only(every_model):
                 assert flatbuffer.tensor_type(graph.tensors[op.inputs[1]]) == "FLOAT32", key
 
 
-def test_all_data_lie_in_the_flatbuffer(every_file):
+def test_all_data_lie_in_the_flatbuffer(every_file: Files) -> None:
     """P7: buffers given by offset are dropped by most tools that rewrite a file."""
     for key, (_, packed, _) in every_file.items():
         model = flatbuffer.schema().Model.GetRootAs(packed)
@@ -125,8 +142,9 @@ def test_all_data_lie_in_the_flatbuffer(every_file):
         assert model.Buffers(0).DataLength() == 0, key
 
 
-def test_versions_that_every_runtime_takes(every_model):
-    """P8: DEQUANTIZE 5 is refused by old resolvers, 2 by none. P9: only INT16 positions of GATHER are evaluated in advance."""
+def test_versions_that_every_runtime_takes(every_model: dict[Key, ModelTree]) -> None:
+    """P8: DEQUANTIZE 5 is refused by old resolvers, 2 by none. P9: of GATHER, only INT16 positions
+    are evaluated in advance."""
     for key, model in every_model.items():
         for graph in model.subgraphs:
             for op in graph.operators:
@@ -143,7 +161,9 @@ def test_versions_that_every_runtime_takes(every_model):
                     ), key
 
 
-def test_an_encoding_that_breaks_weights_is_caught(one_layer, weights_on, monkeypatch):
+def test_an_encoding_that_breaks_weights_is_caught(
+    one_layer: OneLayer, weights_on: WeightsOn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file is read back before it is given away."""
     from tfcompress.targets.packing import _int2
 
@@ -157,8 +177,8 @@ def test_an_encoding_that_breaks_weights_is_caught(one_layer, weights_on, monkey
         pack(source, force={"layer": "int2"})
 
 
-def test_the_choice_follows_the_rules(one_layer, weights_on):
-    def chosen(kind, levels, shape, prefer, runtime):
+def test_the_choice_follows_the_rules(one_layer: OneLayer, weights_on: WeightsOn) -> None:
+    def chosen(kind: str, levels: str, shape: tuple[int, ...], prefer: str, runtime: str) -> str:
         source, _ = one_layer(kind, weights_on(levels, shape))
         return choose(find_layers(flatbuffer.read(source))[0], prefer, runtime, set())[0].name
 

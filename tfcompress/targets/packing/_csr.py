@@ -32,7 +32,7 @@ class SparseRows(Encoding):
 
     def fits(self, layer: Layer, runtime: str) -> bool:
         # A tensor without any stored value is no constant.
-        return 0 < np.count_nonzero(layer.weights) < layer.weights.size
+        return 0 < int(np.count_nonzero(layer.weights)) < layer.weights.size
 
     def size(self, layer: Layer, shared: set[Hashable]) -> int:
         _, index_bytes = _best_order(layer.weights != 0)

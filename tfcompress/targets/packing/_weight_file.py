@@ -154,7 +154,7 @@ class WeightFile:
 
     def _operator(self, graph: int, op: OperatorTree) -> Operator:
         count = len(self.model.subgraphs[graph].tensors)
-        inputs, outputs = (tuple(int(i) for i in items(part)) for part in (op.inputs, op.outputs))
+        inputs, outputs = _whole(op.inputs), _whole(op.outputs)
         for index in (*inputs, *outputs):
             if not -1 <= index < count:
                 raise ConversionError(
@@ -176,6 +176,10 @@ class WeightFile:
 def items(values: Iterable | None) -> list:
     """A vector of the schema's tree; nothing where it is absent."""
     return [] if values is None else list(values)
+
+
+def _whole(values: Iterable | None) -> tuple[int, ...]:
+    return tuple(int(value) for value in items(values))
 
 
 def scales(tensor: TensorTree) -> Array:
