@@ -89,8 +89,29 @@ def filter_sensitivity(
     """
     _require_options(ratios, by, importance)
     copy = _keras.clone(model)
-    plan = _filters.plan(
-        copy,
+    plan = _whole_plan(copy, importance)
+    graph = trace_calls(copy)
+    groups = _named(plan.groups, blocks_of(graph) if by == "block" else None)
+    chosen = _chosen(groups, layers)
+    measured = Measurement(graph, data, metric, batch_size)
+    curves: dict[str, dict[float, float]] = {name: {} for name in chosen}
+    title = f"sensitivity of filters by {by}"
+    with reporter(progress, total=len(chosen) * len(ratios) + 1, title=title) as step:
+        step("whole model")
+        base = measured()
+        for name in chosen:
+            for ratio in sorted(ratios):
+                step(f"{name}: {ratio:.0%}")
+                with _filters.silenced(plan.channels, plan.smallest(groups[name], ratio)):
+                    curves[name][float(ratio)] = measured()
+    members = {name: tuple(_names(groups[name])) for name in chosen}
+    return FilterCurves(curves, members, base, measured.name, measured.rows)
+
+
+def _whole_plan(model: Model, importance: str | Callable[[Layer], ArrayLike]) -> _filters.Plan:
+    """Which filters can go together and how important they are; none of them goes yet."""
+    return _filters.plan(
+        model,
         importance=importance,
         ratio=0.0,
         scope="layer",
@@ -100,23 +121,6 @@ def filter_sensitivity(
         only=None,
         skip=None,
     )
-    graph = trace_calls(copy)
-    groups = _named(plan.groups, blocks_of(graph) if by == "block" else None)
-    chosen = _chosen(groups, layers)
-    measured = Measurement(graph, data, metric, batch_size)
-    curves: dict[str, dict[float, float]] = {}
-    title = f"sensitivity of filters by {by}"
-    with reporter(progress, total=len(chosen) * len(ratios) + 1, title=title) as step:
-        step("whole model")
-        base = measured()
-        for name in chosen:
-            curves[name] = {}
-            for ratio in sorted(ratios):
-                step(f"{name}: {ratio:.0%}")
-                with _filters.silenced(plan.channels, plan.smallest(groups[name], ratio)):
-                    curves[name][float(ratio)] = measured()
-    members = {name: tuple(_names(groups[name])) for name in chosen}
-    return FilterCurves(curves, members, base, measured.name, measured.rows)
 
 
 def suggest_ratios(

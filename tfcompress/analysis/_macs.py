@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 from tfcompress._backend.graph._recorded import keras_class
+from tfcompress.analysis._einsum import Size, einsum_macs
 from tfcompress.core._types import Layer
 
-Size = tuple[int, ...]
 Rule = Callable[[Layer, Sequence[Size], Sequence[Size]], int | None]
 
 _UNKNOWN = frozenset(
@@ -134,38 +134,6 @@ def _wrapped(layer: Layer, given: Sequence[Size], outputs: Sequence[Size]) -> in
 
 def _einsum_dense(layer: Layer, given: Sequence[Size], outputs: Sequence[Size]) -> int | None:
     return einsum_macs(layer.equation, [(1, *given[0]), tuple(layer.kernel.shape)])
-
-
-def einsum_macs(equation: str, sizes: Sequence[Size]) -> int | None:
-    """MACs of an Einstein sum of two operands: one for every combination of its letters.
-
-    0 where nothing is multiplied and added up; None for more than two operands, whose order of
-    products is the runtime's choice, and for equations without "->".
-
-    Args:
-        equation: Such as "...x,xy->...y".
-        sizes: The operands' full sizes, the batch axis as 1.
-    """
-    terms, arrow, result = equation.replace(" ", "").partition("->")
-    operands = terms.split(",")
-    if len(operands) == 1:
-        return 0
-    if len(operands) != 2 or not arrow:
-        return None
-    lengths: dict[str, int] = {}
-    for term, size in zip(operands, sizes):
-        for label, length in zip(_labels(term, len(size)), size):
-            lengths[label] = max(length, lengths.get(label, 1))
-    kept = set(result.replace("...", ""))
-    summed = [label for label in lengths if len(label) == 1 and label not in kept]
-    return prod(lengths.values()) if summed else 0
-
-
-def _labels(term: str, axes: int) -> list[str]:
-    """One label an axis; those of an ellipsis are numbered from the last, as they broadcast."""
-    before, dots, after = term.partition("...")
-    between = axes - len(before) - len(after) if dots else 0
-    return [*before, *(f"...{axis}" for axis in range(between, 0, -1)), *after]
 
 
 def _multi_head_attention(

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tfcompress._backend.graph._recorded import keras_class, recorded_arguments
-from tfcompress.analysis._macs import Size, einsum_macs, positions
+from tfcompress.analysis._einsum import Size, einsum_macs
+from tfcompress.analysis._macs import positions
 from tfcompress.core._types import Layer
 
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]

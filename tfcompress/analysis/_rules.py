@@ -30,7 +30,7 @@ class _BySignificance(Rule):
         if not isinstance(self.by, Estimator):
             raise RecipeError(
                 f"{type(self).__name__}(by={self.by!r}): a rule is data, "
-                "so it takes TwoNN() or PCADimension()."
+                "so it takes TwoNN() or another Estimator."
             )
         require_view_and_rule(self.view, self.rule)
         if isinstance(self.inputs, bool) or not isinstance(self.inputs, int) or self.inputs < 100:

@@ -51,7 +51,7 @@ def significance(
     Args:
         model: A Sequential or Functional model of either Keras; it is left as it is.
         x: Its inputs [n, …], n ≥ 3, hundreds for numbers to believe.
-        by: TwoNN() (the default), PCADimension(), a name ("twonn", "pca": the estimator with the
+        by: An Estimator (TwoNN() is the default), a name ("twonn", "pca": the estimator with the
             view and rule of its paper), any scikit-dimension object, or a function of points
             [n, d].
         view: "flatten": each input is one point of all its numbers. "channels": each spatial
@@ -112,7 +112,7 @@ def _choice(
     require_view_and_rule(view, rule)
     if not (isinstance(by, (Estimator, FitTransform)) or callable(by)):
         raise RecipeError(
-            f"by={by!r} is no estimator: TwoNN(), PCADimension(), a name, a scikit-dimension "
+            f"by={by!r} is no estimator: give one such as TwoNN(), a name, a scikit-dimension "
             "object, or a function of points [n, d]."
         )
     return by, view, rule  # type: ignore[return-value]
