@@ -57,6 +57,6 @@ def test_rows_with_one_hash_are_compared(monkeypatch):
     points = np.random.default_rng(0).integers(0, 3, (60, 4)).astype("float32")
     expected = unique_rows(points)
     monkeypatch.setattr(
-        _duplicates, "_hashes", lambda points, rows, step: np.zeros(len(rows), np.uint64)
+        _duplicates, "_hashes", lambda columns, rows: np.zeros(len(rows), np.uint64)
     )
     np.testing.assert_array_equal(unique_rows(points), expected)

@@ -72,7 +72,7 @@ def test_rows_are_drawn_when_the_budget_is_small():
     assert found.n_used == 200 and "200 of 800 rows" in found.warnings[0]
 
 
-@pytest.mark.parametrize("scale", [1e-25, 1e25])
+@pytest.mark.parametrize("scale", [1e-25, 1e-21, 1e25])
 @pytest.mark.parametrize("shape", [(60, 200), (200, 60)])
 def test_magnitudes_beyond_float32_squares(scale, shape):
     rng = np.random.default_rng(0)

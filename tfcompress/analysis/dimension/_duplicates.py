@@ -12,9 +12,9 @@ import numpy as np
 from tfcompress.analysis.dimension._room import BUDGET_BYTES, room
 from tfcompress.core._types import Array
 
-SAMPLES = (16, 256)
+FEW, MANY = 16, 256
 """Columns that are compared first: rows that differ in them need no longer look."""
-HASHED = 1 << 17
+HASHED = 1 << 14
 """Numbers that are hashed in one go."""
 CHUNK_BYTES = 1 << 22
 
@@ -25,11 +25,14 @@ def unique_rows(points: Array) -> Array:
     `points` [n, d] is float32 or float64 without NaN; no more than a chunk of it is copied.
     """
     d = points.shape[1]
+    # Neighbours in memory in the middle of a row, then columns from all over it.
+    middle = max(0, (d - FEW) // 2)
+    samples = (points[:, middle : middle + FEW], points[:, :: max(1, d // MANY)])
     suspects = np.arange(len(points))
-    for count in SAMPLES:
-        if count < d:
-            suspects = suspects[_repeated(_hashes(points, suspects, d // count))]
-    hashes = _hashes(points, suspects, 1)
+    for columns in samples:
+        if columns.shape[1] < d:
+            suspects = suspects[_repeated(_hashes(columns, suspects))]
+    hashes = _hashes(points, suspects)
     copies = []
     first_rows: dict[int, list[int]] = {}
     for i in np.flatnonzero(_repeated(hashes)):
@@ -42,23 +45,25 @@ def unique_rows(points: Array) -> Array:
     return np.delete(np.arange(len(points)), copies)
 
 
-def _hashes(points: Array, rows: Array, step: int) -> Array:
-    """A hash (uint64) of every `step`-th column of `rows`: Σ weight · bits, modulo 2^64.
+def _hashes(columns: Array, rows: Array) -> Array:
+    """A hash (uint64) of the `rows` of some columns: Σ weight · word, modulo 2^64.
 
-    Integers wrap around without rounding, so that equal rows have equal hashes in any order.
+    A word is a float64, two float32 numbers, or one where their number is odd. Integers wrap
+    around without rounding, so that equal rows have equal hashes in any order.
     """
-    bits = np.dtype(f"u{points.itemsize}")
-    width = len(range(0, points.shape[1], step))
-    weights = np.random.default_rng(0).integers(0, 1 << 64, width, np.uint64) | np.uint64(1)
+    width = columns.shape[1]
+    word_bytes = 8 if columns.itemsize * width % 8 == 0 else 4
+    count = columns.itemsize * width // word_bytes
+    weights = np.random.default_rng(0).integers(0, 1 << 64, count, np.uint64) | np.uint64(1)
     each = max(1, HASHED // width)
     hashes = np.empty(len(rows), np.uint64)
     for start in range(0, len(rows), each):
         some = rows[start : start + each]
-        values = points[some[0] : some[-1] + 1] if _is_run(some) else points[some]
-        words = (values[:, ::step] + values.dtype.type(0)).view(bits)  # −0.0 + 0.0 = 0.0
-        if points.itemsize == 8:  # whole numbers have their bits at the top
-            words ^= words >> np.uint64(32)
-        hashes[start : start + each] = words.astype(np.uint64) @ weights
+        part = columns[some[0] : some[-1] + 1] if _is_run(some) else columns[some]
+        part = np.ascontiguousarray(part + part.dtype.type(0))  # −0.0 + 0.0 = 0.0
+        words = part.view(f"u{word_bytes}").astype(np.uint64, copy=False)
+        words ^= words >> np.uint64(32)  # whole numbers have their bits at the top
+        hashes[start : start + each] = words @ weights
     return hashes
 
 
@@ -70,7 +75,10 @@ def _repeated(hashes: Array) -> Array:
     """Which of them occur more than once."""
     ordered = np.sort(hashes)
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
-    return np.isin(hashes, twice) if len(twice) else np.zeros(len(hashes), bool)
+    if len(twice) == 0:
+        return np.zeros(len(hashes), bool)
+    place = np.minimum(np.searchsorted(twice, hashes), len(twice) - 1)
+    return twice[place] == hashes
 
 
 def take(points: Array, keep: Array, budget_bytes: int = BUDGET_BYTES) -> Array:
