@@ -23,7 +23,7 @@ MEMBERS = {
     "target": ("Float16", "targets/_float16.py"),
     "encoding": ("Bitmask", "targets/packing/_bitmask.py"),
     "estimator": ("PCADimension", "analysis/dimension/_pca.py"),
-    "column": ("gzip_bytes", "core/_column.py"),
+    "column": ("images_per_second", "core/_column.py"),
 }
 
 
@@ -114,19 +114,26 @@ def circles() -> list[str]:
     return re.findall(r"^(.*) BROKEN", done.stdout, flags=re.M)
 
 
+def _names_in(tree: ast.Module) -> set[str]:
+    """Every name that the code of a file uses: identifiers, attributes, imports, whole strings."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.alias):
+            names.add(node.name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)
+    return names
+
+
 def touched(name: str, home: str) -> list[str]:
-    """Files that name one member: its own, the re-export, and any registry beside them."""
-    pattern = re.compile(rf"\b{name}\b")
-    files = sorted(PACKAGE.rglob("*.py"))
-    mentions = [path for path in files if pattern.search(path.read_text())]
-    return [
-        home,
-        *(
-            str(path.relative_to(PACKAGE))
-            for path in mentions
-            if str(path.relative_to(PACKAGE)) != home
-        ),
-    ]
+    """Files whose code names one member: its own, the re-export, and any registry beside them."""
+    mentions = [path for path, tree in files(PACKAGE).items() if name in _names_in(tree)]
+    others = [str(path.relative_to(PACKAGE)) for path in mentions]
+    return [home, *(path for path in others if path != home)]
 
 
 def main() -> None:
