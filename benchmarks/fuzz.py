@@ -153,7 +153,9 @@ class Builder:
 
     def gate(self, x: Any) -> Any:
         squeezed = self.layers.GlobalAveragePooling2D(keepdims=True)(x)
-        return self.layers.Multiply()([x, self.layers.Conv2D(x.shape[-1], 1, activation="sigmoid")(squeezed)])
+        return self.layers.Multiply()(
+            [x, self.layers.Conv2D(x.shape[-1], 1, activation="sigmoid")(squeezed)]
+        )
 
     def operation(self, x: Any) -> Any:
         return x * 0.5 + 0.1 if self.flip() else self.layers.Rescaling(2.0, -1.0)(x)
@@ -205,7 +207,9 @@ def settle(model: Any, rng: np.random.Generator) -> None:
     for weight in model.get_weights():
         noise = rng.normal(0, 0.1, weight.shape)
         is_vector = weight.ndim == 1
-        weights.append((weight + np.abs(noise) if is_vector else weight + noise).astype(weight.dtype))
+        weights.append(
+            (weight + np.abs(noise) if is_vector else weight + noise).astype(weight.dtype)
+        )
     model.set_weights(weights)
 
 
@@ -230,7 +234,11 @@ def run_case(number: int) -> dict[str, Any]:
     keras: Any = importlib.import_module(flavour)
     keras.utils.set_random_seed(number)
     words = [str(rng.choice(TECHNIQUES)), str(rng.choice(TARGETS))]
-    row: dict[str, Any] = {"case": number, "keras": flavour, "recipe": "-".join(filter(None, words))}
+    row: dict[str, Any] = {
+        "case": number,
+        "keras": flavour,
+        "recipe": "-".join(filter(None, words)),
+    }
     model = Builder(flavour, rng).build()
     settle(model, rng)
     row["layers"] = [type(layer).__name__ for layer in model.layers]
@@ -270,8 +278,7 @@ def compared(artifact: Any, fresh: list[Any], target: str) -> dict[str, Any]:
     from tfcompress._backend.keras._inputs import predict
 
     expected = predict(artifact.model, fresh)
-    with open_interpreter(artifact.data) as interpreter:
-        outputs = interpreter.run(fresh)
+    outputs = open_interpreter(artifact.data).predict(fresh)
     errors = []
     for one, other in zip(expected, outputs):
         flat, got = one.reshape(len(one), -1), np.asarray(other, np.float64).reshape(len(one), -1)
@@ -325,8 +332,12 @@ def summary(rows: list[dict[str, Any]]) -> str:
     lines.append("errors: " + ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()))
     for row in rows:
         if row["result"] not in ("right", "error"):
-            last = row.get("error", "").strip().splitlines()[-1:] or [str(row.get("relative_error"))]
-            lines.append(f"case {row['case']} {row.get('recipe')}: {row['result']}: {last[0][:200]}")
+            last = row.get("error", "").strip().splitlines()[-1:] or [
+                str(row.get("relative_error"))
+            ]
+            lines.append(
+                f"case {row['case']} {row.get('recipe')}: {row['result']}: {last[0][:200]}"
+            )
     return "\n".join(lines)
 
 

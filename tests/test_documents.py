@@ -100,11 +100,11 @@ def test_notebook_runs(path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem
+    "path", sorted((ROOT / "examples").rglob("*.py")), ids=lambda path: path.stem
 )
 def test_example_says_what_it_does_and_how_it_is_called(path):
-    said = ast.get_docstring(ast.parse(path.read_text()))
-    assert said and "python examples/" + path.name in said
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring and f"python {path.relative_to(ROOT)}" in docstring
     if "argparse" in path.read_text():
         done = subprocess.run(
             [sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=300

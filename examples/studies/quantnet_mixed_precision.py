@@ -1,6 +1,6 @@
 """QuantNET by significance: the thesis' tables 4.6, 4.7 and 4.8 beside what is measured here, and the sizes of the packed files.
 
-    python examples/quantnet_mixed_precision.py --seeds 5 --data folder/with/cifar10.npz --out quantnet/
+    python examples/studies/quantnet_mixed_precision.py --seeds 5 --data folder/with/cifar10.npz --out quantnet/
 
 Source: CIFAR-10 cat vs dog; target: horse vs frog, by transfer. Every (table, row, domain, activations, seed) is one line of
 mixed.jsonl in the output folder; run again and only what is missing is done. Networks and the rows of table 4.8 that need no mixed

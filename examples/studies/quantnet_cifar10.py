@@ -1,6 +1,6 @@
 """QuantNET on CIFAR-10 cat vs dog: the rows of the thesis' tables 4.2, 4.4 and 4.5, printed beside what is measured here.
 
-    python examples/quantnet_cifar10.py --seeds 3 --data folder/with/cifar10.npz --out quantnet/
+    python examples/studies/quantnet_cifar10.py --seeds 3 --data folder/with/cifar10.npz --out quantnet/
 
 Every (row, seed) is one line of rows.jsonl in the output folder; run again and only what is missing or failed is done.
 Sizes are MiB (2^20 bytes). Accuracies are of the .tflite files on the 2,400 test images.

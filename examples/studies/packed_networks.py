@@ -1,6 +1,6 @@
 """Residual and depthwise networks in few bits: MLPerf Tiny's ResNet-8 in half the bytes of its int8 file, and a MobileNetV2.
 
-    python examples/packed_networks.py pretrainedResnet.h5 --data folder/with/cifar10.npz --out packed/
+    python examples/studies/packed_networks.py pretrainedResnet.h5 --data folder/with/cifar10.npz --out packed/
 
 Bits by layer: what accuracy each layer alone loses at 1, 2, 4 and 8 bits (1,000 training images), then the best sum that the budget
 allows. Fine-tuned by distillation from the float network. The MobileNetV2 has random weights and one training step: it shows
