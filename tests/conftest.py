@@ -2,6 +2,9 @@
 
 import importlib
 import os
+import shlex
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -12,7 +15,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder of real data and pretrained models beside the project; skips where it is missing."""
+    """The folder of real data and pretrained models beside the project; skips without it."""
     folder = Path(__file__).resolve().parents[1].parent / "shared"
     if not (folder / "data").is_dir():
         pytest.skip(f"needs the data folder {folder.name}/ beside the project")
@@ -27,7 +30,7 @@ def keras_flavour(request):
 
 @pytest.fixture(scope="session")
 def digits():
-    """scikit-learn's real 8×8 digits: x_train [1200, 8, 8, 1], y_train, x_test [597, 8, 8, 1], y_test; x in 0..1."""
+    """Real 8×8 digits, x in 0..1: x_train [1200, 8, 8, 1], y_train, x_test [597, …], y_test."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -39,7 +42,7 @@ def digits():
 
 @pytest.fixture(scope="session")
 def small_cnn():
-    """Factory `small_cnn(flavour, compiled=True)`: a conv–pool–conv–dense net for `digits` with named layers."""
+    """`small_cnn(flavour, compiled=True)` makes a conv–pool–conv–dense net for `digits`."""
 
     def build(flavour, compiled=True):
         keras = importlib.import_module(flavour)
@@ -67,3 +70,24 @@ def small_cnn():
         return model
 
     return build
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """`run(*words)` → (exit code, stdout, stderr) of `tfcompress words`; texts are split."""
+
+    from tfcompress.cli import main
+
+    def call(*words: str | Path) -> tuple[int, str, str]:
+        arguments = ["tfcompress"]
+        for word in words:
+            arguments += [str(word)] if isinstance(word, Path) else shlex.split(word)
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return call

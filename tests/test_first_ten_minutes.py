@@ -2,45 +2,41 @@
 
 import importlib
 import json
-import sys
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 import tfcompress as tfc
-from tfcompress.cli import main
+from tfcompress.core._types import Array, Layer, Model
 
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """`run(*words)` → (exit code, stdout, stderr) of `tfcompress words`."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["tfcompress", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return ended.value.code or 0, printed.out, printed.err
-
-    return call
+Run = Callable[..., tuple[int, str, str]]
+Digits = tuple[Array, Array, Array, Array]
 
 
 @pytest.fixture(scope="module")
-def stored_images(digits, tmp_path_factory):
+def stored_images(
+    digits: Digits, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Array]]:
     """The digits as bytes 0 … 255 in an .npz, as cameras and most data sets have them."""
     x_train, y_train, x_test, y_test = digits
     path = tmp_path_factory.mktemp("images") / "digits255.npz"
-    arrays = {
+    arrays: dict[str, Array] = {
         "x_train": np.round(x_train * 255).astype("uint8"),
         "y_train": y_train,
         "x_test": np.round(x_test * 255).astype("uint8"),
         "y_test": y_test,
     }
-    np.savez(path, **arrays)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
     return path, arrays
 
 
-def trained(flavour, first, images, labels):
+def trained(
+    flavour: str, first: Callable[[ModuleType], Layer], images: Array, labels: Array
+) -> Model:
     """A small network that begins with the layer `first`, trained on `images` as they are."""
     keras = importlib.import_module(flavour)
     keras.utils.set_random_seed(0)
@@ -59,11 +55,11 @@ def trained(flavour, first, images, labels):
 
 
 @pytest.fixture(scope="module")
-def rescaling(stored_images):
+def rescaling(stored_images: tuple[Path, dict[str, Array]]) -> Callable[[str], Model]:
     """Factory of a model that begins with Rescaling(1/255), trained on bytes, by Keras."""
-    models = {}
+    models: dict[str, Model] = {}
 
-    def build(flavour):
+    def build(flavour: str) -> Model:
         if flavour not in models:
             _, arrays = stored_images
             images = arrays["x_train"].astype("float32")
@@ -75,8 +71,12 @@ def rescaling(stored_images):
 
 
 def test_a_model_that_rescales_gets_the_accuracy_that_python_gives(
-    run, keras_flavour, rescaling, stored_images, tmp_path
-):
+    run: Run,
+    keras_flavour: str,
+    rescaling: Callable[[str], Model],
+    stored_images: tuple[Path, dict[str, Array]],
+    tmp_path: Path,
+) -> None:
     """Divided by 255 twice, its int8 file answered at chance level, and nothing said so."""
     path, arrays = stored_images
     model = rescaling(keras_flavour)
@@ -96,7 +96,12 @@ def test_a_model_that_rescales_gets_the_accuracy_that_python_gives(
     assert "digits255: images as stored, uint8" in err
 
 
-def test_the_wrong_scale_is_a_loud_warning_everywhere(run, rescaling, stored_images, tmp_path):
+def test_the_wrong_scale_is_a_loud_warning_everywhere(
+    run: Run,
+    rescaling: Callable[[str], Model],
+    stored_images: tuple[Path, dict[str, Array]],
+    tmp_path: Path,
+) -> None:
     path, _ = stored_images
     rescaling("keras").save(tmp_path / "net.keras")
     words = ("compress", tmp_path / "net.keras", "--data", path, "--scale", "25500")
@@ -109,7 +114,9 @@ def test_the_wrong_scale_is_a_loud_warning_everywhere(run, rescaling, stored_ima
     assert saved["about"]["input_scale"] == "images divided by 25500 (--scale)"
 
 
-def test_a_model_trained_on_zero_to_one_is_fed_so(run, stored_images, digits, tmp_path):
+def test_a_model_trained_on_zero_to_one_is_fed_so(
+    run: Run, stored_images: tuple[Path, dict[str, Array]], digits: Digits, tmp_path: Path
+) -> None:
     path, _ = stored_images
     first = lambda layers: layers.Activation("linear", name="same")  # noqa: E731
     trained("keras", first, digits[0], digits[1]).save(tmp_path / "net.keras")
@@ -124,7 +131,9 @@ def test_a_model_trained_on_zero_to_one_is_fed_so(run, stored_images, digits, tm
     assert "divided by 255" in err
 
 
-def test_a_study_file_feeds_a_models_file_as_it_was_trained(rescaling, stored_images, tmp_path):
+def test_a_study_file_feeds_a_models_file_as_it_was_trained(
+    rescaling: Callable[[str], Model], stored_images: tuple[Path, dict[str, Array]], tmp_path: Path
+) -> None:
     from tfcompress._study import study_file
 
     path, _ = stored_images
@@ -146,3 +155,31 @@ file = "net.keras"
     with pytest.warns(Warning, match="chance level"):
         report = study_file(tmp_path / "study.toml", out=tmp_path / "wrong", progress=False)["net"]
     assert "chance level" in report.warnings()[0] and "Warning" in report.to_markdown()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # 256 images are too few for prune80
+def test_the_readmes_python_runs_as_written(
+    keras_flavour: str,
+    small_cnn: Callable[..., Model],
+    digits: Digits,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first block, pasted below a trained model and its data."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    block = re.findall(r"```python\n(.+?)\n```", readme, re.S)[0]
+    x, y, x_test, y_test = digits
+    model = small_cnn(keras_flavour)
+    model.fit(x, y, epochs=4, verbose=0)
+    names = {
+        "model": model,
+        "x_train": x[:256],
+        "y_train": y[:256],
+        "x_val": x[256:300],
+        "y_val": y[256:300],
+        "x_test": x_test,
+        "y_test": y_test,
+    }
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "README.md", "exec"), names)
+    assert (tmp_path / "report.html").exists()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tfcompress import recipes
 from tfcompress.analysis import PCADimension, SignificanceBits, SignificantLayers
 from tfcompress.core import Recipe, RecipeError
+from tfcompress.recipes import Word
 from tfcompress.targets import DynamicRange, Float32, Int8, Packed
 from tfcompress.techniques import (
     Cluster,
@@ -88,13 +89,13 @@ from tfcompress.techniques import (
         ),
     ],
 )
-def test_words(name, recipe):
+def test_words(name: str, recipe: Recipe) -> None:
     assert recipes.recipe(name) == recipe
     assert recipes.recipe(name).name == name
 
 
 @pytest.mark.parametrize("name", recipes.READY)
-def test_ready_recipes_are_data(name):
+def test_ready_recipes_are_data(name: str) -> None:
     recipe = recipes.recipe(name)
     assert Recipe.from_json(recipe.to_json()) == recipe
     assert recipes.recipe(recipe) is recipe
@@ -105,9 +106,10 @@ def test_ready_recipes_are_data(name):
     clusters=st.integers(3, 64),
     target=st.sampled_from(["", "-int8", "-float16", "-dynamic"]),
 )
-def test_numbers_arrive(sparsity, clusters, target):
+def test_numbers_arrive(sparsity: int, clusters: int, target: str) -> None:
     recipe = recipes.recipe(f"prune{sparsity}-cluster{clusters}{target}")
     prune, cluster = recipe.techniques
+    assert isinstance(prune, Prune) and isinstance(cluster, Cluster)
     assert prune.sparsity == pytest.approx(sparsity / 100)
     assert cluster.clusters == clusters
     assert cluster.keep_zeros
@@ -128,12 +130,12 @@ def test_numbers_arrive(sparsity, clusters, target):
         "cluster16-prune80",
     ],
 )
-def test_what_is_no_recipe(name):
+def test_what_is_no_recipe(name: str) -> None:
     with pytest.raises(RecipeError):
         recipes.recipe(name)
 
 
-def test_near_names_are_offered():
+def test_near_names_are_offered() -> None:
     with pytest.raises(RecipeError, match="cluster16-int8"):
         recipes.recipe("clustr16-int8")
 
@@ -147,24 +149,24 @@ def test_near_names_are_offered():
         ("cqat", "clusterN"),
     ],
 )
-def test_the_order_is_named_as_the_problem(name, message):
+def test_the_order_is_named_as_the_problem(name: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         recipes.recipe(name)
 
 
 @pytest.mark.parametrize("word", recipes.WORDS, ids=lambda word: word.spelling)
-def test_the_example_of_a_word_uses_it_and_is_a_recipe(word):
+def test_the_example_of_a_word_uses_it_and_is_a_recipe(word: Word) -> None:
     assert recipes.recipe(word.example).name == word.example
     parts = recipes._split(word.example)
     assert any(word.match(part) for part in parts)
 
 
-def test_one_word_of_the_table_means_one_thing():
+def test_one_word_of_the_table_means_one_thing() -> None:
     parts = {part for word in recipes.WORDS for part in recipes._split(word.example)}
     for part in parts:
         assert len([word for word in recipes.WORDS if word.match(part)]) == 1, part
 
 
-def test_the_readme_shows_the_table_of_words():
+def test_the_readme_shows_the_table_of_words() -> None:
     readme = (Path(__file__).parents[1] / "README.md").read_text()
     assert recipes.words_as_markdown() in readme

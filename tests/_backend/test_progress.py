@@ -14,14 +14,16 @@ from tfcompress._backend.bridge._progress import epoch_reporter
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock(monkeypatch: pytest.MonkeyPatch) -> types.SimpleNamespace:
     """A clock that moves only where a test moves it."""
     now = types.SimpleNamespace(seconds=0.0)
     monkeypatch.setattr(progress, "perf_counter", lambda: now.seconds)
     return now
 
 
-def test_a_plain_line_now_and_then_where_stderr_is_no_terminal(clock, monkeypatch):
+def test_a_plain_line_now_and_then_where_stderr_is_no_terminal(
+    clock: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     with progress.reporter(None, total=4, title="prune80-int8") as step:
@@ -39,7 +41,9 @@ def test_a_plain_line_now_and_then_where_stderr_is_no_terminal(clock, monkeypatc
     ]
 
 
-def test_true_tells_every_step(clock, monkeypatch):
+def test_true_tells_every_step(
+    clock: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     with progress.reporter(True, total=2, title="int8") as step:
@@ -48,7 +52,9 @@ def test_true_tells_every_step(clock, monkeypatch):
     assert len(stream.getvalue().splitlines()) == 2
 
 
-def test_a_users_function_hears_steps_and_now_and_then_details(clock):
+def test_a_users_function_hears_steps_and_now_and_then_details(
+    clock: types.SimpleNamespace,
+) -> None:
     heard = []
     with progress.reporter(lambda *words: heard.append(words), total=2, title="x") as step:
         step("train")
@@ -58,7 +64,7 @@ def test_a_users_function_hears_steps_and_now_and_then_details(clock):
     assert heard == [("train", 0, 2), ("train, epoch 5/9", 0, 2), ("done", 2, 2)]
 
 
-def test_false_is_silent_and_leaves_the_outer_reporter_open():
+def test_false_is_silent_and_leaves_the_outer_reporter_open() -> None:
     heard = []
     with progress.reporter(lambda *words: heard.append(words), total=1, title="study") as step:
         step("cell")
@@ -68,7 +74,7 @@ def test_false_is_silent_and_leaves_the_outer_reporter_open():
 
 
 @pytest.mark.parametrize("width", [60, 40, 120])
-def test_nothing_is_cut_on_a_narrow_terminal(width):
+def test_nothing_is_cut_on_a_narrow_terminal(width: int) -> None:
     from rich.console import Console
 
     stream = io.StringIO()
@@ -86,13 +92,12 @@ def test_nothing_is_cut_on_a_narrow_terminal(width):
     assert "…" not in letters and "4/11" in letters
 
 
-def test_a_line_in_a_notebook_without_widgets(monkeypatch):
+def test_a_line_in_a_notebook_without_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = []
     handle = types.SimpleNamespace(update=lambda data, raw: shown.append(data["text/plain"]))
-    ipython = types.ModuleType("IPython")
-    ipython.get_ipython = lambda: types.SimpleNamespace(kernel=object())
-    display = types.ModuleType("IPython.display")
-    display.display = lambda data, raw, display_id: handle
+    kernel = types.SimpleNamespace(kernel=object())
+    ipython = types.SimpleNamespace(get_ipython=lambda: kernel)
+    display = types.SimpleNamespace(display=lambda data, raw, display_id: handle)
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     monkeypatch.setattr(progress, "find_spec", lambda name: None)
@@ -104,7 +109,9 @@ def test_a_line_in_a_notebook_without_widgets(monkeypatch):
     assert shown[-1] == ""
 
 
-def test_training_tells_epoch_loss_and_time_left(keras_flavour, monkeypatch):
+def test_training_tells_epoch_loss_and_time_left(
+    keras_flavour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
     keras = importlib.import_module(keras_flavour)
     model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(1)])

@@ -1,11 +1,14 @@
 """The scale of stored images: what the model answers best on, else as they are stored."""
 
 import importlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tfcompress._study._scale import find_scale, scaled, scaling_layer
+from tfcompress.core._types import Array
 from tfcompress.zoo import Data
 
 RANDOM = np.random.RandomState(0)
@@ -13,20 +16,20 @@ IMAGES = RANDOM.randint(0, 256, (400, 4, 4, 1)).astype("float32")
 LABELS = (IMAGES.mean(axis=(1, 2, 3)) > 127).astype("int64")
 
 
-def data(stored="uint8", labels=LABELS):
+def data(stored: str = "uint8", labels: Array = LABELS) -> Data:
     return Data(IMAGES, labels, IMAGES, labels, IMAGES, labels, stored=stored)
 
 
-def classifier(threshold):
+def classifier(threshold: float) -> Callable[[Array], Array]:
     """Class 1 for images whose mean is above `threshold`."""
 
-    def predict(x):
+    def predict(x: Array) -> Array:
         return np.eye(2)[(x.mean(axis=(1, 2, 3)) > threshold).astype(int)]
 
     return predict
 
 
-def test_the_scale_that_the_model_answers_best_on():
+def test_the_scale_that_the_model_answers_best_on() -> None:
     divided = find_scale(data(), classifier(0.5))
     assert divided.divisor == 255 and "accuracy" in divided.reason
     as_stored = find_scale(data(), classifier(127))
@@ -42,16 +45,16 @@ def test_the_scale_that_the_model_answers_best_on():
         ({"labels": LABELS.astype("float32")}, "", "--scale 255"),
     ],
 )
-def test_as_stored_where_nothing_is_clear(options, layer, words):
+def test_as_stored_where_nothing_is_clear(options: dict[str, Any], layer: str, words: str) -> None:
     scale = find_scale(data(**options), classifier(-1), layer)
     assert scale.divisor == 1 and words in scale.reason
 
 
-def test_a_model_that_is_no_classifier_of_these_labels_is_fed_as_stored():
+def test_a_model_that_is_no_classifier_of_these_labels_is_fed_as_stored() -> None:
     assert find_scale(data(), lambda x: np.zeros((len(x), 3, 5))).divisor == 1
 
 
-def test_all_parts_are_divided():
+def test_all_parts_are_divided() -> None:
     halves = scaled(data(), 2)
     for part in ("x_train", "x_val", "x_test"):
         np.testing.assert_array_equal(getattr(halves, part), IMAGES / 2)
@@ -59,7 +62,7 @@ def test_all_parts_are_divided():
     assert scaled(whole, 1) is whole
 
 
-def test_the_layer_that_scales_before_anything_learns(keras_flavour):
+def test_the_layer_that_scales_before_anything_learns(keras_flavour: str) -> None:
     layers = importlib.import_module(keras_flavour).layers
     sequential = importlib.import_module(keras_flavour).Sequential
     head = [layers.Input((4, 4, 1)), layers.RandomFlip("horizontal")]

@@ -1,15 +1,19 @@
 """Data sets: splits, class pairs, local files, image folders, and every error."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tfcompress.core import DataError
+from tfcompress.core._types import Array
 from tfcompress.zoo import Data, _data, load_data
 from tfcompress.zoo._files import read_npz
 
 
 @pytest.fixture
-def stored(tmp_path, monkeypatch):
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a tiny cifar10.npz of the real layout, and no other source."""
     monkeypatch.delenv("TFCOMPRESS_DATA", raising=False)
     random = np.random.RandomState(0)
@@ -18,18 +22,19 @@ def stored(tmp_path, monkeypatch):
         "x_train": random.randint(0, 256, (200, 32, 32, 3), "uint8"),
         "x_test": random.randint(0, 256, (50, 32, 32, 3), "uint8"),
     }
-    np.savez(tmp_path / "cifar10.npz", y_train=y_train, y_test=y_test, **images)
+    arrays: dict[str, Any] = {**images, "y_train": y_train, "y_test": y_test}
+    np.savez(tmp_path / "cifar10.npz", **arrays)
     return tmp_path
 
 
-def parts(data):
+def parts(data: Data) -> list[tuple[Array, Array]]:
     return [
         (getattr(data, f"x_{part}"), getattr(data, f"y_{part}"))
         for part in ("train", "val", "test")
     ]
 
 
-def test_digits_need_nothing_and_are_split_70_10_20():
+def test_digits_need_nothing_and_are_split_70_10_20() -> None:
     data = load_data()
     assert isinstance(data, Data)
     assert [len(x) for x, _ in parts(data)] == [1258, 180, 359]
@@ -38,7 +43,7 @@ def test_digits_need_nothing_and_are_split_70_10_20():
         assert y.dtype == np.int64 and set(y) == set(range(10))
 
 
-def test_the_same_seed_splits_alike_and_no_image_is_lost_or_doubled():
+def test_the_same_seed_splits_alike_and_no_image_is_lost_or_doubled() -> None:
     one, same, other = load_data(seed=1), load_data(seed=1), load_data(seed=2)
     np.testing.assert_array_equal(one.x_test, same.x_test)
     assert not np.array_equal(one.y_test, other.y_test)
@@ -46,14 +51,14 @@ def test_the_same_seed_splits_alike_and_no_image_is_lost_or_doubled():
     assert total == pytest.approx(sum(x.sum(dtype="float64") for x, _ in parts(other)))
 
 
-def test_own_test_images_stay_the_test_set_and_a_tenth_validates(stored):
+def test_own_test_images_stay_the_test_set_and_a_tenth_validates(stored: Path) -> None:
     data = load_data("cifar10", stored)
     assert [len(x) for x, _ in parts(data)] == [180, 20, 50]
     np.testing.assert_array_equal(data.y_test, np.repeat(np.arange(10), 5))
     assert data.class_names[3] == "cat"
 
 
-def test_a_class_pair_is_pooled_and_labelled_in_the_order_given(stored):
+def test_a_class_pair_is_pooled_and_labelled_in_the_order_given(stored: Path) -> None:
     data = load_data("cifar10", stored, classes=("dog", "cat"))
     assert [len(x) for x, _ in parts(data)] == [35, 5, 10]
     assert data.class_names == ("dog", "cat")
@@ -67,29 +72,33 @@ def test_a_class_pair_is_pooled_and_labelled_in_the_order_given(stored):
     assert found == 0
 
 
-def test_the_environment_variable_names_the_folder(stored, monkeypatch):
+def test_the_environment_variable_names_the_folder(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TFCOMPRESS_DATA", str(stored))
     assert len(load_data("cifar10").x_test) == 50
 
 
-def test_split_flatten_and_scale(stored):
+def test_split_flatten_and_scale(stored: Path) -> None:
     data = load_data("cifar10", stored, split=(0.5, 0.25, 0.25), flatten=True, scale=1)
     assert data.x_train.shape == (125, 3072) and data.x_train.max() == 255
 
 
-def test_what_the_model_takes_is_given_or_refused():
+def test_what_the_model_takes_is_given_or_refused() -> None:
     assert load_data("digits", input_shape=(8, 8, 1)).x_train.shape[1:] == (8, 8, 1)
     assert load_data("digits", input_shape=(None, None, 1)).x_train.shape[1:] == (8, 8, 1)
     assert load_data("digits", input_shape=(64,)).x_train.shape[1:] == (64,)
 
 
-def test_the_real_class_pair_has_twelve_thousand_images(shared):
+def test_the_real_class_pair_has_twelve_thousand_images(shared: Path) -> None:
     data = load_data("cifar10", shared / "data", classes=("cat", "dog"))
     assert [len(x) for x, _ in parts(data)] == [8400, 1200, 2400]
     assert 0.45 < data.y_test.mean() < 0.55
 
 
-def test_keras_is_asked_last_and_its_failure_says_what_to_do(monkeypatch):
+def test_keras_is_asked_last_and_its_failure_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("TFCOMPRESS_DATA", raising=False)
     random = np.random.RandomState(0)
     images = {
@@ -103,7 +112,7 @@ def test_keras_is_asked_last_and_its_failure_says_what_to_do(monkeypatch):
     )
     assert load_data("mnist").x_train.shape == (18, 28, 28, 1)
 
-    def fail(name):
+    def fail(name: str) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr(_data, "keras_dataset", fail)
@@ -111,7 +120,7 @@ def test_keras_is_asked_last_and_its_failure_says_what_to_do(monkeypatch):
         load_data("mnist")
 
 
-def test_an_npz_of_your_own(tmp_path):
+def test_an_npz_of_your_own(tmp_path: Path) -> None:
     x, y = np.random.RandomState(0).rand(50, 6, 6, 2), np.arange(50) % 2
     np.savez(tmp_path / "mine.npz", x=x, y=y)
     data = load_data(tmp_path / "mine.npz")
@@ -122,7 +131,7 @@ def test_an_npz_of_your_own(tmp_path):
     )
 
 
-def test_a_folder_of_images_is_resized_to_what_the_model_takes(tmp_path):
+def test_a_folder_of_images_is_resized_to_what_the_model_takes(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     for number, name in enumerate(("bolt", "nut")):
         (tmp_path / name).mkdir()
@@ -141,7 +150,7 @@ def test_a_folder_of_images_is_resized_to_what_the_model_takes(tmp_path):
         load_data(tmp_path, input_shape=(8, 8))
 
 
-def test_train_and_test_folders_stay_apart(tmp_path):
+def test_train_and_test_folders_stay_apart(tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     for part, count in (("train", 10), ("test", 3)):
         for name in ("a", "b"):
@@ -165,7 +174,7 @@ def test_train_and_test_folders_stay_apart(tmp_path):
         ({"name": "mnist"}, r"mnist\.npz"),
     ],
 )
-def test_what_cannot_be_had_is_said(stored, options, said):
+def test_what_cannot_be_had_is_said(stored: Path, options: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError, match=said):
         load_data(folder=stored, **options)
 
@@ -208,13 +217,13 @@ def test_what_cannot_be_had_is_said(stored, options, said):
         ),
     ],
 )
-def test_a_wrong_npz_is_named(tmp_path, arrays, said):
-    np.savez(tmp_path / "wrong.npz", **arrays)
+def test_a_wrong_npz_is_named(tmp_path: Path, arrays: dict[str, Array], said: str) -> None:
+    np.savez(tmp_path / "wrong.npz", **arrays)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=said):
         load_data(tmp_path / "wrong.npz")
 
 
-def test_a_damaged_npz_is_a_data_error_whatever_raises(tmp_path):
+def test_a_damaged_npz_is_a_data_error_whatever_raises(tmp_path: Path) -> None:
     """Every byte of the headers, changed one at a time: read as before, or refused in one line."""
     path = tmp_path / "mine.npz"
     np.savez_compressed(path, x=np.zeros((4, 2, 2, 1), "float32"), y=np.arange(4) % 2)
@@ -231,12 +240,12 @@ def test_a_damaged_npz_is_a_data_error_whatever_raises(tmp_path):
     assert refused > len(whole) // 4
 
 
-def test_the_type_of_stored_images_is_kept(stored):
+def test_the_type_of_stored_images_is_kept(stored: Path) -> None:
     assert load_data("cifar10", stored).stored == "uint8"
     assert load_data("digits").stored == "float32"
 
 
-def test_a_file_that_is_no_npz(tmp_path):
+def test_a_file_that_is_no_npz(tmp_path: Path) -> None:
     (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(DataError, match="cannot be read"):
         load_data(tmp_path / "cut.npz")

@@ -1,19 +1,24 @@
 """The reference networks: published parameter counts, both Kerases, image sizes, compile state."""
 
 import importlib
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tfcompress import zoo
 from tfcompress.core import ModelError
+from tfcompress.core._types import Array, Model
+
+Digits = tuple[Array, Array, Array, Array]
 
 
-def trainable(model):
+def trainable(model: Model) -> int:
     return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
 
 
-def test_quantnet_has_the_published_parameters(keras_flavour):
+def test_quantnet_has_the_published_parameters(keras_flavour: str) -> None:
     model = zoo.quantnet(keras=keras_flavour)
     assert model.count_params() == 545_889
     counts = {layer.name: layer.count_params() for layer in model.layers if layer.count_params()}
@@ -50,12 +55,16 @@ def test_quantnet_has_the_published_parameters(keras_flavour):
         "efficientnet",
     ],
 )
-def test_trainable_parameters_are_the_published_ones(build, count):
+def test_trainable_parameters_are_the_published_ones(
+    build: Callable[..., Model], count: int
+) -> None:
     assert trainable(build()) == count
 
 
 @pytest.mark.parametrize("side, channels, classes", [(8, 1, 10), (28, 1, 10), (32, 3, 1)])
-def test_quantnet_takes_other_images_and_classes(keras_flavour, side, channels, classes):
+def test_quantnet_takes_other_images_and_classes(
+    keras_flavour: str, side: int, channels: int, classes: int
+) -> None:
     model = zoo.quantnet(keras=keras_flavour, input_shape=(side, side, channels), classes=classes)
     out = np.asarray(
         model(np.random.RandomState(0).rand(3, side, side, channels).astype("float32"))
@@ -74,12 +83,14 @@ def test_quantnet_takes_other_images_and_classes(keras_flavour, side, channels, 
     ],
     ids=["vgg16", "resnet8", "mobilenet", "efficientnet"],
 )
-def test_networks_run_on_eight_by_eight_digits_in_both_kerases(keras_flavour, build, digits):
+def test_networks_run_on_eight_by_eight_digits_in_both_kerases(
+    keras_flavour: str, build: Callable[..., Model], digits: Digits
+) -> None:
     out = np.asarray(build(keras_flavour)(digits[0][:2]))
     assert out.shape == (2, 10) and np.allclose(out.sum(-1), 1, atol=1e-5)
 
 
-def test_compile_gives_a_model_that_trains(keras_flavour, digits):
+def test_compile_gives_a_model_that_trains(keras_flavour: str, digits: Digits) -> None:
     x, y = digits[0][:200], digits[1][:200]
     model = zoo.quantnet(keras=keras_flavour, input_shape=(8, 8, 1), classes=10, compile=True)
     before = model.evaluate(x, y, verbose=0)[0]
@@ -90,7 +101,7 @@ def test_compile_gives_a_model_that_trains(keras_flavour, digits):
     )
 
 
-def test_resnet8_takes_the_weights_of_mlperf_tiny(shared):
+def test_resnet8_takes_the_weights_of_mlperf_tiny(shared: Path) -> None:
     tf_keras = importlib.import_module("tf_keras")
     theirs = tf_keras.models.load_model(
         shared / "models" / "mlperf_tiny_resnet8_cifar10.h5", compile=False
@@ -121,6 +132,6 @@ def test_resnet8_takes_the_weights_of_mlperf_tiny(shared):
         (lambda: zoo.mobilenet(classes=0), "number of classes"),
     ],
 )
-def test_wrong_options_are_named(call, said):
+def test_wrong_options_are_named(call: Callable[[], object], said: str) -> None:
     with pytest.raises(ModelError, match=said):
         call()
