@@ -22,7 +22,7 @@ class Slim(Technique):
     γ are the scales of BatchNormalization. One threshold holds for the whole network; channels that
     must go together (residual sums) share the sum of their |γ|, and stay where one of them reaches
     the sum without a scale, as a shortcut's convolution may: no γ tells what it is worth.
-    Fine-tune afterwards: a recipe goes on with FineTune() or with a technique that trains.
+    Fine-tune afterwards: a recipe goes on with `finetune` or with a technique that trains.
 
     Args:
         ratio: The share of the channels that may go which goes, in [0, 1); 0.5 where no target is.

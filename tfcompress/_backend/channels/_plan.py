@@ -193,7 +193,7 @@ def silenced(channels: Channels, removed: Collection[int]) -> Iterator[None]:
     layers = {id(site.layer): site.layer for site in channels.sites.values()}
     held = {key: layer.get_weights() for key, layer in layers.items()}
     try:
-        silent = {key: [np.array(weight) for weight in held[key]] for key in held}
+        silent = {key: list(map(np.array, weights)) for key, weights in held.items()}
         for site in channels.sites.values():
             gone = np.isin(channels.roots(site.ids), list(removed))
             silent[id(site.layer)][site.weight][(slice(None),) * site.axis + (gone,)] = 0
