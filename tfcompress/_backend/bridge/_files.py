@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tfcompress._backend.bridge._own import register_own_classes
 from tfcompress._backend.bridge._safe import is_refusal, safe_loading
 from tfcompress._backend.graph._flavour import flavour
 from tfcompress._backend.keras._copy import first_line
@@ -121,6 +122,7 @@ def _hdf5_attribute(path: Path, name: str) -> str:
 def _load(name: str, path: Path, compiled: bool, trusted: bool) -> Model:
     from tfcompress._backend.tfmot._quantizing import quantize_scope
 
+    register_own_classes(name)
     with contextlib.ExitStack() as stack:
         stack.enter_context(quietly())
         if _is_quantization_aware(path):

@@ -21,7 +21,7 @@ SCORE = "importance"  # what the names of a gate's two variables begin with
 
 def record(value: Tensor, name: str, flavour: str) -> Tensor:
     """`value` [batch, …, channels] passed through a gate that adds (Σ a·∂L/∂a)² of every batch."""
-    return _gate_class(flavour)(name=name)(value)
+    return gate_class(flavour)(name=name)(value)
 
 
 def is_gate(layer: Layer) -> bool:
@@ -131,7 +131,7 @@ def _add_to(variable: Variable, change: Tensor) -> None:
 
 
 @functools.cache
-def _gate_class(flavour: str) -> type:
+def gate_class(flavour: str) -> type:
     """The gate as a layer of one Keras, registered as tfcompress>ChannelGate."""
     keras = keras_module(flavour)
     home = keras.saving if flavour == "keras" else keras.utils

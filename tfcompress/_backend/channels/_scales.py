@@ -53,7 +53,7 @@ def _is_product(op: Layer) -> bool:
 
 def scale_penalty(flavour: str, strength: float) -> object:
     """The regularizer strength · Σ|γ| of one Keras, told from a user's own L1 by its class."""
-    return _penalty_class(flavour)(strength)
+    return penalty_class(flavour)(strength)
 
 
 def is_penalised(layer: Layer) -> bool:
@@ -66,7 +66,7 @@ class _ScalePenalty:
 
 
 @functools.cache
-def _penalty_class(flavour: str) -> type:
+def penalty_class(flavour: str) -> type:
     """The marked L1 of one Keras, registered as tfcompress>ScalePenalty."""
     keras = keras_module(flavour)
     home = keras.saving if flavour == "keras" else keras.utils
