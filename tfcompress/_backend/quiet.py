@@ -1,4 +1,7 @@
-"""Silence for code that prints from C++: file descriptors 1 and 2 go to a temporary file and come back, always."""
+"""Silence for code that prints from C++.
+
+File descriptors 1 and 2 go to a temporary file, and come back, always.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import os
 import sys
 import tempfile
 import threading
-from typing import Any
+from typing import TextIO
 
 _LOCK = threading.RLock()
 _LOGGERS = ("", "absl", "tensorflow", "keras", "tf_keras", "ai_edge_litert")
@@ -18,9 +21,10 @@ _LOGGERS = ("", "absl", "tensorflow", "keras", "tf_keras", "ai_edge_litert")
 class quiet:
     """Context manager that keeps the process's stdout and stderr, C++ included, out of sight.
 
-    `noise.text` is what was written meanwhile (an inner `quiet` holds only its own part), kept for an error message.
-    `sys.stdout`, `sys.stderr` and the log handlers that write to them go to the file as well, so that it is as quiet in
-    a notebook, where they are not the process's own. The last one out restores everything, also when threads overlap.
+    `noise.text` is what was written meanwhile (an inner `quiet` holds only its own part), kept for
+    an error message. `sys.stdout`, `sys.stderr` and the log handlers that write to them go to the
+    file as well, so that it is as quiet in a notebook, where they are not the process's own. The
+    last one out restores everything, also when threads overlap.
     """
 
     _shared: _Redirect | None = None
@@ -96,11 +100,13 @@ class _Redirect:
 class _Writer(io.TextIOBase):
     """A text stream into descriptor `fd`; once that is None, into the stream it stood in for.
 
-    Whoever was first imported inside a `quiet` block (a logger, a console) keeps the `sys.stderr` it saw there for good.
+    Whoever was first imported inside a `quiet` block (a logger, a console) keeps the `sys.stderr`
+    that it saw there for good.
     """
 
-    def __init__(self, fd: int, instead_of: Any):
-        self.fd, self.instead_of = fd, instead_of
+    def __init__(self, fd: int, instead_of: TextIO | None):
+        self.fd: int | None = fd
+        self.instead_of = instead_of
 
     def write(self, text: str) -> int:
         if self.fd is not None:
@@ -114,7 +120,11 @@ class _Writer(io.TextIOBase):
             self.instead_of.flush()
 
     def fileno(self) -> int:
-        return self.instead_of.fileno() if self.fd is None else self.fd
+        if self.fd is not None:
+            return self.fd
+        if self.instead_of is None:
+            raise io.UnsupportedOperation("fileno: this process has no such stream")
+        return self.instead_of.fileno()
 
     def writable(self) -> bool:
         return True
@@ -124,22 +134,24 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and not getattr(stream, "closed", False):
             stream.flush()
-    # C's own buffers too: what C++ printed to a redirected (block-buffered) stdout would otherwise surface after the end.
+    # C's own buffers too: what C++ printed to a redirected (block-buffered) stdout would otherwise
+    # surface after the end.
     ctypes.CDLL(None).fflush(None)
 
 
 def _duplicate(fd: int) -> int | None:
+    """A copy of a descriptor; None for a closed one, which is closed again afterwards."""
     try:
         return os.dup(fd)
-    except (
-        OSError
-    ):  # closed in the parent: there is nothing to silence, and afterwards it is closed again
+    except OSError:
         return None
 
 
-def _handlers() -> list[Any]:
-    found = [handler for name in _LOGGERS for handler in logging.getLogger(name).handlers]
-    found += [
-        handler.python_handler for handler in found if hasattr(handler, "python_handler")
-    ]  # absl wraps its own
-    return [handler for handler in found if isinstance(handler, logging.StreamHandler)]
+def _handlers() -> list[logging.StreamHandler]:
+    """The log handlers that write to a stream; absl wraps its own."""
+    handlers: list[logging.Handler] = []
+    for name in _LOGGERS:
+        for handler in logging.getLogger(name).handlers:
+            handlers += [handler, getattr(handler, "python_handler", handler)]
+    streams = [handler for handler in handlers if isinstance(handler, logging.StreamHandler)]
+    return list(dict.fromkeys(streams))

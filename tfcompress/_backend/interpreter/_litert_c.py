@@ -1,6 +1,7 @@
-"""Time of every operation from inside LiteRT: its C interface, by ctypes, since its Python one has no profiler.
+"""Time of every operation from inside LiteRT.
 
-The library is only ever used in a short-lived child process, so nothing here is freed by hand.
+This is its C interface, by ctypes, since its Python one has no profiler. The library is only ever
+used in a short-lived child process, so nothing here is freed by hand.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tfcompress.core._errors import InterpreterError
 
@@ -39,7 +39,10 @@ class _Event(ctypes.Structure):
 
 @dataclass(frozen=True)
 class TimedOp:
-    """One operation as it ran: `op` is its index in the file, or None for a kernel of XNNPACK; time at 1 µs resolution."""
+    """One operation as it ran: `op` is its index in the file, or None for a kernel of XNNPACK.
+
+    The time has a resolution of 1 µs.
+    """
 
     kernel: str
     op: int | None
@@ -47,12 +50,13 @@ class TimedOp:
 
 
 def library() -> Path | None:
-    """LiteRT's shared library with the C interface (in ai-edge-litert ≥ 2.1.6); None where there is none."""
+    """LiteRT's shared library with the C interface (ai-edge-litert ≥ 2.1.6); None without one."""
     try:
-        found = importlib.util.find_spec("ai_edge_litert")
+        spec = importlib.util.find_spec("ai_edge_litert")
     except ValueError:
         return None
-    for folder in (found.submodule_search_locations or []) if found else []:
+    folders = spec.submodule_search_locations if spec is not None else None
+    for folder in folders or []:
         path = Path(folder) / "libLiteRt.so"
         if path.exists():
             return path
@@ -62,10 +66,11 @@ def library() -> Path | None:
 def time_ops(
     path: str | os.PathLike, *, threads: int = 1, seconds: float = 1.0, warmup: int = 3
 ) -> list[TimedOp]:
-    """Median time of every operation of a `.tflite`, in the order in which they run, over at least 10 runs.
+    """Median time of every operation of a `.tflite`, in the order in which they run.
 
-    Inputs are zeros, a dynamic batch is 1. Raises InterpreterError where the library is missing, refuses the file, or gives
-    times that cannot be (their sum beyond the time of the whole run).
+    It is over 10 runs or more, with inputs of zeros and an open batch of 1. Raises
+    InterpreterError where the library is missing, refuses the file, or gives times that cannot be
+    (their sum beyond the time of the whole run).
     """
     model = _Profiled(path, threads)
     for _ in range(warmup):
@@ -89,7 +94,8 @@ def time_ops(
     times = [statistics.median(events[place].elapsed_us for events in runs) for place in kept]
     if sum(times) > 1.5 * statistics.median(walls):
         raise InterpreterError(
-            f"LiteRT's profiler gave {sum(times)} µs for operations of a run of {statistics.median(walls):.0f} µs."
+            f"LiteRT's profiler gave {sum(times)} µs for operations of a run of"
+            f" {statistics.median(walls):.0f} µs."
         )
     return [
         TimedOp(
@@ -128,12 +134,13 @@ class _Profiled:
         file = library()
         if file is None:
             raise InterpreterError(
-                "No libLiteRt.so: times per operation need ai-edge-litert ≥ 2.1.6 (pip install -U ai-edge-litert)."
+                "No libLiteRt.so: times per operation need ai-edge-litert ≥ 2.1.6"
+                " (pip install -U ai-edge-litert)."
             )
         self.library = ctypes.CDLL(str(file))
         self.libc = ctypes.CDLL(None)
         self.libc.strdup.restype = _POINTER
-        self.kept: list[Any] = []
+        self.kept: list[object] = []
         self.environment = self._new("LiteRtCreateEnvironment", ctypes.c_int(0), None)
         self.model = self._new("LiteRtCreateModelFromFile", self.environment, os.fsencode(path))
         options = self._new("LiteRtCreateOptions")
@@ -149,6 +156,7 @@ class _Profiled:
         self.profiler = self._new("LiteRtCompiledModelGetProfiler", self.compiled)
 
     def run(self) -> None:
+        """Run once on what is in the buffers."""
         counts = _SIZE(len(self.inputs)), _SIZE(len(self.outputs))
         self._call(
             "LiteRtRunCompiledModel",
@@ -161,7 +169,10 @@ class _Profiled:
         )
 
     def profiled_run(self) -> tuple[list[_Event], float]:
-        """The operations of one run, and how many µs the whole took; starting the profiler clears what it had."""
+        """The operations of one run, and how many µs the whole took.
+
+        Starting the profiler clears what it had.
+        """
         self._call("LiteRtStartProfiler", self.profiler)
         start = time.perf_counter()
         self.run()
@@ -171,11 +182,13 @@ class _Profiled:
         self._call("LiteRtGetNumProfilerEvents", self.profiler, ctypes.byref(count))
         events = (_Event * max(count.value, 1))()
         self._call("LiteRtGetProfilerEvents", self.profiler, count, events)
-        return [
+        operations = [
             event for event in events[: count.value] if event.type in (_OP, _DELEGATED_OP)
-        ], wall
+        ]
+        return operations, wall
 
-    def _call(self, name: str, *arguments: Any) -> None:
+    def _call(self, name: str, *arguments: object) -> None:
+        """Call a function of the library; InterpreterError for a status that is not 0."""
         try:
             function = getattr(self.library, name)
         except AttributeError as error:
@@ -187,12 +200,14 @@ class _Profiled:
         if status:
             raise InterpreterError(f"LiteRT's {name} failed with status {status}.")
 
-    def _new(self, name: str, *arguments: Any) -> ctypes.c_void_p:
-        made = _POINTER()
-        self._call(name, *arguments, ctypes.byref(made))
-        return made
+    def _new(self, name: str, *arguments: object) -> ctypes.c_void_p:
+        """What a function of the library creates behind its last argument."""
+        handle = _POINTER()
+        self._call(name, *arguments, ctypes.byref(handle))
+        return handle
 
     def _option(self, options: ctypes.c_void_p, identifier: bytes, toml: bytes) -> None:
+        """Add the options of one part of LiteRT, written as TOML."""
         # LiteRT owns the text and gives it back with free(), so it has to be malloc's.
         text = _POINTER(self.libc.strdup(toml))
         self._call(
@@ -201,28 +216,33 @@ class _Profiled:
             self._new("LiteRtCreateOpaqueOptions", identifier, text, self.libc.free),
         )
 
-    def _buffers(self, graph: ctypes.c_void_p, side: str) -> Any:
+    def _buffers(self, graph: ctypes.c_void_p, side: str) -> ctypes.Array[ctypes.c_void_p]:
+        """A buffer for every "Input" or "Output", inputs filled with zeros."""
         count = _SIZE()
         self._call(f"LiteRtGetNumSubgraph{side}s", graph, ctypes.byref(count))
-        made = (_POINTER * count.value)()
-        for i in range(count.value):
-            tensor = self._new(f"LiteRtGetSubgraph{side}", graph, _SIZE(i))
+        buffers = (_POINTER * count.value)()
+        for number in range(count.value):
+            tensor = self._new(f"LiteRtGetSubgraph{side}", graph, _SIZE(number))
             kind = ctypes.create_string_buffer(512)
             self._call("LiteRtGetRankedTensorType", tensor, kind)
-            # LiteRtRankedTensorType: element type, rank (7 bits) and flag, dimensions, each int32; -1 is dynamic.
+            # LiteRtRankedTensorType, each an int32: element type, rank (7 bits) and flag,
+            # dimensions; -1 is an open one.
             words = ctypes.cast(kind, ctypes.POINTER(ctypes.c_int32))
             for axis in range(words[1] & 0x7F):
                 words[2 + axis] = max(words[2 + axis], 1)
             needs = self._new(
-                f"LiteRtGetCompiledModel{side}BufferRequirements", self.compiled, _SIZE(0), _SIZE(i)
+                f"LiteRtGetCompiledModel{side}BufferRequirements",
+                self.compiled,
+                _SIZE(0),
+                _SIZE(number),
             )
-            made[i] = self._new(
+            buffers[number] = self._new(
                 "LiteRtCreateManagedTensorBufferFromRequirements", self.environment, kind, needs
             )
             self.kept.append(kind)
             if side == "Input":
-                self._fill_with_zeros(made[i])
-        return made
+                self._fill_with_zeros(buffers[number])
+        return buffers
 
     def _fill_with_zeros(self, handle: int) -> None:
         buffer, size = _POINTER(handle), _SIZE()

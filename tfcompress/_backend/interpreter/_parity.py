@@ -12,7 +12,7 @@ from tfcompress.core._types import Array
 
 SMALLEST_SPREAD = 0.1
 """A model whose outputs vary over the inputs by less than this share of their norm is compared
-with that share: untrained networks give nearly one answer, with 8-bit noise in every digit of it."""
+with that share: untrained networks give nearly one answer, with 8-bit noise in all of it."""
 SPREAD_OF_NOISE = 1.0
 """The same where the inputs are random: a trained network hardly tells them apart, so that the
 error is relative to the norm."""
@@ -49,7 +49,7 @@ class Decisions:
 
 @dataclass(frozen=True)
 class Parity:
-    """What a comparison measured: the worst output's `error`, and `decisions` where it makes any."""
+    """What a comparison measured: the worst output's `error`, and `decisions` if it makes any."""
 
     error: float
     decisions: Decisions | None = None
@@ -135,7 +135,8 @@ def describe(parity: Parity) -> str:
 def _pairs(
     reference: Sequence[Array], outputs: Sequence[Array], what: str
 ) -> Iterator[tuple[int, Array, Array]]:
-    """(number, the model's output, the file's), in double precision; ParityError if incomparable."""
+    """(number, the model's output, the file's) in double precision; ParityError if they differ
+    in number or shape, or are not finite."""
     if len(reference) != len(outputs):
         raise ParityError(
             f"{what}: the file has {len(outputs)} outputs, the Keras model {len(reference)}."

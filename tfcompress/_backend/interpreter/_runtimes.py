@@ -24,7 +24,7 @@ RUNTIMES = {
 
 
 def load_runtime(name: str) -> tuple[Any, Any]:
-    """The `Interpreter` class and the op resolver enum of an installed runtime, imported on first use."""
+    """The `Interpreter` class and the op resolver enum of a runtime, imported on first use."""
     with quiet():
         kit = importlib.import_module(RUNTIMES[name][0])
     if name == "tensorflow":
@@ -34,32 +34,40 @@ def load_runtime(name: str) -> tuple[Any, Any]:
 
 def available() -> dict[str, str]:
     """Runtime → its version, or why it cannot be used here ("missing: …"); loads none of them."""
-    found = {}
-    for name, (_, distribution, remedy) in RUNTIMES.items():
-        try:
-            found[name] = version(distribution)
-        except PackageNotFoundError:
-            found[name] = f"missing: {remedy}"
-            continue
-        if name == "tflite_runtime" and int(np.__version__.split(".")[0]) >= 2:
-            found[name] = (
-                f"missing: tflite-runtime {found[name]} does not work with NumPy {np.__version__}: pip install 'numpy<2'"
-            )
-    return found
+    return {
+        name: _state(name, distribution, remedy)
+        for name, (_, distribution, remedy) in RUNTIMES.items()
+    }
+
+
+def _state(name: str, distribution: str, remedy: str) -> str:
+    try:
+        installed = version(distribution)
+    except PackageNotFoundError:
+        return f"missing: {remedy}"
+    if name == "tflite_runtime" and int(np.__version__.split(".")[0]) >= 2:
+        return (
+            f"missing: tflite-runtime {installed} does not work with NumPy {np.__version__}:"
+            " pip install 'numpy<2'"
+        )
+    return installed
 
 
 def choose(runtime: str = "auto") -> str:
-    """The runtime that `runtime` stands for here; InterpreterError if it is unknown or missing, with what to install."""
-    found = available()
+    """The runtime that `runtime` stands for here.
+
+    Raises InterpreterError if it is unknown or missing, with what to install.
+    """
+    states = available()
+    usable = [name for name, state in states.items() if not state.startswith("missing")]
     if runtime == "auto":
-        for name, text in found.items():
-            if not text.startswith("missing"):
-                return name
-        raise InterpreterError("No interpreter is installed here: pip install ai-edge-litert.")
-    if runtime not in found:
+        if not usable:
+            raise InterpreterError("No interpreter is installed here: pip install ai-edge-litert.")
+        return usable[0]
+    if runtime not in states:
         raise InterpreterError(
-            f"Unknown runtime {runtime!r}; choose from auto, {', '.join(found)}."
+            f"Unknown runtime {runtime!r}; choose from auto, {', '.join(states)}."
         )
-    if found[runtime].startswith("missing"):
-        raise InterpreterError(f"Runtime {runtime!r} is not usable here ({found[runtime]}).")
+    if runtime not in usable:
+        raise InterpreterError(f"Runtime {runtime!r} is not usable here ({states[runtime]}).")
     return runtime

@@ -1,4 +1,4 @@
-"""The data sets that come with other packages: Keras's downloads and scikit-learn's embedded digits."""
+"""The data sets that come with other packages: Keras's downloads, scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 
 def keras_dataset(name: str) -> dict[str, np.ndarray]:
-    """Keras's own copy of "mnist", "cifar10" or "cifar100" (downloaded once, then cached by Keras): x_train y_train x_test y_test.
+    """Keras's own "mnist", "cifar10" or "cifar100": {x_train, y_train, x_test, y_test: array}.
 
+    They are downloaded once and then cached by Keras.
     Passes on whatever Keras raises where the download fails.
     """
     module: Any = importlib.import_module(f"keras.datasets.{name}")
@@ -19,7 +20,7 @@ def keras_dataset(name: str) -> dict[str, np.ndarray]:
 
 
 def sklearn_digits() -> tuple[np.ndarray, np.ndarray]:
-    """scikit-learn's 1,797 handwritten digits: images uint8 [n, 8, 8, 1] with grey levels 0..16, labels [n]."""
+    """scikit-learn's 1,797 digits: images uint8 [n, 8, 8, 1], grey levels 0..16, and labels [n]."""
     from sklearn.datasets import load_digits
 
     digits: Any = load_digits()

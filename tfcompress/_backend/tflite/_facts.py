@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tfcompress._backend.tflite._flatbuffer import enum_names, require_identifier, schema
+from tfcompress._backend.tflite._tree import FlatTable
 from tfcompress.core._errors import ConversionError
 
 KERNEL_INPUT = {
@@ -23,7 +23,7 @@ KERNEL_INPUT = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor: `kind` is its type by name (`INT8`), `constant` whether the file holds its values."""
+    """One tensor: `kind` is its type (`INT8`), `constant` whether the file holds its values."""
 
     name: str
     kind: str
@@ -46,7 +46,7 @@ class Op:
 
     @property
     def kernel(self) -> Tensor | None:
-        """The constant kernel of a convolution or dense operator; None for others and for computed kernels."""
+        """The constant kernel of a convolution or dense operator; None without one."""
         place = KERNEL_INPUT.get(self.kind)
         tensor = self.inputs[place] if place is not None and place < len(self.inputs) else None
         return tensor if tensor is not None and tensor.constant else None
@@ -78,9 +78,10 @@ class Facts:
 
 
 def read_facts(data: bytes) -> Facts:
-    """The facts of `.tflite` bytes; a constant that passes a DEQUANTIZE counts as of its stored type.
+    """The facts of `.tflite` bytes.
 
-    Raises ConversionError for bytes that are no complete `.tflite`.
+    A constant that passes a DEQUANTIZE counts as of its stored type. Raises ConversionError for
+    bytes that are no complete `.tflite`.
     """
     data = bytes(data)
     require_identifier(data)
@@ -102,9 +103,9 @@ def read_facts(data: bytes) -> Facts:
 
 
 class _Reader:
-    """Reads the subgraphs of one file; its parameters are classes of the generated schema."""
+    """Reads the subgraphs of one file in place."""
 
-    def __init__(self, model: Any):
+    def __init__(self, model: FlatTable):
         names = enum_names("BuiltinOperator")
         codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
         self.kinds = [
@@ -113,11 +114,11 @@ class _Reader:
         buffers = [model.Buffers(i) for i in range(model.BuffersLength())]
         self.filled = [buffer.DataLength() > 0 or buffer.Size() > 1 for buffer in buffers]
 
-    def tensors(self, graph: Any) -> list[Tensor]:
+    def tensors(self, graph: FlatTable) -> list[Tensor]:
         """Every tensor of a subgraph."""
         return [self._tensor(graph.Tensors(i)) for i in range(graph.TensorsLength())]
 
-    def ops(self, graph: Any) -> list[Op]:
+    def ops(self, graph: FlatTable) -> list[Op]:
         """Every operator of a subgraph but the DEQUANTIZE of a constant."""
         tensors = self.tensors(graph)
         stored: dict[int, Tensor] = {}
@@ -133,7 +134,7 @@ class _Reader:
             ops.append(Op(kind, taken, tuple(tensors[n] for n in outputs)))
         return ops
 
-    def _tensor(self, tensor: Any) -> Tensor:
+    def _tensor(self, tensor: FlatTable) -> Tensor:
         shape = tuple(int(tensor.Shape(i)) for i in range(tensor.ShapeLength()))
         kind = enum_names("TensorType")[tensor.Type()]
         name = (tensor.Name() or b"").decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 from tfcompress._backend import bridge as doors
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
@@ -11,6 +11,13 @@ from tfcompress._backend.tflite._export import Exported
 from tfcompress._backend.tflite._facts import KERNEL_INPUT
 from tfcompress._backend.tflite._rebuild import is_recurrent
 from tfcompress._backend.tflite._scopes import has_kernel, users_names
+from tfcompress._backend.tflite._tree import (
+    GraphTree,
+    ModelTree,
+    OperatorTree,
+    SignatureTree,
+    TensorTree,
+)
 
 SIGNATURE = "serving_default"
 FUSED = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM")
@@ -47,7 +54,7 @@ class Finish:
         model.signatureDefs = [_signature(main, self.exported)]
         return flatbuffer.write(model)
 
-    def _name_tensors(self, model: Any, graph: Any, default: str) -> None:
+    def _name_tensors(self, model: ModelTree, graph: GraphTree, default: str) -> None:
         """Name the tensors of one subgraph; `default` is the layer of which it is a loop's body."""
         ends = {int(index) for index in (*graph.inputs, *graph.outputs)}
         known = {index: _text(graph.tensors[index]) for index in ends}
@@ -63,7 +70,7 @@ class Finish:
         for index, tensor in enumerate(graph.tensors):
             tensor.name = known.get(index, default)
 
-    def _layer_of(self, model: Any, graph: Any, op: Any) -> str:
+    def _layer_of(self, model: ModelTree, graph: GraphTree, op: OperatorTree) -> str:
         """The layer of an operator: by its kernel's name first, as an output may be named after
         the layer that follows."""
         kind = flatbuffer.op_name(model, op)
@@ -90,7 +97,7 @@ class Finish:
         del self.unplaced[fitting[0]]
         return fitting[0]
 
-    def _layers_without_operator(self, model: Any) -> dict[str, list[int]]:
+    def _layers_without_operator(self, model: ModelTree) -> dict[str, list[int]]:
         names = users_names(self.exported.model, self.exported.like)
         texts = [_text(tensor) for graph in model.subgraphs for tensor in graph.tensors]
         placed = {self.exported.find_layer(text) for text in texts}
@@ -112,16 +119,16 @@ def _recurrent_names(exported: Exported) -> list[str]:
     return recurrent
 
 
-def _set_names(graph: Any, indices: Any, names: tuple[str, ...]) -> None:
+def _set_names(graph: GraphTree, indices: Sequence[int], names: tuple[str, ...]) -> None:
     """Give inputs or outputs their names."""
     for index, name in zip(indices, names):
         graph.tensors[int(index)].name = name
 
 
-def _signature(graph: Any, exported: Exported) -> Any:
+def _signature(graph: GraphTree, exported: Exported) -> SignatureTree:
     kit = flatbuffer.schema()
 
-    def named(indices: Any, names: tuple[str, ...]) -> list[Any]:
+    def named(indices: Sequence[int], names: tuple[str, ...]) -> list[object]:
         pairs = zip(indices, names)
         return [kit.TensorMapT(name=name, tensorIndex=int(index)) for index, name in pairs]
 
@@ -133,19 +140,19 @@ def _signature(graph: Any, exported: Exported) -> Any:
     )
 
 
-def _subgraphs(op: Any) -> list[int]:
+def _subgraphs(op: OperatorTree) -> list[int]:
     numbers = (getattr(op.builtinOptions, field, None) for field in SUBGRAPHS)
     return [number for number in numbers if number is not None]
 
 
-def _is_constant(model: Any, graph: Any, index: int) -> bool:
+def _is_constant(model: ModelTree, graph: GraphTree, index: int) -> bool:
     return model.buffers[graph.tensors[index].buffer].data is not None
 
 
-def _indices(values: Any) -> list[int]:
+def _indices(values: Sequence[int] | None) -> list[int]:
     return [] if values is None else [int(index) for index in values if int(index) >= 0]
 
 
-def _text(tensor: Any) -> str:
+def _text(tensor: TensorTree) -> str:
     name = tensor.name or b""
     return name.decode() if isinstance(name, bytes) else name

@@ -60,13 +60,16 @@ def users_names(model: Model, like: Model) -> dict[int, str]:
     numbered as in the flat copy.
     """
     flat = {key: names[0] for key, names in flat_names(like, lambda op: [""]).items()}
+    names: dict[int, str] = {}
     ours, theirs = doors.leaf_layers(model), doors.leaf_layers(like)
     if model is like or doors.flavour(model) == doors.flavour(like):
         names = {id(layer): flat[id(own)] for layer, own in zip(ours, theirs)}
     else:
         carriers = doors.target_names(like, False)
         by_name = {name: flat[id(op)] for op in operations(like) for name in carriers[id(op)]}
-        names = {id(layer): by_name.get(layer.name, layer.name) for layer in ours}
+        for layer in ours:
+            own = str(layer.name)
+            names[id(layer)] = by_name.get(own, own)
     for layer in ours:
         if is_wrapper(layer):
             names[id(layer)] = layer.layer.name

@@ -30,7 +30,7 @@ class Stopwatch:
         self.whole = self._open(model)
 
     def share(self, model: Model) -> float:
-        """The time of `model` divided by that of the whole one: the median of ROUNDS visits each."""
+        """The time of `model` divided by that of the whole one, the median of ROUNDS visits."""
         narrow = self._open(model)
         whole_runs, narrow_runs = _runs_per_visit(self.whole), _runs_per_visit(narrow)
         ratios = []

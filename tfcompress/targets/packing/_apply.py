@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import TypedDict
 
 import numpy as np
 
-from tfcompress._backend.tflite._builder import Builder
+from tfcompress._backend.tflite._builder import Builder, Quantization
+from tfcompress._backend.tflite._tree import OperatorTree
 from tfcompress.core._types import Array
 from tfcompress.targets.packing._layer import CHANNEL, CONSTANT, OP, TENSOR, Layer
 from tfcompress.targets.packing._levels import Levels
-from tfcompress.targets.packing._tree import OperatorTree
 
 HYBRID = {"FULLY_CONNECTED": 9, "CONV_2D": 5, "DEPTHWISE_CONV_2D": 6}
 """Op versions for integer weights with float activations, which every runtime takes."""
@@ -21,13 +20,6 @@ OWN_KERNEL = {**HYBRID, "FULLY_CONNECTED": 8}
 start and sparse weights need."""
 
 Versions = dict[str, int]
-
-
-class Quantization(TypedDict, total=False):
-    """Scales of a tensor, and the dimension that they are along."""
-
-    scale: Array | np.float32 | float
-    axis: int
 
 
 def apply(

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
+from tfcompress._backend.tflite._tree import Sparsity, TensorTree
 from tfcompress.core import ConversionError
 from tfcompress.core._types import Array
 from tfcompress.targets.packing._levels import broadcast
-from tfcompress.targets.packing._tree import Sparsity, TensorTree
 from tfcompress.targets.packing._weight_file import (
     Operator,
     Place,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
+from tfcompress._backend.tflite._tree import ModelTree
 from tfcompress.core._types import Array
 from tfcompress.targets.packing._constants import UNPACK
 from tfcompress.targets.packing._detect import detect
@@ -14,7 +15,6 @@ from tfcompress.targets.packing._layer import KINDS, Layer
 from tfcompress.targets.packing._levels import Levels
 from tfcompress.targets.packing._names import Kernels, Unnamed, user_names
 from tfcompress.targets.packing._stored import Operand, operands
-from tfcompress.targets.packing._tree import ModelTree
 from tfcompress.targets.packing._weight_file import WeightFile, scales
 
 FLOATS, INTEGERS = ("FLOAT32", "FLOAT32"), ("INT8", "INT8")

@@ -7,11 +7,11 @@ from collections.abc import Hashable
 from typing import ClassVar
 
 from tfcompress._backend.tflite._builder import Builder
+from tfcompress._backend.tflite._tree import OperatorTree
 from tfcompress.targets.packing._apply import HYBRID, channel_scales
 from tfcompress.targets.packing._encoding import NEVER, Costs, Encoding
 from tfcompress.targets.packing._layer import CHANNEL, CONSTANT, Layer, old
 from tfcompress.targets.packing._stored import StoredWeights
-from tfcompress.targets.packing._tree import OperatorTree
 
 
 class MatrixBits(Encoding):

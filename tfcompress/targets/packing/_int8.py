@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from tfcompress._backend.tflite._builder import Builder
+from tfcompress._backend.tflite._builder import Builder, Quantization
 from tfcompress.targets.packing._apply import (
     HYBRID,
     apply,
@@ -47,7 +47,7 @@ class Int8(Encoding):
             scale, factor = one_scale(layer.levels)
             weight = builder.tensor(codes.shape, "INT8", data=codes, scale=scale)
             return apply_scaled(builder, layer, weight, factor, HYBRID)
-        scales = channel_scales(layer)
+        scales: Quantization = channel_scales(layer)
         if old(runtime) and equal_scales(layer):
             scales = {"scale": layer.levels.scale[:1]}
         apply(builder, layer, builder.tensor(codes.shape, "INT8", data=codes, **scales), HYBRID)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfcompress._backend.tflite._tree import OperatorTree
 from tfcompress.core._types import Array
 from tfcompress.targets.packing._levels import Levels
-from tfcompress.targets.packing._tree import OperatorTree
 
 KINDS = {"FULLY_CONNECTED": 0, "CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
 """Operators whose weights can be packed, and the weights' dimension of output channels."""

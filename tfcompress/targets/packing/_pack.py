@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress._backend.tflite._builder import Builder
+from tfcompress._backend.tflite._tree import ModelTree, OperatorTree
 from tfcompress.core import InvariantError
 from tfcompress.targets.packing._choose import choose
 from tfcompress.targets.packing._constants import UNPACK
@@ -17,7 +18,6 @@ from tfcompress.targets.packing._levels import TOLERANCE, relative_error, round_
 from tfcompress.targets.packing._read import encoding_of, stored_operands, weight_file, weights_of
 from tfcompress.targets.packing._registry import ENCODINGS, UNTOUCHED
 from tfcompress.targets.packing._stored import StoredWeights, operands
-from tfcompress.targets.packing._tree import ModelTree, OperatorTree
 from tfcompress.targets.packing._weight_file import WeightFile, items
 
 PREFERENCES = ("speed", "size")

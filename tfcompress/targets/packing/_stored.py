@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tfcompress._backend.tflite._tree import Sparsity
 from tfcompress.core._types import Array
 from tfcompress.targets.packing._constants import Unpacked, real_values
-from tfcompress.targets.packing._tree import Sparsity
 from tfcompress.targets.packing._weight_file import Operator, Place, WeightFile
 
 CHANNEL_AXIS = {

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress._backend.tflite._builder import Builder
+from tfcompress._backend.tflite._tree import OperatorTree
 from tfcompress.core._types import Array
 from tfcompress.targets.packing._apply import apply, channel_scales
 from tfcompress.targets.packing._behind import only_consumer
@@ -20,7 +21,6 @@ from tfcompress.targets.packing._int2 import apply_matrix
 from tfcompress.targets.packing._layer import CHANNEL, CONSTANT, OP, TENSOR, Layer, old
 from tfcompress.targets.packing._levels import broadcast
 from tfcompress.targets.packing._stored import StoredWeights
-from tfcompress.targets.packing._tree import OperatorTree
 from tfcompress.targets.packing._weight_file import Operator, Place, WeightFile
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
+from tfcompress._backend.tflite._tree import ModelTree, OperatorTree, TensorTree
 from tfcompress.core import ConversionError, TfcompressError
 from tfcompress.core._types import Array
-from tfcompress.targets.packing._tree import ModelTree, OperatorTree, TensorTree
 
 Place = tuple[int, int]
 """(subgraph, index of a tensor in it)."""

@@ -18,3 +18,15 @@ TensorTree: TypeAlias = Any
 
 Sparsity: TypeAlias = Any
 """A `SparsityParametersT`: which of a tensor's values are stored."""
+
+QuantizationTree: TypeAlias = Any
+"""A `QuantizationParametersT`: scales and zero points."""
+
+SignatureTree: TypeAlias = Any
+"""A `SignatureDefT`: the names that inputs and outputs are called by."""
+
+FlatTable: TypeAlias = Any
+"""A table of the schema read in place (`Model`, `SubGraph`, `Tensor`), without copying."""
+
+SchemaModule: TypeAlias = Any
+"""The module of the generated classes."""
