@@ -1,10 +1,12 @@
-"""Packed files of QuantNET: bytes and latency beside the float file, all files of a runtime interleaved in one process.
+"""Packed files of QuantNET: bytes and latency beside the float file.
 
-    python benchmarks/packed.py [--quick] [--runtimes litert,litert-builtin,tensorflow,tflite_runtime] [--out packed.json]
-    python benchmarks/packed.py --costs          each encoding on one layer: the numbers behind targets/packing/_choose.py
+    python benchmarks/packed.py [--quick] [--runtimes RUNTIMES] [--out packed.json]
+    python benchmarks/packed.py --costs    each encoding on one layer: its class's `costs`
 
-One thread; the median of each file's runs over rounds in which every file takes its turn. tflite_runtime is run in the Python that
-TFCOMPRESS_EDGE_PYTHON names. Weights are random on the levels that training gives: sizes and times do not depend on which is where.
+RUNTIMES are some of litert,litert-builtin,tensorflow,tflite_runtime. One thread; all files of a
+runtime take turns in one process, and each file's time is the median over the rounds.
+tflite_runtime is run in the Python that TFCOMPRESS_EDGE_PYTHON names. Weights are random on the
+levels that training gives: sizes and times do not depend on which is where.
 """
 
 from __future__ import annotations
@@ -23,10 +25,13 @@ import numpy as np
 from tfcompress._backend.tflite import _converter as converter
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress._backend.tflite._builder import Builder
+from tfcompress.core._types import Array
 from tfcompress.targets.packing import ENCODINGS, pack, packed_layers
-from tfcompress.targets.packing._pack import find_layers
+from tfcompress.targets.packing._find import find_layers
 from tfcompress.zoo import quantnet
 
+Change = Callable[[int, Array], Array]
+"""(place of a layer, weights) → other weights."""
 NAMES = ("conv1", "conv2", "linear1", "linear2", "output")
 GOALS = {
     "mixed 2/1 bit, speed": 162_000,
@@ -39,17 +44,25 @@ GOALS = {
 TIMER = """
 import importlib, json, sys, time, numpy as np
 runtime, folder, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
-module = {"litert": "ai_edge_litert.interpreter", "litert-builtin": "ai_edge_litert.interpreter",
-          "tensorflow": "tensorflow.lite.python.interpreter", "tflite_runtime": "tflite_runtime.interpreter"}[runtime]
-tfl = importlib.import_module(module)
-kind = tfl.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if runtime.endswith("builtin") else tfl.OpResolverType.AUTO
+modules = {
+    "litert": "ai_edge_litert.interpreter",
+    "litert-builtin": "ai_edge_litert.interpreter",
+    "tensorflow": "tensorflow.lite.python.interpreter",
+    "tflite_runtime": "tflite_runtime.interpreter",
+}
+tfl = importlib.import_module(modules[runtime])
+kind = tfl.OpResolverType.AUTO
+if runtime.endswith("builtin"):
+    kind = tfl.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 opened, times, errors = {}, {}, {}
 for name in json.load(open(folder + "/names.json")):
     try:
-        it = tfl.Interpreter(folder + "/" + name + ".tflite", num_threads=1, experimental_op_resolver_type=kind)
+        path, options = folder + "/" + name + ".tflite", {"experimental_op_resolver_type": kind}
+        it = tfl.Interpreter(path, num_threads=1, **options)
         it.allocate_tensors()
         detail = it.get_input_details()[0]
-        it.set_tensor(detail["index"], np.random.RandomState(0).uniform(0, 1, detail["shape"]).astype(detail["dtype"]))
+        x = np.random.RandomState(0).uniform(0, 1, detail["shape"])
+        it.set_tensor(detail["index"], x.astype(detail["dtype"]))
         for _ in range(3):
             it.invoke()
         opened[name], times[name] = it, []
@@ -61,7 +74,8 @@ for _ in range(rounds):
             start = time.perf_counter()
             it.invoke()
             times[name].append(time.perf_counter() - start)
-print(json.dumps({"us": {name: 1e6 * float(np.median(t)) for name, t in times.items()}, "errors": errors}))
+medians = {name: 1e6 * float(np.median(each)) for name, each in times.items()}
+print(json.dumps({"us": medians, "errors": errors}))
 """
 
 
@@ -79,10 +93,10 @@ def main() -> int:
     )
     parser.add_argument("--out", type=Path, help="also write everything measured as JSON")
     options = parser.parse_args()
-    found = ["litert"] if options.quick else ["litert", "litert-builtin", "tensorflow"]
+    available = ["litert"] if options.quick else ["litert", "litert-builtin", "tensorflow"]
     if not options.quick and os.environ.get("TFCOMPRESS_EDGE_PYTHON"):
-        found.append("tflite_runtime")
-    runtimes = options.runtimes.split(",") if options.runtimes else found
+        available.append("tflite_runtime")
+    runtimes = options.runtimes.split(",") if options.runtimes else available
     files = single_layers() if options.costs else networks()
     rounds = 8 if options.quick else 60
     with tempfile.TemporaryDirectory(prefix="tfc-packed-") as folder:
@@ -126,89 +140,84 @@ def networks() -> dict[str, bytes]:
 
 
 def single_layers() -> dict[str, bytes]:
-    """One FULLY_CONNECTED 4096 → 128 and one CONV_2D 3×3 64 → 64 on 16×16, in every encoding on weights that suit it."""
-    r, files = np.random.RandomState(0), {}
+    """One layer in every encoding, on weights that suit it.
+
+    A FULLY_CONNECTED 4096 → 128 and a CONV_2D 3×3 64 → 64 on 16×16; in float and in int8.
+    """
+    files: dict[str, bytes] = {}
     for kind, shape in (("FULLY_CONNECTED", (128, 4096)), ("CONV_2D", (64, 3, 3, 64))):
-        full = np.repeat(
-            r.random_sample((shape[0], int(np.prod(shape[1:])) // 16)) < 0.1, 16, axis=1
-        ).reshape(shape)
-        weights = {
-            "binary": r.choice([-1, 1], shape),
-            "2-bit": r.choice([-3, -1, 1, 3], shape),
-            "8-bit": 2 * r.randint(-128, 128, shape) + 1,
-            "clusters": r.normal(0, 30, 16)[r.randint(0, 16, shape)],
-            "pruned": r.randint(-127, 128, shape) * (r.random_sample(shape) < 0.1),
-            "pruned floats": r.normal(0, 30, shape) * (r.random_sample(shape) < 0.1),
-            "blocks": r.randint(-127, 128, shape) * full,
-            "float blocks": r.normal(0, 30, shape) * full,
-        }
+        weights = weights_of_all_kinds(shape)
         for levels, values in weights.items():
             source = one_layer(kind, (values * np.float32(0.01)).astype(np.float32))
             files.setdefault(f"{kind} float", source)
-            layer = find_layers(flatbuffer.read(source))[0]
             for runtime in ("litert", "any"):
-                for encoding in (
-                    e for e in ENCODINGS if e.name != "float" and e.fits(layer, runtime)
-                ):
-                    files[f"{kind} {encoding.name}, {levels}, {runtime}"] = pack(
-                        source, runtime=runtime, force={"layer": encoding.name}
-                    )
-        integers = {
-            "clusters": np.rint(weights["clusters"]).clip(-127, 127),
-            "pruned": weights["pruned"],
-        }
-        for levels, values in integers.items():
+                for name in fitting(source, runtime):
+                    packed = pack(source, runtime=runtime, force={"layer": name})
+                    files[f"{kind} {name}, {levels}, {runtime}"] = packed
+        clustered = np.rint(weights["clusters"]).clip(-127, 127)
+        for levels, values in {"clusters": clustered, "pruned": weights["pruned"]}.items():
             source = one_layer(kind, values.astype(np.int8))
             files.setdefault(f"{kind} of an int8 network", source)
-            layer = find_layers(flatbuffer.read(source))[0]
-            for encoding in (
-                e for e in ENCODINGS if e.integer and e.name != "float" and e.fits(layer, "litert")
-            ):
-                files[f"{kind} of an int8 network {encoding.name}, {levels}"] = pack(
-                    source, force={"layer": encoding.name}
-                )
+            for name in fitting(source, "litert", integer=True):
+                packed = pack(source, force={"layer": name})
+                files[f"{kind} of an int8 network {name}, {levels}"] = packed
     return files
 
 
-def one_layer(kind: str, weights: np.ndarray) -> bytes:
+def weights_of_all_kinds(shape: tuple[int, ...]) -> dict[str, Array]:
+    """Weights of `shape` on every kind of levels, in units of a step."""
+    r = np.random.RandomState(0)
+    blocks = r.random_sample((shape[0], int(np.prod(shape[1:])) // 16)) < 0.1
+    full = np.repeat(blocks, 16, axis=1).reshape(shape)
+    return {
+        "binary": r.choice([-1, 1], shape),
+        "2-bit": r.choice([-3, -1, 1, 3], shape),
+        "8-bit": 2 * r.randint(-128, 128, shape) + 1,
+        "clusters": r.normal(0, 30, 16)[r.randint(0, 16, shape)],
+        "pruned": r.randint(-127, 128, shape) * (r.random_sample(shape) < 0.1),
+        "pruned floats": r.normal(0, 30, shape) * (r.random_sample(shape) < 0.1),
+        "blocks": r.randint(-127, 128, shape) * full,
+        "float blocks": r.normal(0, 30, shape) * full,
+    }
+
+
+def fitting(source: bytes, runtime: str, integer: bool = False) -> list[str]:
+    """Names of the encodings that fit the file's only layer, besides its weights as they are."""
+    layer = find_layers(flatbuffer.read(source))[0]
+    return [
+        encoding.name
+        for encoding in ENCODINGS
+        if encoding.name != "float"
+        and (encoding.integer or not integer)
+        and encoding.fits(layer, runtime)
+    ]
+
+
+def one_layer(kind: str, weights: Array) -> bytes:
     """A file of a single operator with ReLU: in float32, or with int8 weights in int8."""
-    b, channels = Builder(), weights.shape[0]
-    dense = kind == "FULLY_CONNECTED"
+    builder, channels = Builder(), weights.shape[0]
     integer = weights.dtype == np.int8
-    form = {"kind": "INT8", "scale": 0.1} if integer else {}
-    shapes = (
-        [[1, weights.shape[1]], [1, channels]]
-        if dense
-        else [[1, 16, 16, n] for n in (64, channels)]
-    )
-    x, y = (b.tensor(shape, **form) for shape in shapes)
-    kernel = (
-        b.tensor(weights.shape, "INT8", data=weights, scale=np.full(channels, 0.01), axis=0)
-        if integer
-        else b.constant(weights)
-    )
-    bias = (
-        b.tensor(
-            [channels], "INT32", data=np.zeros(channels, np.int32), scale=np.full(channels, 0.001)
-        )
-        if integer
-        else None
-    )
-    bias = b.constant(np.zeros(channels, np.float32)) if bias is None else bias
-    options = (
-        {}
-        if dense
-        else {"padding": 0, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
-    )
-    b.graph.tensors[y].name = "layer"
-    b.op(kind, [x, kernel, bias], y, 4 if integer else 1, fusedActivationFunction=1, **options)
-    b.graph.inputs, b.graph.outputs, b.graph.operators = [x], [y], b.ops
-    return flatbuffer.write(b.model)
+    shapes = [[1, 16, 16, count] for count in (64, channels)]
+    options = {"padding": 0, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    if kind == "FULLY_CONNECTED":
+        shapes, options = [[1, weights.shape[1]], [1, channels]], {}
+    if integer:
+        x, y = (builder.tensor(shape, "INT8", scale=0.1) for shape in shapes)
+        scale, zeros = np.full(channels, 0.01), np.zeros(channels, np.int32)
+        kernel = builder.tensor(weights.shape, "INT8", data=weights, scale=scale, axis=0)
+        bias = builder.tensor([channels], "INT32", data=zeros, scale=scale / 10)
+    else:
+        x, y = (builder.tensor(shape) for shape in shapes)
+        kernel, bias = builder.constant(weights), builder.constant(np.zeros(channels, np.float32))
+    graph = builder.graph
+    graph.tensors[y].name = "layer"
+    version = 4 if integer else 1
+    builder.op(kind, [x, kernel, bias], y, version, fusedActivationFunction=1, **options)
+    graph.inputs, graph.outputs, graph.operators = [x], [y], builder.ops
+    return flatbuffer.write(builder.model)
 
 
-def with_weights(
-    data: bytes, names: list[str], change: Callable[[int, np.ndarray], np.ndarray]
-) -> bytes:
+def with_weights(data: bytes, names: list[str], change: Change) -> bytes:
     """The float file with each layer's weights changed by `change(place, weights)`."""
     model = flatbuffer.read(data)
     for place, layer in enumerate(find_layers(model, names)):
@@ -218,58 +227,50 @@ def with_weights(
     return flatbuffer.write(model)
 
 
-def bits(*widths: int) -> Callable[[int, np.ndarray], np.ndarray]:
+def bits(*widths: int) -> Change:
     """Random symmetric levels of as many bits in each layer; 32 leaves the weights."""
     r = np.random.RandomState(0)
 
-    def change(place, weights):
-        n = 2 ** widths[place] - 1
-        step = np.float32(np.abs(weights).mean() / n)
-        return (
-            weights
-            if widths[place] == 32
-            else (2 * r.randint(0, n + 1, weights.shape) - n).astype(np.float32) * step
-        )
+    def change(place: int, weights: Array) -> Array:
+        if widths[place] == 32:
+            return weights
+        most = 2 ** widths[place] - 1
+        step = np.float32(np.abs(weights).mean() / most)
+        return (2 * r.randint(0, most + 1, weights.shape) - most).astype(np.float32) * step
 
     return change
 
 
-def clusters(place: int, weights: np.ndarray) -> np.ndarray:
+def clusters(place: int, weights: Array) -> Array:
     """16 random values."""
     r = np.random.RandomState(place)
     return r.normal(0, weights.std(), 16).astype(np.float32)[r.randint(0, 16, weights.shape)]
 
 
-def pruned(width: int) -> Callable[[int, np.ndarray], np.ndarray]:
+def pruned(width: int) -> Change:
     """90 % of the weights of the layers inside zero, the smallest blocks of `width` first."""
 
-    def change(place, weights):
-        rows = weights.reshape(-1, width if place not in (0, 4) else 1)
+    def change(place: int, weights: Array) -> Array:
+        if place in (0, 4):
+            return weights
+        rows = weights.reshape(-1, width)
         size = np.abs(rows).sum(axis=1)
-        keep = size > np.quantile(size, 0.9) if place not in (0, 4) else np.ones(len(size), bool)
-        return (rows * keep[:, None]).reshape(weights.shape)
+        return (rows * (size > np.quantile(size, 0.9))[:, None]).reshape(weights.shape)
 
     return change
 
 
-def timed(runtime: str, folder: str, rounds: int) -> dict:
-    """{"us": {file: microseconds}, "errors": {file: message}} of a fresh process of that runtime."""
-    python = (
-        os.environ.get("TFCOMPRESS_EDGE_PYTHON", sys.executable)
-        if runtime == "tflite_runtime"
-        else sys.executable
-    )
+def timed(runtime: str, folder: str, rounds: int) -> dict[str, dict]:
+    """{"us": {file: microseconds}, "errors": {file: message}} of a fresh process."""
+    python = sys.executable
+    if runtime == "tflite_runtime":
+        python = os.environ.get("TFCOMPRESS_EDGE_PYTHON", python)
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-    done = subprocess.run(
-        [python, "-c", TIMER, runtime, folder, str(rounds)],
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
+    command = [python, "-c", TIMER, runtime, folder, str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
-        raise SystemExit(
-            f"{runtime} ended with code {done.returncode}: {done.stderr.strip().splitlines()[-1:]}"
-        )
+        last = done.stderr.strip().splitlines()[-1:]
+        raise SystemExit(f"{runtime} ended with code {done.returncode}: {last}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -279,36 +280,42 @@ def key(name: str) -> str:
 
 
 def table(files: dict[str, bytes], measured: dict[str, dict], *, costs: bool) -> list[dict]:
-    """Print and return one row a file: bytes, times smaller than float, microseconds and the ratio to float on each runtime."""
+    """Print and return one row a file: bytes, how much smaller and how fast beside float."""
+    heads = ["file", "bytes", "float/bytes", *(f"{runtime} µs (× float)" for runtime in measured)]
+    heads += [] if costs else ["goal"]
+    print(f"| {' | '.join(heads)} |")
+    print("|---" * len(heads) + "|")
     rows = []
-    print(
-        "| file | bytes | float/bytes | "
-        + " | ".join(f"{r} µs (× float)" for r in measured)
-        + " |"
-        + ("" if costs else " goal |")
-    )
-    print("|---" * (3 + len(measured) + (not costs)) + "|")
     for name, data in files.items():
         base = f"{name.split(' ')[0]} float" if costs else "float32"
-        row = {"name": name, "size_bytes": len(data), "ratio": len(files[base]) / len(data)}
-        row["layers"] = [f"{layer.name} {layer.encoding}" for layer in packed_layers(data)]
-        cells = []
-        for runtime, result in measured.items():
-            micros, reference = result["us"].get(key(name)), result["us"].get(key(base))
-            row[runtime] = (
-                {"us": micros, "times_float": micros / reference}
-                if micros
-                else {"error": result["errors"].get(key(name))}
-            )
-            cells.append(
-                f"{micros:.0f} ({micros / reference:.2f})"
-                if micros
-                else f"fails: {row[runtime]['error'][:60]}"
-            )
-        goal = "" if costs else f" {GOALS[name]:,} |" if name in GOALS else " |"
-        print(f"| {name} | {len(data):,} | {row['ratio']:.2f} | " + " | ".join(cells) + " |" + goal)
+        row = row_of(name, data, files[base], base, measured)
+        cells = [name, f"{len(data):,}", f"{row['ratio']:.2f}"]
+        cells += [cell(row[runtime]) for runtime in measured]
+        if not costs:
+            cells.append(f"{GOALS[name]:,}" if name in GOALS else "")
+        print(f"| {' | '.join(cells)} |")
         rows.append(row)
     return rows
+
+
+def row_of(name: str, data: bytes, plain: bytes, base: str, measured: dict[str, dict]) -> dict:
+    """What was measured of one file."""
+    row = {"name": name, "size_bytes": len(data), "ratio": len(plain) / len(data)}
+    row["layers"] = [f"{layer.name} {layer.encoding}" for layer in packed_layers(data)]
+    for runtime, result in measured.items():
+        micros = result["us"].get(key(name))
+        if micros:
+            row[runtime] = {"us": micros, "times_float": micros / result["us"][key(base)]}
+        else:
+            row[runtime] = {"error": result["errors"].get(key(name))}
+    return row
+
+
+def cell(result: dict) -> str:
+    """The text of one measurement."""
+    if "error" in result:
+        return f"fails: {result['error'][:60]}"
+    return f"{result['us']:.0f} ({result['times_float']:.2f})"
 
 
 if __name__ == "__main__":
