@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfcompress.analysis import LayerScores, allocate_bits, weight_bits
+from tfcompress.analysis._budget import losses
 from tfcompress.core import DataError, RecipeError, Significance
 
 THESIS = {
@@ -44,10 +45,10 @@ def test_the_thesis_rule():
     ],
 )
 def test_the_thesis_sizes(quantnet, keras_flavour, bits, reduction):
-    found = weight_bits(quantnet(keras_flavour), bits)
-    assert round(found.reduction, 4) == reduction
-    assert found.float_bits == 32 * 545_889
-    assert found.total_bytes == sum(found.by_layer.values()) / 8
+    result = weight_bits(quantnet(keras_flavour), bits)
+    assert round(result.reduction, 4) == reduction
+    assert result.float_bits == 32 * 545_889
+    assert result.total_bytes == sum(result.by_layer.values()) / 8
 
 
 def test_mixed_model_is_the_computed_137_584_bytes(quantnet):
@@ -61,8 +62,8 @@ def test_mixed_model_is_the_computed_137_584_bytes(quantnet):
 
 
 def test_normalisation_stays_float(small_cnn):
-    found = weight_bits(small_cnn("keras"), {"conv2": 1})
-    assert found.by_layer["conv2"] == 8 * 16 * 9 and found.other_bits == 32 * 4 * 16
+    result = weight_bits(small_cnn("keras"), {"conv2": 1})
+    assert result.by_layer["conv2"] == 8 * 16 * 9 and result.other_bits == 32 * 4 * 16
 
 
 @settings(max_examples=80, deadline=None)
@@ -88,15 +89,17 @@ def test_budget_is_the_best_of_all_allocations(sizes, part, exact, by_bits, seed
     budget = least + part * (most - least)
     if exact:  # a budget that one allocation fills to the bit
         budget = sum(n * int(rng.choice(choices)) for n in sizes) / 8
-    found = allocate_bits(scores, budget_bytes=budget, choices=choices, sizes=size, ends=None)
-    used = sum(size[name] * found[name] for name in names)
+    result = allocate_bits(scores, budget_bytes=budget, choices=choices, sizes=size, ends=None)
+    used = sum(size[name] * result[name] for name in names)
     best = min(
         sum(loss[name][b] for name, b in zip(names, bits))
         for bits in itertools.product(choices, repeat=len(names))
         if sum(n * b for n, b in zip(sizes, bits)) <= 8 * budget
     )
     assert used <= 8 * budget
-    assert sum(loss[name][found[name]] for name in names) == pytest.approx(best, rel=1e-9, abs=1e-9)
+    assert sum(loss[name][result[name]] for name in names) == pytest.approx(
+        best, rel=1e-9, abs=1e-9
+    )
 
 
 def test_budget_of_a_model_counts_everything(small_cnn):
@@ -170,3 +173,10 @@ def test_weight_bits_refuses(small_cnn):
         weight_bits(small_cnn("keras"), {"conv9": 2})
     with pytest.raises(RecipeError, match="20 bits"):
         weight_bits(small_cnn("keras"), {"conv1": 20})
+
+
+def test_the_loss_of_a_score_is_the_power_of_rounding_noise():
+    assert losses("a", 9.0, None, (1, 2, 3, 32)) == {1: 9.0, 2: 1.0, 3: 9 / 49, 32: 0.0}
+    assert losses("a", -2.0, None, (1, 32)) == {1: 0.0, 32: 0.0}
+    assert losses("a", {2: 0.5, 4: 0.1}, None, (1, 2, 32)) == {2: 0.5, 32: 0.0}
+    assert losses("a", 9.0, 32, (1, 2)) == {32: 0.0}

@@ -53,6 +53,10 @@ def test_rows_that_agree_in_the_columns_looked_at_first_are_told_apart(dtype, co
     np.testing.assert_array_equal(unique_rows(points), expected)
 
 
+def test_an_analysis_holds_two_gigabytes_unless_told_otherwise():
+    assert _room.BUDGET_BYTES == 2 * 1024**3
+
+
 def test_rows_with_one_hash_are_compared(monkeypatch):
     points = np.random.default_rng(0).integers(0, 3, (60, 4)).astype("float32")
     expected = unique_rows(points)

@@ -17,16 +17,16 @@ from tfcompress.zoo import resnet
 def test_each_point_is_the_accuracy_of_the_pruned_model(trained, digits):
     x, y = digits[2], digits[3]
     with untouched(trained, x):
-        found = filter_sensitivity(trained, (x, y), (0.25, 0.75))
+        measured = filter_sensitivity(trained, (x, y), (0.25, 0.75))
     assert (
-        found.base == pytest.approx(np.mean(trained.predict(x, verbose=0).argmax(1) == y))
-        and found.base > 0.8
+        measured.base == pytest.approx(np.mean(trained.predict(x, verbose=0).argmax(1) == y))
+        and measured.base > 0.8
     )
-    assert list(found.curves) == ["conv1", "conv2", "dense1"]
-    for name in found.curves:
+    assert list(measured.curves) == ["conv1", "conv2", "dense1"]
+    for name in measured.curves:
         for ratio in (0.25, 0.75):
             pruned = PruneFilters({name: ratio}).apply(trained)
-            assert found[name][ratio] == pytest.approx(
+            assert measured[name][ratio] == pytest.approx(
                 np.mean(pruned.predict(x, verbose=0).argmax(1) == y), abs=2 / len(y)
             )
 
@@ -55,11 +55,11 @@ def test_residual_blocks(keras_flavour):
     assert homes["stem_conv"] == "stage1_block1_add" and "output" not in homes
     rng = np.random.default_rng(0)
     data = rng.random((6, 32, 32, 3), dtype=np.float32), rng.integers(0, 10, 6)
-    found = filter_sensitivity(model, data, (0.5,), by="block")
-    assert found.layers["stage2_block2_add"] == (
+    measured = filter_sensitivity(model, data, (0.5,), by="block")
+    assert measured.layers["stage2_block2_add"] == (
         "stage2_block2_conv1",
     )  # its second convolution is joined to the other blocks'
-    assert len(found.curves) == 9
+    assert len(measured.curves) == 9
     one = filter_sensitivity(model, data, (0.5,), layers=["stage3_block2_conv1"])
     assert list(one.curves) == ["stage3_block2_conv1"]
     joined = [name for name in filter_sensitivity(model, data, (0.5,)).curves if "+" in name]
@@ -73,30 +73,30 @@ def curves(values, base=0.9):
 
 
 def test_suggested_ratios():
-    found = curves(
+    measured = curves(
         {
             "a": {0.2: 0.9, 0.4: 0.88, 0.6: 0.5},
             "b + c": {0.2: 0.5, 0.4: 0.9},
             "d": {0.2: 0.91, 0.4: 0.89, 0.6: 0.885},
         }
     )
-    assert suggest_ratios(found, 0.02) == {"a": 0.4, "d": 0.6}
-    assert suggest_ratios(found, 0.02, largest=0.4) == {"a": 0.4, "d": 0.4}
-    assert suggest_ratios(found, 0.5) == {"a": 0.6, "b": 0.4, "c": 0.4, "d": 0.6}
-    assert suggest_ratios(found, 0.0) == {"a": 0.2, "d": 0.2}
+    assert suggest_ratios(measured, 0.02) == {"a": 0.4, "d": 0.6}
+    assert suggest_ratios(measured, 0.02, largest=0.4) == {"a": 0.4, "d": 0.4}
+    assert suggest_ratios(measured, 0.5) == {"a": 0.6, "b": 0.4, "c": 0.4, "d": 0.6}
+    assert suggest_ratios(measured, 0.0) == {"a": 0.2, "d": 0.2}
     for options in ({"max_drop": -0.1}, {"max_drop": float("nan")}, {"largest": 1.5}):
         with pytest.raises(RecipeError, match=f"{next(iter(options))}="):
-            suggest_ratios(found, **options)
+            suggest_ratios(measured, **options)
 
 
 def test_suggested_ratios_keep_the_accuracy(trained, digits):
     x, y = digits[2], digits[3]
-    found = filter_sensitivity(trained, (x, y))
-    ratios = suggest_ratios(found, 0.01)
+    measured = filter_sensitivity(trained, (x, y))
+    ratios = suggest_ratios(measured, 0.01)
     assert ratios
     pruned = PruneFilters(ratios).apply(trained)
     assert pruned.count_params() < trained.count_params()
-    assert np.mean(pruned.predict(x, verbose=0).argmax(1) == y) > found.base - 0.15
+    assert np.mean(pruned.predict(x, verbose=0).argmax(1) == y) > measured.base - 0.15
 
 
 def test_plot(tmp_path):

@@ -165,15 +165,15 @@ def test_layers_by_hand(keras_flavour, name):
     if (keras_flavour, name) == ("tf_keras", "SpectralNormalization"):
         pytest.skip("this tf_keras cannot build the layer")
     shapes, output, macs = LAYERS[name]
-    found = cost(built(keras_flavour, shapes, output, lambda keras: keras.layers))
-    assert found.macs == macs and found.unknown == ()
+    costs = cost(built(keras_flavour, shapes, output, lambda keras: keras.layers))
+    assert costs.macs == macs and costs.unknown == ()
 
 
 @pytest.mark.parametrize("name", OF_ONE_KERAS)
 def test_layers_of_one_keras_by_hand(name):
     shapes, output, macs, flavour = OF_ONE_KERAS[name]
-    found = cost(built(flavour, shapes, output, lambda keras: keras.layers))
-    assert found.macs == macs and found.unknown == ()
+    costs = cost(built(flavour, shapes, output, lambda keras: keras.layers))
+    assert costs.macs == macs and costs.unknown == ()
 
 
 def test_channels_first(keras_flavour):
@@ -181,8 +181,8 @@ def test_channels_first(keras_flavour):
     x = keras.Input((4, 8, 8))
     h = keras.layers.Conv2D(6, 3, data_format="channels_first", name="conv")(x)
     h = keras.layers.DepthwiseConv2D(3, data_format="channels_first", name="depthwise")(h)
-    found = cost(keras.Model(x, h))
-    assert (found["conv"].macs, found["depthwise"].macs) == (36 * 9 * 4 * 6, 16 * 9 * 6)
+    costs = cost(keras.Model(x, h))
+    assert (costs["conv"].macs, costs["depthwise"].macs) == (36 * 9 * 4 * 6, 16 * 9 * 6)
 
 
 OPS = {
@@ -222,7 +222,7 @@ OPS = {
     ),
     "elementwise": ([STEPS], lambda o, x: o.relu(o.add(o.multiply(x, 2.0), 1.0)), 0),
     "sums and moves": ([STEPS], lambda o, x: o.transpose(o.cumsum(x, 1), (0, 2, 1)), 0),
-    "matmul of positions made rows": (
+    "matmul of positions turned into rows": (
         [STEPS],
         lambda o, x: o.matmul(o.reshape(x, (-1, 5)), ones(5, 3)),
         6 * 5 * 3,
@@ -233,8 +233,8 @@ OPS = {
 @pytest.mark.parametrize("name", OPS)
 def test_keras_operations_by_hand(name):
     shapes, output, macs = OPS[name]
-    found = cost(built("keras", shapes, output, lambda keras: keras.ops))
-    assert found.macs == macs and found.unknown == ()
+    costs = cost(built("keras", shapes, output, lambda keras: keras.ops))
+    assert costs.macs == macs and costs.unknown == ()
 
 
 def tensorflow(keras):
@@ -270,8 +270,8 @@ def backend():
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_tensorflow_functions_by_hand(name):
     shapes, output, macs = FUNCTIONS[name]
-    found = cost(built("tf_keras", shapes, output, tensorflow))
-    assert found.macs == macs and found.unknown == ()
+    costs = cost(built("tf_keras", shapes, output, tensorflow))
+    assert costs.macs == macs and costs.unknown == ()
 
 
 @pytest.mark.parametrize(
@@ -285,10 +285,10 @@ def test_tensorflow_functions_by_hand(name):
     ],
 )
 def test_what_is_not_known_is_named(flavour, output):
-    found = cost(built(flavour, [STEPS], output, lambda keras: keras))
-    assert len(found.unknown) == 1 and "unknown" in str(found)
+    costs = cost(built(flavour, [STEPS], output, lambda keras: keras))
+    assert len(costs.unknown) == 1 and "unknown" in str(costs)
     with pytest.raises(KeyError, match="no such layer"):
-        found["no such layer"]
+        costs["no such layer"]
 
 
 def test_a_class_of_the_users_is_not_taken_for_keras_by_its_name(keras_flavour):
@@ -302,8 +302,8 @@ def test_a_class_of_the_users_is_not_taken_for_keras_by_its_name(keras_flavour):
         pass
 
     x = keras.Input((4,))
-    found = cost(keras.Model(x, Named(3, name="named")(Dense(name="own")(x))))
-    assert found.unknown == ("own",) and found["named"].macs == 12
+    costs = cost(keras.Model(x, Named(3, name="named")(Dense(name="own")(x))))
+    assert costs.unknown == ("own",) and costs["named"].macs == 12
 
 
 MULTIPLIES = r"kernel = self\.add_weight|matmul\(|einsum\(|batch_dot\(|backend\.dot\(|K\.dot\("

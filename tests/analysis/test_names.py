@@ -31,9 +31,9 @@ def test_a_name_is_its_estimator_view_and_rule(small_cnn, images, name, estimato
 
 
 def test_view_and_rule_given_beside_a_name_win(small_cnn, images):
-    found = significance(small_cnn("keras"), images, "pca", view="flatten", rule="change")
-    assert found.by == "PCA 99 %, flatten, change"
-    assert significance(small_cnn("keras"), images, PCADimension()).by == found.by
+    result = significance(small_cnn("keras"), images, "pca", view="flatten", rule="change")
+    assert result.by == "PCA 99 %, flatten, change"
+    assert significance(small_cnn("keras"), images, PCADimension()).by == result.by
 
 
 def test_every_estimator_has_one_name():

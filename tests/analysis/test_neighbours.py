@@ -23,15 +23,15 @@ def truth(points):
 
 def assert_exact(points, rtol=2e-7, **options):
     first, second = truth(points)
-    found = two_nearest(points.copy(), **options)
-    np.testing.assert_allclose(found.first, first, rtol=rtol)
-    np.testing.assert_allclose(found.second, second, rtol=rtol)
-    return found
+    result = two_nearest(points.copy(), **options)
+    np.testing.assert_allclose(result.first, first, rtol=rtol)
+    np.testing.assert_allclose(result.second, second, rtol=rtol)
+    return result
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(3, 11), (5, 300), (700, 12), (2500, 40)])
+@pytest.mark.parametrize("shape", [(3, 11), (5, 300), (40, 1100), (700, 12), (2500, 40)])
 def test_equals_all_distances(shape, dtype, overwrite):
     assert_exact(np.random.default_rng(0).normal(size=shape).astype(dtype), overwrite=overwrite)
 
@@ -56,8 +56,8 @@ def test_equals_all_distances_wherever_points_lie(n, d, spread, offset, clusters
 def test_far_clusters_are_proved_by_float64():
     rng = np.random.default_rng(0)
     points = (rng.normal(size=(1000, 100)) + 1e4 * rng.choice([-1, 1], (1000, 1))).astype("float32")
-    found = assert_exact(points)
-    assert found.rechecked == found.recomputed == 1000
+    result = assert_exact(points)
+    assert result.rechecked == result.recomputed == 1000
 
 
 @pytest.mark.parametrize("copies,rechecked,recomputed", [(3, 0, 0), (5, 900, 0), (10, 900, 900)])
@@ -67,8 +67,8 @@ def test_near_copies_beyond_float32_are_told_apart(copies, rechecked, recomputed
     points = np.repeat(rng.normal(size=(900 // copies, 50)), copies, axis=0) + 1e-10 * rng.normal(
         size=(900, 50)
     )
-    found = assert_exact(points, rtol=1e-6)
-    assert (found.rechecked, found.recomputed) == (rechecked, recomputed)
+    result = assert_exact(points, rtol=1e-6)
+    assert (result.rechecked, result.recomputed) == (rechecked, recomputed)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -77,16 +77,16 @@ def test_one_point_far_away_leaves_the_others_to_float32(distance, overwrite):
     """Its norm must not enter their error bounds, nor its pull on the mean their products."""
     points = np.random.default_rng(0).normal(size=(1500, 60)).astype("float32")
     points[700] = distance
-    found = assert_exact(points, rtol=1e-6, overwrite=overwrite)
-    assert found.recomputed <= 1
+    result = assert_exact(points, rtol=1e-6, overwrite=overwrite)
+    assert result.recomputed <= 1
 
 
 def test_a_few_points_far_away_are_exact_beside_far_clusters():
     rng = np.random.default_rng(1)
     points = rng.normal(size=(800, 50)) + 100.0 * rng.integers(0, 3, (800, 1))
     points[[5, 90, 400]] *= 1e5
-    found = assert_exact(points, rtol=1e-9)
-    assert found.recomputed < 100
+    result = assert_exact(points, rtol=1e-9)
+    assert result.recomputed < 100
 
 
 def test_rows_in_order_of_their_place_are_searched_tile_by_tile(monkeypatch):
@@ -172,12 +172,12 @@ def test_products_on_a_tensorflow_device_find_the_same(monkeypatch):
         "offer",
         lambda *given: (seen.append(_tf32(tf)), offer(*given)),
     )
-    found = two_nearest(points, device="/CPU:0")
+    result = two_nearest(points, device="/CPU:0")
     assert seen and not any(seen)
     assert _tf32(tf)
     ours = two_nearest(points, device="numpy")
-    np.testing.assert_array_equal(found.first, ours.first)
-    np.testing.assert_array_equal(found.second, ours.second)
+    np.testing.assert_array_equal(result.first, ours.first)
+    np.testing.assert_array_equal(result.second, ours.second)
 
 
 def test_the_gpu_is_taken_when_tensorflow_sees_one(monkeypatch):

@@ -35,10 +35,10 @@ def test_counts_as_a_float64_svd(n, d, rank, offset, variance, dtype, seed):
     ).astype(dtype)
     count, values = svd_count(points, variance)
     share = np.cumsum(values) / values.sum()
-    found = PCADimension(variance).measure(points)
+    result = PCADimension(variance).measure(points)
     if np.abs(share - variance).min() > 1e-9:  # else rounding decides in either
-        assert found.id == count
-    assert found.pr == pytest.approx(values.sum() ** 2 / (values**2).sum(), rel=1e-4)
+        assert result.id == count
+    assert result.pr == pytest.approx(values.sum() ** 2 / (values**2).sum(), rel=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(200, 1500), (1500, 200)])
@@ -50,10 +50,10 @@ def test_both_sides_and_the_curve(shape):
         + 5
     ).astype("float32")
     count, values = svd_count(points, 0.99)
-    found = PCADimension().measure(points)
-    assert found.id == count
+    result = PCADimension().measure(points)
+    assert result.id == count
     share = np.cumsum(values) / values.sum()
-    for k, part in found.curve:
+    for k, part in result.curve:
         assert part == pytest.approx(share[k - 1], abs=1e-5)
 
 
@@ -68,8 +68,8 @@ def test_a_share_on_the_edge_is_decided_in_float64():
 
 def test_rows_are_drawn_when_the_budget_is_small():
     points = np.random.default_rng(0).normal(size=(800, 900)).astype("float32")
-    found = PCADimension().measure(points, budget_bytes=20 * 200**2)
-    assert found.n_used == 200 and "200 of 800 rows" in found.warnings[0]
+    result = PCADimension().measure(points, budget_bytes=20 * 200**2)
+    assert result.n_used == 200 and "200 of 800 rows" in result.warnings[0]
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1e-21, 1e25])
@@ -78,8 +78,8 @@ def test_magnitudes_beyond_float32_squares(scale, shape):
     rng = np.random.default_rng(0)
     points = (rng.normal(size=(shape[0], 5)) @ rng.normal(size=(5, shape[1]))).astype("float32")
     expected = PCADimension().measure(points)
-    found = PCADimension().measure(points * np.float32(scale))
-    assert found.id == expected.id and found.pr == pytest.approx(expected.pr, rel=1e-4)
+    result = PCADimension().measure(points * np.float32(scale))
+    assert result.id == expected.id and result.pr == pytest.approx(expected.pr, rel=1e-4)
 
 
 def test_variance_beyond_float64_is_told():

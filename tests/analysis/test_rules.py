@@ -22,13 +22,13 @@ from tfcompress.training import Fit
 
 @pytest.fixture(scope="module")
 def scored(small_cnn, digits):
-    made = {}
+    cache = {}
 
     def get(flavour):
-        if flavour not in made:
+        if flavour not in cache:
             model = small_cnn(flavour)
-            made[flavour] = model, significance(model, digits[0][:300])
-        return made[flavour]
+            cache[flavour] = model, significance(model, digits[0][:300])
+        return cache[flavour]
 
     return get
 

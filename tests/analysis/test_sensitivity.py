@@ -6,22 +6,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfcompress.analysis import _weights, allocate_bits, sensitivity
+from tfcompress.analysis._metric import accuracy
 from tfcompress.core import DataError, RecipeError
 
 
 def test_loss_is_the_accuracy_of_a_changed_copy(trained, digits):
     x, y = digits[2], digits[3]
     before = [w.copy() for w in trained.get_weights()]
-    found = sensitivity(trained, (x, y), ("quantize", 1))
+    result = sensitivity(trained, (x, y), ("quantize", 1))
     base = np.mean(trained.predict(x, verbose=0).argmax(1) == y)
-    assert found.details["base"] == pytest.approx(base) and base > 0.8
+    assert result.details["base"] == pytest.approx(base) and base > 0.8
     layer = trained.get_layer("conv2")
     kept = layer.get_weights()
     layer.set_weights([_weights.quantize(kept[0], 1)])
     changed = np.mean(trained.predict(x, verbose=0).argmax(1) == y)
     layer.set_weights(kept)
-    assert found["conv2"] == pytest.approx(base - changed)
-    assert list(found) == ["conv1", "conv2", "dense1", "dense2"] and found.unit == "accuracy lost"
+    assert result["conv2"] == pytest.approx(base - changed)
+    assert list(result) == ["conv1", "conv2", "dense1", "dense2"] and result.unit == "accuracy lost"
     for old, new in zip(before, trained.get_weights()):
         np.testing.assert_array_equal(old, new)
     assert trained.optimizer is not None
@@ -47,7 +48,7 @@ def test_losses_by_bits_make_an_allocation(trained, digits):
         b: sensitivity(trained, data, ("quantize", b), layers=["conv2", "dense1"])
         for b in (1, 2, 4)
     }
-    table = {layer: {b: found[layer] for b, found in measured.items()} for layer in measured[1]}
+    table = {layer: {b: result[layer] for b, result in measured.items()} for layer in measured[1]}
     bits = allocate_bits(
         table, mean_bits=2, sizes=measured[1].details["params"], choices=(1, 2, 4), ends=None
     )
@@ -63,16 +64,16 @@ def test_metrics_and_labels(trained, digits):
     def certainty(y, outputs):
         return outputs[np.arange(len(y)), y].mean()
 
-    said = []
-    found = sensitivity(
+    steps = []
+    result = sensitivity(
         trained,
         (x, y),
         ("prune", 0.5),
         ["conv1"],
         metric=certainty,
-        progress=lambda *step: said.append(step[0]),
+        progress=lambda *step: steps.append(step[0]),
     )
-    assert found.unit == "certainty lost" and said == ["whole model", "conv1", "done"]
+    assert result.unit == "certainty lost" and steps == ["whole model", "conv1", "done"]
 
 
 def test_binary_outputs(quantnet):
@@ -149,14 +150,14 @@ def broken(y, outputs):
 @given(st.integers(2, 6), st.integers(1, 200), st.integers(0, 99))
 def test_quantize_is_nearest_of_its_levels(bits, size, seed):
     w = np.random.default_rng(seed).normal(size=size).astype("float32")
-    found = _weights.quantize(w, bits)
-    levels = np.unique(found)
-    assert len(levels) <= 2**bits and found.dtype == w.dtype
+    result = _weights.quantize(w, bits)
+    levels = np.unique(result)
+    assert len(levels) <= 2**bits and result.dtype == w.dtype
     errors = []
     for scale in _weights.SCALES * np.abs(w).max():
         grid = scale * (2 * np.arange(2**bits) / (2**bits - 1) - 1)
         errors.append(np.square(grid[np.abs(w[:, None] - grid).argmin(1)] - w).sum())
-    assert np.square(found - w).sum() == pytest.approx(min(errors), rel=1e-4, abs=1e-9)
+    assert np.square(result - w).sum() == pytest.approx(min(errors), rel=1e-4, abs=1e-9)
 
 
 def test_one_bit_is_sign_times_mean():
@@ -169,10 +170,10 @@ def test_one_bit_is_sign_times_mean():
 @given(st.floats(0.01, 1), st.integers(1, 200), st.integers(0, 99))
 def test_prune_takes_the_smallest(ratio, size, seed):
     w = np.random.default_rng(seed).normal(size=size)
-    found = _weights.prune(w, ratio)
-    gone = found == 0
+    result = _weights.prune(w, ratio)
+    gone = result == 0
     assert gone.sum() == round(ratio * size)
-    assert np.array_equal(found[~gone], w[~gone])
+    assert np.array_equal(result[~gone], w[~gone])
     assert not gone.any() or gone.all() or np.abs(w[gone]).max() <= np.abs(w[~gone]).min()
 
 
@@ -180,9 +181,18 @@ def test_prune_takes_the_smallest(ratio, size, seed):
 @given(st.integers(1, 20), st.integers(1, 300), st.integers(0, 99))
 def test_cluster_is_a_fixed_point_of_k_means(number, size, seed):
     w = np.random.default_rng(seed).normal(size=size)
-    found = _weights.cluster(w, number, rounds=1000)
-    centroids = np.unique(found)
+    result = _weights.cluster(w, number, rounds=1000)
+    centroids = np.unique(result)
     assert len(centroids) <= number
     for centroid in centroids:
-        assert w[found == centroid].mean() == pytest.approx(centroid, abs=1e-9)
-    np.testing.assert_allclose(np.abs(w - found), np.abs(w[:, None] - centroids).min(1), atol=1e-9)
+        assert w[result == centroid].mean() == pytest.approx(centroid, abs=1e-9)
+    np.testing.assert_allclose(np.abs(w - result), np.abs(w[:, None] - centroids).min(1), atol=1e-9)
+
+
+def test_accuracy_of_one_output_at_its_limits():
+    """A probability above 0.5, or a logit above 0: at the limit it is not above."""
+    labels = np.array([[0.0], [1.0], [1.0]])
+    assert accuracy(labels, np.array([[0.5], [0.6], [0.0]])) == pytest.approx(2 / 3)
+    assert accuracy(labels, np.array([[0.0], [0.2], [-0.1]])) == pytest.approx(2 / 3)
+    assert accuracy(np.array([[0.5]]), np.array([[0.4]])) == 1.0
+    assert accuracy(np.array([[0.0], [1.0]]), np.array([[1.0], [1.0]])) == 0.5

@@ -44,9 +44,9 @@ def residual(flavour):
 
 def test_graph_is_compared_with_what_it_consumes(keras_flavour, images):
     model = residual(keras_flavour)
-    found = significance(model, images, TwoNN("linear"))
-    assert list(found) == ["stem", "side", "after", "head"]
-    details = found.details
+    result = significance(model, images, TwoNN("linear"))
+    assert list(result) == ["stem", "side", "after", "head"]
+    details = result.details
     assert details["inputs"] == {
         "stem": ["image"],
         "side": ["stem"],
@@ -67,10 +67,10 @@ def test_graph_is_compared_with_what_it_consumes(keras_flavour, images):
             TwoNN("linear")(values.reshape(300, -1)), rel=1e-4
         )
     dims = details["dimension"]
-    assert found["after"] == pytest.approx(abs(dims["after"] - dims["joined"]))
-    assert found["side"] == pytest.approx(abs(dims["side"] - dims["stem"]))
-    assert json.loads(json.dumps(found.to_dict()))["scores"] == dict(found.scores)
-    assert Significance.from_dict(found.to_dict()).rank() == found.rank()
+    assert result["after"] == pytest.approx(abs(dims["after"] - dims["joined"]))
+    assert result["side"] == pytest.approx(abs(dims["side"] - dims["stem"]))
+    assert json.loads(json.dumps(result.to_dict()))["scores"] == dict(result.scores)
+    assert Significance.from_dict(result.to_dict()).rank() == result.rank()
 
 
 def test_rise_counts_only_a_rise(keras_flavour, images):
@@ -83,12 +83,12 @@ def test_rise_counts_only_a_rise(keras_flavour, images):
 
 def test_channels_are_positions(small_cnn, images):
     model = small_cnn("keras")
-    found = significance(model, images, PCADimension(), view="channels", points=300 * 64)
+    result = significance(model, images, PCADimension(), view="channels", points=300 * 64)
     values = activations(model, images)["conv1"]
     assert values.shape == (300, 8, 8, 8)
-    assert found.details["dimension"]["conv1"] == PCADimension()(values.reshape(-1, 8))
+    assert result.details["dimension"]["conv1"] == PCADimension()(values.reshape(-1, 8))
     drawn = significance(model, images, PCADimension(), view="channels")
-    assert {said["n_rows"] for said in drawn.details["measured"].values()} == {300}
+    assert {dimension["n_rows"] for dimension in drawn.details["measured"].values()} == {300}
     assert drawn.details["measured"]["conv1"]["n_rows"] == 300
 
 
@@ -99,13 +99,13 @@ def test_shared_layer_takes_its_largest_change(keras_flavour, images):
     flat = layers.Flatten()(image)
     shared = layers.Dense(64, activation="relu", name="shared")
     model = keras.Model(image, layers.Dense(1, name="head")(shared(shared(flat))))
-    found = significance(model, images)
-    dims = found.details["dimension"]
+    result = significance(model, images)
+    dims = result.details["dimension"]
     steps = [
         abs(dims["shared"] - next(iter(dims.values()))),
         abs(dims["shared (call 2)"] - dims["shared"]),
     ]
-    assert found["shared"] == pytest.approx(max(steps))
+    assert result["shared"] == pytest.approx(max(steps))
 
 
 def test_one_forward_pass_and_disk_change_nothing(monkeypatch, small_cnn, images):
@@ -130,11 +130,13 @@ def test_one_forward_pass_and_disk_change_nothing(monkeypatch, small_cnn, images
 def test_layers_progress_and_model_untouched(small_cnn, images):
     model = small_cnn("tf_keras")
     before = [w.copy() for w in model.get_weights()]
-    said = []
-    found = significance(model, images, layers=["conv2"], progress=lambda *step: said.append(step))
-    assert list(found) == ["conv2"] and set(found.details["dimension"]) == {"conv1", "conv2"}
-    assert [what for what, *_ in said] == ["forward pass", "conv1", "conv2", "done"]
-    assert allocate_bits(found, threshold=0) == {"conv2": 2}, (
+    steps = []
+    result = significance(
+        model, images, layers=["conv2"], progress=lambda *step: steps.append(step)
+    )
+    assert list(result) == ["conv2"] and set(result.details["dimension"]) == {"conv1", "conv2"}
+    assert [what for what, *_ in steps] == ["forward pass", "conv1", "conv2", "done"]
+    assert allocate_bits(result, threshold=0) == {"conv2": 2}, (
         "the only layer asked for is neither the first nor the last of the model"
     )
     for old, new in zip(before, model.get_weights()):
@@ -148,9 +150,9 @@ def test_other_peoples_estimators(small_cnn, images):
 
     model = small_cnn("keras")
     theirs = TheirTwoNN()
-    found = significance(model, images, theirs)
+    result = significance(model, images, theirs)
     ours = significance(model, images, TwoNN("linear"))
-    assert found.scores == pytest.approx(ours.scores, rel=1e-4)
+    assert result.scores == pytest.approx(ours.scores, rel=1e-4)
     assert not hasattr(theirs, "dimension_"), "the object given is not fitted"
     assert significance(model, images, MLE(), layers=["conv1"])["conv1"] >= 0
     counted = significance(model, images, lambda points: points.shape[1], layers=["dense1"])
@@ -162,8 +164,8 @@ def test_scikit_dimension_on_one_number_and_on_dead_layers(quantnet):
 
     model = quantnet("keras")
     x = np.random.default_rng(0).random((100, 32, 32, 3), "float32")
-    found = significance(model, x, TheirTwoNN(), layers=["linear2", "output"])
-    assert found.details["dimension"]["output"] == pytest.approx(
+    result = significance(model, x, TheirTwoNN(), layers=["linear2", "output"])
+    assert result.details["dimension"]["output"] == pytest.approx(
         TwoNN("linear")(activations(model, x)["output"]), rel=1e-4
     )
     model.get_layer("linear1").set_weights([np.zeros((4096, 128)), np.full(128, -1.0)])
@@ -175,24 +177,24 @@ def test_dead_layer_has_dimension_zero(keras_flavour, images):
     model = residual(keras_flavour)
     layer = model.get_layer("after")
     layer.set_weights([layer.get_weights()[0], np.full(6, -1e9, "float32")])
-    found = significance(model, images)
-    assert found.details["dimension"]["after"] == 0.0
-    assert "all rows are the same" in found.details["measured"]["after"]["warnings"][0]
+    result = significance(model, images)
+    assert result.details["dimension"]["after"] == 0.0
+    assert "all rows are the same" in result.details["measured"]["after"]["warnings"][0]
 
 
 def test_plot(tmp_path, small_cnn, images):
     pytest.importorskip("matplotlib")
-    found = significance(small_cnn("keras"), images, PCADimension())
-    figure = found.plot(threshold=2, path=tmp_path / "profile.png")
+    result = significance(small_cnn("keras"), images, PCADimension())
+    figure = result.plot(threshold=2, path=tmp_path / "profile.png")
     assert (tmp_path / "profile.png").stat().st_size > 5000
     profile, bars, curves = figure.axes
-    assert len(bars.patches) == len(found) == 4
+    assert len(bars.patches) == len(result) == 4
     marked = [patch.get_facecolor() for patch in bars.patches]
-    above = [score > 2 for score in found.scores.values()]
+    above = [score > 2 for score in result.scores.values()]
     assert len({colour for colour, yes in zip(marked, above) if yes}) <= 1
     assert len(set(marked)) == len(set(above))
-    assert len(curves.lines) == len(found.details["dimension"]) == len(profile.get_xticks())
-    assert found.significant(2) == [layer for layer in found if found[layer] > 2]
+    assert len(curves.lines) == len(result.details["dimension"]) == len(profile.get_xticks())
+    assert result.significant(2) == [layer for layer in result if result[layer] > 2]
     assert len(LayerScores({"a": 1.0, "b": 2.0}, "by hand").plot().axes) == 1
 
 

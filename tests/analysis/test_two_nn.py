@@ -79,13 +79,13 @@ def test_duplicates_do_not_move_the_dimension(share):
     rng = np.random.default_rng(0)
     points = (rng.normal(size=(2000, 8)) @ rng.normal(size=(8, 3072))).astype("float32")
     copies = points[rng.choice(2000, int(2000 * share), replace=False)]
-    alone, found = (
+    alone, result = (
         TwoNN()(points),
         TwoNN().measure(np.concatenate([points, copies]), overwrite=True),
     )
-    assert found.id == pytest.approx(alone, rel=0.01)
-    assert (found.n_rows, found.n_unique) == (2000 + len(copies), 2000)
-    assert f"{len(copies):,} of" in found.warnings[0]
+    assert result.id == pytest.approx(alone, rel=0.01)
+    assert (result.n_rows, result.n_unique) == (2000 + len(copies), 2000)
+    assert f"{len(copies):,} of" in result.warnings[0]
 
 
 def test_dead_layer_rows_count_once():
@@ -133,27 +133,29 @@ def test_three_points_and_one_feature_and_integers(fit):
 @pytest.mark.parametrize("fit", FITS)
 def test_grid_has_no_dimension(fit):
     grid = np.stack(np.meshgrid(*[np.arange(6.0)] * 3), -1).reshape(-1, 3)
-    found = TwoNN(fit).measure(grid)
-    assert np.isnan(found.id) and "grid" in found.warnings[0]
+    result = TwoNN(fit).measure(grid)
+    assert np.isnan(result.id) and "grid" in result.warnings[0]
 
 
 def test_scales_and_interval(manifold):
-    found = TwoNN().measure(manifold("gauss", 5, 2000), scales=True)
-    assert list(found.ids_by_n) == list(found.sd_by_n) == [1000, 500, 250]
-    assert all(abs(value - 5) < 0.5 for value in found.ids_by_n.values())
-    low, high = found.ci
-    assert low < 5 < high and high - low == pytest.approx(2 * 1.96 * 1.3 / np.sqrt(2000) * found.id)
-    assert json.loads(json.dumps(found.to_dict()))["ids_by_n"]["1000"] == found.ids_by_n[1000]
-    assert float(found) == found.id and found.max_mu > 1 and found.mean_r1 > 0
+    result = TwoNN().measure(manifold("gauss", 5, 2000), scales=True)
+    assert list(result.ids_by_n) == list(result.sd_by_n) == [1000, 500, 250]
+    assert all(abs(value - 5) < 0.5 for value in result.ids_by_n.values())
+    low, high = result.ci
+    assert low < 5 < high and high - low == pytest.approx(
+        2 * 1.96 * 1.3 / np.sqrt(2000) * result.id
+    )
+    assert json.loads(json.dumps(result.to_dict()))["ids_by_n"]["1000"] == result.ids_by_n[1000]
+    assert float(result) == result.id and result.max_mu > 1 and result.mean_r1 > 0
 
 
 @pytest.mark.slow
 def test_interval_covers(manifold):
     """300 fresh samples: the 95 % interval holds the mean estimate at least 93 % of the time."""
     for kind, d in (("gauss", 5), ("swiss", 2)):
-        found = [TwoNN().measure(manifold(kind, d, 500, seed)[:, :60]) for seed in range(300)]
-        centre = np.mean([f.id for f in found])
-        assert np.mean([f.ci[0] <= centre <= f.ci[1] for f in found]) >= 0.93
+        result = [TwoNN().measure(manifold(kind, d, 500, seed)[:, :60]) for seed in range(300)]
+        centre = np.mean([f.id for f in result])
+        assert np.mean([f.ci[0] <= centre <= f.ci[1] for f in result]) >= 0.93
 
 
 def test_is_a_value():

@@ -143,9 +143,9 @@ def activations(
         RecipeError: An unknown layer.
     """
     graph = trace_calls(model)
-    found = find_layers(graph)
+    network = find_layers(graph)
     arrays = model_inputs(graph, x)
-    places = [place for name in found.choose(layers) for place in found.of(name)]
+    places = [place for name in network.choose(layers) for place in network.of(name)]
     views = [flatten_view(graph, place, len(arrays[0])) for place in places]
     outputs: dict[str, Array] = {}
     for view, points in collect(

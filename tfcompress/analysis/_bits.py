@@ -162,10 +162,11 @@ def weight_bits(model: Model, bits: Mapping[str, int]) -> WeightBits:
     Layers not named stay at 32. Raises RecipeError for unknown layers or bits, ModelError for a
     model without a graph.
     """
-    found = find_layers(trace_calls(model))
-    require_known(bits, found.params)
+    network = find_layers(trace_calls(model))
+    require_known(bits, network.params)
     by_layer = {
-        layer: count * require_bits(bits.get(layer, FLOAT)) for layer, count in found.params.items()
+        layer: count * require_bits(bits.get(layer, FLOAT))
+        for layer, count in network.params.items()
     }
-    parameters = sum(found.params.values()) + found.other_params
-    return WeightBits(by_layer, FLOAT * found.other_params, FLOAT * parameters)
+    parameters = sum(network.params.values()) + network.other_params
+    return WeightBits(by_layer, FLOAT * network.other_params, FLOAT * parameters)

@@ -81,8 +81,8 @@ def sensitivity(
         RecipeError: Unknown `how`, value out of range, unknown layer or metric.
     """
     change = _change(how)
-    found = find_layers(trace_calls(model))
-    chosen = found.choose(layers)
+    network = find_layers(trace_calls(model))
+    chosen = network.choose(layers)
     copy = trace_calls(_keras.clone(model))
     measured = Measurement(copy, data, metric, batch_size)
     kernels = _kernels(copy, chosen)
@@ -104,7 +104,7 @@ def sensitivity(
         {name: base - value for name, value in after.items()},
         f"{how[0]} {strength} {change.unit}",
         f"{measured.name} lost",
-        _details(found, [how[0], strength], measured.rows, base, after),
+        _details(network, [how[0], strength], measured.rows, base, after),
     )
 
 
@@ -136,14 +136,14 @@ def _kernels(graph: Calls, chosen: tuple[str, ...]) -> dict[str, list[Variable]]
 
 
 def _details(
-    found: Layers, how: list[str | float], rows: int, base: float, after: dict[str, float]
+    network: Layers, how: list[str | float], rows: int, base: float, after: dict[str, float]
 ) -> dict[str, object]:
     return {
         "how": how,
         "n": rows,
         "base": base,
         "metric": after,
-        "params": found.params,
-        "other_params": found.other_params,
-        "ends": list(found.ends),
+        "params": network.params,
+        "other_params": network.other_params,
+        "ends": list(network.ends),
     }

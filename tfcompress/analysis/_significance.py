@@ -80,11 +80,11 @@ def significance(
         points=points, batch_size=batch_size, budget_bytes=budget_bytes, threads=threads
     )
     graph = trace_calls(model)
-    found = find_layers(graph)
-    chosen = found.choose(layers)
+    network = find_layers(graph)
+    chosen = network.choose(layers)
     arrays = model_inputs(graph, x)
     _require_inputs(arrays)
-    views = _views(graph, _needed(found, chosen), view, len(arrays[0]), points)
+    views = _views(graph, _needed(network, chosen), view, len(arrays[0]), points)
     results: dict[str, Dimension] = {}
     with reporter(progress, total=len(views) + 1, title="significance") as step:
         step("forward pass")
@@ -96,7 +96,7 @@ def significance(
             results[name] = _measure(by, data, name, scales, budget_bytes, threads)
             del data
     details = {"view": view, "rule": rule, "n": len(arrays[0])}
-    return _scores(found, chosen, results, rule, details)
+    return _scores(network, chosen, results, rule, details)
 
 
 def _choice(
@@ -143,13 +143,13 @@ def _require_inputs(arrays: list[Array]) -> None:
             raise DataError(f"Input {row} holds NaN or infinity; remove it.")
 
 
-def _needed(found: Layers, chosen: tuple[str, ...]) -> list[Place]:
+def _needed(network: Layers, chosen: tuple[str, ...]) -> list[Place]:
     """The outputs of the chosen layers and what they are compared with, in the network's order."""
     needed: set[str] = set()
     for layer in chosen:
-        for place in found.of(layer):
+        for place in network.of(layer):
             needed |= {place.name, *place.inputs}
-    return [place for name, place in found.places.items() if name in needed]
+    return [place for name, place in network.places.items() if name in needed]
 
 
 def _views(
@@ -188,7 +188,7 @@ def _measure(
 
 
 def _scores(
-    found: Layers,
+    network: Layers,
     chosen: tuple[str, ...],
     results: dict[str, Dimension],
     rule: ScoreRule,
@@ -201,7 +201,7 @@ def _scores(
     for layer in chosen:
         steps = []
         consumed: set[str] = set()
-        for place in found.of(layer):
+        for place in network.of(layer):
             consumed.update(place.inputs)
             steps += [results[place.name].id - results[source].id for source in place.inputs]
         sources[layer] = sorted(consumed)
@@ -212,9 +212,9 @@ def _scores(
         "difference": differences,
         "inputs": sources,
         "measured": {name: result.to_dict() for name, result in results.items()},
-        "params": found.params,
-        "other_params": found.other_params,
-        "ends": list(found.ends),
+        "params": network.params,
+        "other_params": network.other_params,
+        "ends": list(network.ends),
     }
     method = next(iter(results.values())).method if results else ""
     return LayerScores(scores, f"{method}, {details['view']}, {rule}", "dimensions", details)
