@@ -4,7 +4,10 @@ import csv
 import io
 import math
 import sys
+from pathlib import Path
+from random import Random
 from statistics import fmean, stdev
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -66,15 +69,15 @@ points = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, m
 values = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=6)
 
 
-def test_markdown_golden():
+def test_markdown_golden() -> None:
     assert Rows(ROWS).to_markdown() == MARKDOWN
 
 
-def test_csv_golden_has_no_nested_data_and_no_answers():
+def test_csv_golden_has_no_nested_data_and_no_answers() -> None:
     assert Rows(ROWS).to_csv() == CSV
 
 
-def test_csv_file_is_not_replaced_unasked(tmp_path):
+def test_csv_file_is_not_replaced_unasked(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     Rows(ROWS).to_csv(file)
     assert file.read_text() == CSV
@@ -84,14 +87,14 @@ def test_csv_file_is_not_replaced_unasked(tmp_path):
     assert len(file.read_text().splitlines()) == 2
 
 
-def test_columns_are_the_numbers_alone():
+def test_columns_are_the_numbers_alone() -> None:
     assert Rows(ROWS).columns() == ["accuracy", "size_bytes", "latency_ms_p50"]
     assert Rows([{"recipe": "a", "seed": 0, "ok": True}]).columns() == []
 
 
 @settings(deadline=None)
 @given(values)
-def test_summary_is_mean_and_sample_deviation(numbers):
+def test_summary_is_mean_and_sample_deviation(numbers: list[float]) -> None:
     rows = [{"recipe": "a", "seed": i, "accuracy": value} for i, value in enumerate(numbers)]
     (line,) = Rows(
         [
@@ -105,14 +108,14 @@ def test_summary_is_mean_and_sample_deviation(numbers):
     assert (line["seeds"], line["failed"]) == (len(numbers) + 1, 1)
 
 
-def test_summary_keeps_the_error_of_a_recipe_that_always_failed():
+def test_summary_keeps_the_error_of_a_recipe_that_always_failed() -> None:
     line = Rows(ROWS).summary()[2]
     assert line["seeds"] == 0 and line["error"].startswith("ConversionError")
 
 
 @settings(deadline=None)
 @given(points)
-def test_pareto_front_is_exactly_the_unbeaten(pairs):
+def test_pareto_front_is_exactly_the_unbeaten(pairs: list[tuple[Any, Any]]) -> None:
     rows = Rows(
         [
             {"recipe": str(i), "seed": 0, "size_bytes": size, "accuracy": good}
@@ -128,7 +131,7 @@ def test_pareto_front_is_exactly_the_unbeaten(pairs):
 
 @settings(deadline=None)
 @given(points)
-def test_pareto_of_one_column_is_its_best(pairs):
+def test_pareto_of_one_column_is_its_best(pairs: list[tuple[Any, Any]]) -> None:
     rows = Rows(
         [{"recipe": str(i), "seed": 0, "latency_ms_p50": x} for i, (x, _) in enumerate(pairs)]
     )
@@ -139,7 +142,9 @@ def test_pareto_of_one_column_is_its_best(pairs):
 
 @settings(deadline=None)
 @given(points, st.randoms())
-def test_pareto_does_not_depend_on_the_order_of_rows(pairs, random):
+def test_pareto_does_not_depend_on_the_order_of_rows(
+    pairs: list[tuple[Any, Any]], random: Random
+) -> None:
     rows = [
         {"recipe": str(i), "seed": 0, "size_bytes": size, "accuracy": good}
         for i, (size, good) in enumerate(pairs)
@@ -150,7 +155,7 @@ def test_pareto_does_not_depend_on_the_order_of_rows(pairs, random):
     }
 
 
-def test_pareto_takes_means_equal_to_the_last_bit_for_equal():
+def test_pareto_takes_means_equal_to_the_last_bit_for_equal() -> None:
     thirds = [0.1, 0.2, 0.3]
     assert sum(thirds) != sum(reversed(thirds))
     rows = [
@@ -161,14 +166,14 @@ def test_pareto_takes_means_equal_to_the_last_bit_for_equal():
 
 
 @pytest.mark.parametrize("columns", [(), ("accuracy", "bits")])
-def test_pareto_names_the_columns_there_are(columns):
+def test_pareto_names_the_columns_there_are(columns: tuple[str, ...]) -> None:
     with pytest.raises(RecipeError, match="accuracy, size_bytes, latency_ms_p50"):
         Rows(ROWS).pareto(*columns)
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=5))
-def test_csv_and_markdown_hold_any_name(names):
+def test_csv_and_markdown_hold_any_name(names: list[str]) -> None:
     rows = Rows([{"recipe": name, "seed": 0, "accuracy": 0.5} for name in names])
     back = list(csv.DictReader(io.StringIO(rows.to_csv(), newline=""), restkey="more"))
     assert len(rows.to_markdown().splitlines()) == 2 + len(set(names))
@@ -177,7 +182,7 @@ def test_csv_and_markdown_hold_any_name(names):
         assert [row["recipe"] for row in back] == inert
 
 
-def test_small_latencies_keep_three_digits_and_deviations_follow_their_mean():
+def test_small_latencies_keep_three_digits_and_deviations_follow_their_mean() -> None:
     rows = [
         {"recipe": "a", "seed": i, "latency_ms_p50": ms} for i, ms in enumerate([0.00152, 0.00158])
     ]
@@ -189,7 +194,7 @@ def test_small_latencies_keep_three_digits_and_deviations_follow_their_mean():
 
 
 @pytest.mark.parametrize("first", FORMULA)
-def test_no_cell_of_a_csv_is_a_formula(first):
+def test_no_cell_of_a_csv_is_a_formula(first: str) -> None:
     name = first + 'HYPERLINK("http://example.org","x")'
     rows = Rows([{"recipe": name, "seed": 0, first + "1": 0.5, "accuracy": -0.5}])
     head, line = csv.reader(io.StringIO(rows.to_csv(), newline=""))
@@ -198,7 +203,7 @@ def test_no_cell_of_a_csv_is_a_formula(first):
     assert line[3] == "-0.5", "numbers stay numbers"
 
 
-def test_markdown_passes_no_html_and_no_link_on():
+def test_markdown_passes_no_html_and_no_link_on() -> None:
     name = "<script>alert(1)</script> & [here](javascript:alert(1)) \\| end"
     text = Rows([{"recipe": name, "seed": 0, "accuracy": 0.5}]).to_markdown()
     assert "<" not in text and "](" not in text
@@ -207,13 +212,13 @@ def test_markdown_passes_no_html_and_no_link_on():
     assert len(cells) == 4, "two cells and the ends"
 
 
-def test_repr_is_one_short_line():
+def test_repr_is_one_short_line() -> None:
     text = repr(Rows(ROWS, "A study"))
     assert text == ("<Rows 'A study': 3 recipes, 5 rows; accuracy, size_bytes, latency_ms_p50>")
     assert len(repr(Rows(ROWS * 100))) < 200
 
 
-def test_a_notebook_shows_the_summary_as_a_table():
+def test_a_notebook_shows_the_summary_as_a_table() -> None:
     rows = [{"recipe": "<b>x</b>", "seed": 0, "accuracy": 0.5, "profile": {"ops": []}}]
     html = Rows([*ROWS, *rows], "A & B")._repr_html_()
     assert "A &amp; B" in html and "&lt;b&gt;x&lt;/b&gt;" in html
@@ -221,7 +226,7 @@ def test_a_notebook_shows_the_summary_as_a_table():
     assert html.count("<tr>") == 5
 
 
-def test_a_data_frame_has_the_rows_without_nested_data():
+def test_a_data_frame_has_the_rows_without_nested_data() -> None:
     pandas = pytest.importorskip("pandas")
     frame = Rows(ROWS).to_pandas()
     columns = ["recipe", "seed", "accuracy", "size_bytes", "latency_ms_p50", "error"]
@@ -230,7 +235,7 @@ def test_a_data_frame_has_the_rows_without_nested_data():
     assert isinstance(frame, pandas.DataFrame)
 
 
-def test_without_pandas_the_error_says_what_to_install(monkeypatch):
+def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="pip install pandas"):
         Rows(ROWS).to_pandas()
@@ -245,6 +250,6 @@ def test_without_pandas_the_error_says_what_to_install(monkeypatch):
         ([0.97, 0.95], "0.9600 ± 0.0141"),
     ],
 )
-def test_a_deviation_is_never_written_as_zero(values, cell):
+def test_a_deviation_is_never_written_as_zero(values: list[float], cell: str) -> None:
     rows = [{"recipe": "a", "seed": i, "accuracy": value} for i, value in enumerate(values)]
     assert f"| a | {cell} |" in Rows(rows).to_markdown()

@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
-from types import SimpleNamespace
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+
+from tfcompress.core._types import Array, Model
 
 MACS = {
     "CONV_2D": 14 * 14 * 8 * 27,
@@ -17,7 +21,7 @@ PARAMETERS = (27 * 8 + 8) + (9 * 8 + 8) + (8 * 4 * 4 + 4) + (2304 * 10 + 10)
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory):
+def files(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """Paths by name, the Keras model `net` behind most of them and images `x` [40, 16, 16, 3]."""
     import keras
 
@@ -43,10 +47,10 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def python():
+def python() -> Callable[..., Any]:
     """Run code in a fresh Python without TensorFlow, Keras, SciPy, rich and typer."""
 
-    def run(code, *arguments, status=0):
+    def run(code: str, *arguments: Any, status: int = 0) -> subprocess.CompletedProcess[str]:
         blocked = ["tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "rich"]
         blocked += ["typer", "scipy", "sklearn", "matplotlib"]
         preamble = f"import sys\nfor name in {blocked}: sys.modules[name] = None\n"
@@ -62,7 +66,7 @@ def python():
     return run
 
 
-def crashing_file():
+def crashing_file() -> bytes:
     """(x + int32 min) mod −1: the processor itself refuses that (SIGFPE), on x86."""
     from tfcompress._backend.tflite._flatbuffer import schema, write
 
@@ -75,7 +79,7 @@ def crashing_file():
         )
         if value is not None:
             model.buffers.append(
-                s.BufferT(data=np.frombuffer(np.int32([value]).tobytes(), np.uint8))
+                s.BufferT(data=np.frombuffer(np.array([value], np.int32).tobytes(), np.uint8))
             )
             tensor.buffer = len(model.buffers) - 1
         graph.tensors.append(tensor)
@@ -100,7 +104,7 @@ def crashing_file():
     return write(model)
 
 
-def _net(keras):
+def _net(keras: ModuleType) -> Model:
     keras.utils.set_random_seed(1)
     layers = keras.layers
     inputs = layers.Input((16, 16, 3), name="image")
@@ -113,13 +117,15 @@ def _net(keras):
     return keras.Model(inputs, h)
 
 
-def _binary(keras):
+def _binary(keras: ModuleType) -> Model:
     keras.utils.set_random_seed(2)
     inputs = keras.layers.Input((6,))
     return keras.Model(inputs, keras.layers.Dense(1, activation="sigmoid")(inputs))
 
 
-def _convert(model, *, batch=None, quantized=None, x=None):
+def _convert(
+    model: Model, *, batch: int | None = None, quantized: str | None = None, x: Array | None = None
+) -> bytes:
     import keras
     import tensorflow as tf
 
@@ -133,6 +139,7 @@ def _convert(model, *, batch=None, quantized=None, x=None):
         if quantized:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantized in ("int8", "float_io"):
+            assert x is not None
             converter.representative_dataset = lambda: ([x[i : i + 1]] for i in range(20))
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         if quantized == "int8":

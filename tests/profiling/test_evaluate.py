@@ -1,16 +1,21 @@
 """Scores of real files on arrays and data sets, with and without Keras."""
 
 import platform
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tfcompress.core import DataError, InterpreterError
+from tfcompress.core._types import Array
 from tfcompress.profiling import correct, evaluate
 
 
 @pytest.fixture(scope="module")
-def labels(files):
+def labels(files: SimpleNamespace) -> Array:
     """A label for each image: what the Keras model says, changed in every fourth."""
     y = np.asarray(files.net(files.x)).argmax(1)
     y[::4] = (y[::4] + 1) % 10
@@ -18,19 +23,21 @@ def labels(files):
 
 
 @pytest.mark.parametrize("name", ["dynamic", "fixed"])
-def test_accuracy_is_the_keras_models(files, labels, name):
+def test_accuracy_is_the_keras_models(files: SimpleNamespace, labels: Array, name: str) -> None:
     assert evaluate(files.__dict__[name], files.x, labels) == 0.75
 
 
 @pytest.mark.parametrize("name", ["hybrid", "int8", "int8_float_io"])
-def test_integer_files_take_and_give_real_numbers(files, labels, name):
+def test_integer_files_take_and_give_real_numbers(
+    files: SimpleNamespace, labels: Array, name: str
+) -> None:
     score, outputs = evaluate(files.__dict__[name], files.x, labels, predictions=True)
     assert np.abs(outputs - np.asarray(files.net(files.x))).max() < 0.05
     assert score == correct(labels, outputs).mean() == (outputs.argmax(1) == labels).mean()
 
 
-def test_several_metrics_and_a_function(files, labels):
-    def largest(y, outputs):
+def test_several_metrics_and_a_function(files: SimpleNamespace, labels: Array) -> None:
+    def largest(y: Array, outputs: Array) -> float:
         return outputs.max()
 
     found = evaluate(
@@ -49,7 +56,7 @@ def test_several_metrics_and_a_function(files, labels):
     assert found["largest"] == pytest.approx(outputs.max(), rel=1e-4)
 
 
-def test_a_keras_metric_by_name_object_and_flavour(files, labels):
+def test_a_keras_metric_by_name_object_and_flavour(files: SimpleNamespace, labels: Array) -> None:
     import keras
     import tf_keras
 
@@ -63,7 +70,7 @@ def test_a_keras_metric_by_name_object_and_flavour(files, labels):
         )
 
 
-def test_one_unit_and_auc(files):
+def test_one_unit_and_auc(files: SimpleNamespace) -> None:
     rng = np.random.default_rng(3)
     x = rng.normal(size=(100, 6)).astype("float32")
     _, outputs = evaluate(files.sigmoid, x, np.zeros(100), predictions=True)
@@ -75,17 +82,17 @@ def test_one_unit_and_auc(files):
     }
 
 
-def test_data_sets(files, labels):
+def test_data_sets(files: SimpleNamespace, labels: Array) -> None:
     import tensorflow as tf
 
     pairs = [(files.x[i : i + 16], labels[i : i + 16]) for i in range(0, 40, 16)]
     dataset = tf.data.Dataset.from_tensor_slices((files.x, labels))
 
     class Sequence:
-        def __len__(self):
+        def __len__(self) -> int:
             return len(pairs)
 
-        def __getitem__(self, i):
+        def __getitem__(self, i: int) -> tuple[Array, Array]:
             return pairs[i]
 
     for given in (pairs, dataset.batch(7), dataset, Sequence(), iter(pairs)):
@@ -94,7 +101,7 @@ def test_data_sets(files, labels):
 
 
 @pytest.mark.parametrize("flavour", ["keras", "tf_keras"])
-def test_several_inputs_and_outputs_by_name(tmp_path, flavour):
+def test_several_inputs_and_outputs_by_name(tmp_path: Path, flavour: str) -> None:
     import importlib
 
     import tensorflow as tf
@@ -116,8 +123,9 @@ def test_several_inputs_and_outputs_by_name(tmp_path, flavour):
     expected = [np.asarray(out) for out in model(x)]
     named = dict(zip("bca", x))
     keys = ["output_0", "output_1", "output_2"] if flavour == "keras" else ["y", "z", "x"]
-    for how in ({"x": x, "input_names": list("bca")}, {"x": named}):
-        found = evaluate(tmp_path / "m.tflite", y=dict(zip(keys, expected)), metric="mae", **how)
+    for data, order in ((x, list("bca")), (named, None)):
+        y = dict(zip(keys, expected))
+        found = evaluate(tmp_path / "m.tflite", data, y, "mae", input_names=order)
         assert list(found) and set(found) == set(keys)
         assert max(found.values()) < 1e-6
     ordered = evaluate(tmp_path / "m.tflite", named, expected, "mse", output_names=keys)
@@ -126,7 +134,7 @@ def test_several_inputs_and_outputs_by_name(tmp_path, flavour):
         evaluate(tmp_path / "m.tflite", named, expected[0])
 
 
-def test_many_samples_go_in_chunks(files, monkeypatch):
+def test_many_samples_go_in_chunks(files: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     from tfcompress.profiling import _remote
 
     x = np.repeat(files.x, 3, axis=0)
@@ -155,7 +163,9 @@ def test_many_samples_go_in_chunks(files, monkeypatch):
         ({"x": np.array(["a"] * 40)}, "takes numbers"),
     ],
 )
-def test_bad_data_is_named(files, labels, change, says):
+def test_bad_data_is_named(
+    files: SimpleNamespace, labels: Array, change: dict[str, Any], says: str
+) -> None:
     arguments = {"x": files.x, "y": labels, **change}
     with pytest.raises(DataError, match=says):
         evaluate(files.fixed, **arguments)
@@ -165,7 +175,7 @@ def test_bad_data_is_named(files, labels, change, says):
     platform.machine() not in ("x86_64", "AMD64"),
     reason="the division that crashes does so on x86 only",
 )
-def test_a_crashing_file_is_an_error(files):
+def test_a_crashing_file_is_an_error(files: SimpleNamespace) -> None:
     with pytest.raises(
         InterpreterError,
         match=r"crashing\.tflite crashes litert .*SIGFPE \(signal 8\) while running it",
@@ -173,12 +183,14 @@ def test_a_crashing_file_is_an_error(files):
         evaluate(files.crashing, np.zeros(4, np.int32), np.zeros(4), "mse")
 
 
-def test_a_slow_answer_is_an_error(files, labels):
+def test_a_slow_answer_is_an_error(files: SimpleNamespace, labels: Array) -> None:
     with pytest.raises(InterpreterError, match=r"no answer for 0\.01 s"):
         evaluate(files.fixed, files.x, labels, timeout=0.01)
 
 
-def test_no_tensorflow_is_needed(files, python, tmp_path):
+def test_no_tensorflow_is_needed(
+    files: SimpleNamespace, python: Callable[..., Any], tmp_path: Path
+) -> None:
     np.savez(tmp_path / "d.npz", x=files.x, y=np.zeros(40, int))
     code = """
 import numpy as np
@@ -195,7 +207,7 @@ except DataError as error:
     assert "'accuracy':" in said and "TensorFlow is not installed" in said
 
 
-def two_heads(tmp_path):
+def two_heads(tmp_path: Path) -> tuple[Path, Array, dict[str, Array]]:
     """A file with a head of 3 classes and one that gives a quantity, and data for both."""
     import keras
 
@@ -213,7 +225,7 @@ def two_heads(tmp_path):
     return file, x, {"kind": rng.integers(0, 3, 40), "age": rng.random(40) * 80}
 
 
-def test_a_head_that_gives_a_quantity_has_no_accuracy(tmp_path):
+def test_a_head_that_gives_a_quantity_has_no_accuracy(tmp_path: Path) -> None:
     file, x, y = two_heads(tmp_path)
     scores, outputs = evaluate(file, x, y, predictions=True)
     kind, age = outputs["kind"], outputs["age"][:, 0]
@@ -223,7 +235,7 @@ def test_a_head_that_gives_a_quantity_has_no_accuracy(tmp_path):
     assert set(several["kind"]) == {"accuracy", "top5"} and set(several["age"]) == {"mae"}
 
 
-def test_each_output_may_have_its_own_metric(tmp_path):
+def test_each_output_may_have_its_own_metric(tmp_path: Path) -> None:
     file, x, y = two_heads(tmp_path)
     scores = evaluate(file, x, y, metric={"kind": "top5", "age": "mse"})
     assert scores["kind"] == 1.0 and scores["age"] > 100
@@ -233,7 +245,7 @@ def test_each_output_may_have_its_own_metric(tmp_path):
         evaluate(file, x, y, metric={"kind": "accuracy", "age": "accuracy"})
 
 
-def test_a_row_says_which_metric_each_output_has(tmp_path):
+def test_a_row_says_which_metric_each_output_has(tmp_path: Path) -> None:
     from tfcompress._study._measure import scored
 
     file, x, y = two_heads(tmp_path)

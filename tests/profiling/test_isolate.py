@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from typing import Any
 
 import pytest
 
@@ -10,15 +11,15 @@ from tfcompress.profiling import _isolate
 from tfcompress.profiling._isolate import environment, in_child, obituary
 
 
-def child(monkeypatch, code):
+def child(monkeypatch: pytest.MonkeyPatch, code: str) -> Any:
     monkeypatch.setattr(_isolate, "command", lambda module, out: [sys.executable, "-c", code, out])
 
 
-def ask():
+def ask() -> Any:
     return in_child("look", {"path": "/tmp/x"}, what="net.tflite", runtime="litert 2.3", timeout=20)
 
 
-def test_the_result_comes_back(monkeypatch):
+def test_the_result_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     child(
         monkeypatch,
         'import sys; open(sys.argv[1], \'w\').write(\'{"doing": "a"}\\n{"result": [1, 2]}\\n\')',
@@ -27,7 +28,7 @@ def test_the_result_comes_back(monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGKILL])
-def test_every_signal_has_its_name(monkeypatch, number):
+def test_every_signal_has_its_name(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     code = (
         "import sys, os; open(sys.argv[1], 'w').write('{\"doing\": \"loading\"}\\n'); "
         f"os.kill(os.getpid(), {int(number)})"
@@ -41,7 +42,7 @@ def test_every_signal_has_its_name(monkeypatch, number):
         ask()
 
 
-def test_what_it_printed_last_is_passed_on(monkeypatch):
+def test_what_it_printed_last_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     child(
         monkeypatch,
         "import sys, os; print('INFO: hello'); "
@@ -53,13 +54,13 @@ def test_what_it_printed_last_is_passed_on(monkeypatch):
         ask()
 
 
-def test_half_a_line_is_no_result(monkeypatch):
+def test_half_a_line_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     child(monkeypatch, "import sys; open(sys.argv[1], 'w').write('{\"result\": [1, ')")
     with pytest.raises(InterpreterError, match="ended with status 0"):
         ask()
 
 
-def test_an_error_gets_the_files_name(monkeypatch):
+def test_an_error_gets_the_files_name(monkeypatch: pytest.MonkeyPatch) -> None:
     child(
         monkeypatch, "import sys; open(sys.argv[1], 'w').write('{\"error\": \"/tmp/x is bad\"}\\n')"
     )
@@ -67,7 +68,9 @@ def test_an_error_gets_the_files_name(monkeypatch):
         ask()
 
 
-def test_the_child_finds_this_package_and_our_environment_stays(monkeypatch):
+def test_the_child_finds_this_package_and_our_environment_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     import os
@@ -78,5 +81,5 @@ def test_the_child_finds_this_package_and_our_environment_stays(monkeypatch):
     assert dict(os.environ) == before
 
 
-def test_an_exit_status_is_told_apart_from_a_signal():
+def test_an_exit_status_is_told_apart_from_a_signal() -> None:
     assert "ended with status 3" in obituary(3, what="a", runtime="b", doing="c", noise="")

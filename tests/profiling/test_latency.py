@@ -2,6 +2,8 @@
 
 import itertools
 import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,10 +12,10 @@ from tfcompress.profiling import _latency
 from tfcompress.profiling._latency import Series, measure, summary, uncertainty
 
 
-def wait(ms):
+def wait(ms: float) -> Callable[[], None]:
     """A run that takes `ms` milliseconds."""
 
-    def invoke():
+    def invoke() -> None:
         end = time.perf_counter() + ms / 1e3
         while time.perf_counter() < end:
             pass
@@ -21,14 +23,14 @@ def wait(ms):
     return invoke
 
 
-def test_a_given_number_of_runs_is_kept():
+def test_a_given_number_of_runs_is_kept() -> None:
     series = [Series(1, wait(0.05)), Series(1, wait(0.2))]
     assert measure(series, runs=37, precision=0.0, seconds=0.0)
     assert [len(item.times) for item in series] == [37, 37]
     assert all(item.warmup_runs >= 3 for item in series)
 
 
-def test_a_steady_run_is_settled_after_the_fewest_rounds(monkeypatch):
+def test_a_steady_run_is_settled_after_the_fewest_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_latency, "BLOCK_MS", 1.0)
     item = Series(1, wait(0.2))
     assert measure([item], runs=None, precision=0.5, seconds=30.0)
@@ -36,7 +38,7 @@ def test_a_steady_run_is_settled_after_the_fewest_rounds(monkeypatch):
     assert summary(item).uncertainty_fraction <= 0.5
 
 
-def test_a_wild_one_ends_with_the_time(monkeypatch):
+def test_a_wild_one_ends_with_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_latency, "BLOCK_MS", 1.0)
     lengths = itertools.cycle([0.1] * 10 + [3.0] * 10)
     item = Series(1, lambda: wait(next(lengths))())
@@ -46,23 +48,28 @@ def test_a_wild_one_ends_with_the_time(monkeypatch):
     assert len(item.blocks) >= _latency.FEW_ROUNDS
 
 
-def test_every_round_visits_all_in_changing_order(monkeypatch):
+def test_every_round_visits_all_in_changing_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_latency, "BLOCK_MS", 0.0)
-    visits = []
-    series = [Series(1, lambda name=name: (visits.append(name), wait(0.01)())) for name in "abc"]
+    visits: list[str] = []
+
+    def visit(name: str) -> None:
+        visits.append(name)
+        wait(0.01)()
+
+    series = [Series(1, partial(visit, name)) for name in "abc"]
     measure(series, runs=20, precision=0.0, seconds=0.0)
     rounds = ["".join(visits[-60:][i : i + 3]) for i in range(0, 60, 3)]
     assert all(sorted(turn) == ["a", "b", "c"] for turn in rounds)
     assert len(set(rounds)) >= 4
 
 
-def test_uncertainty_is_the_notch_of_a_box_plot():
+def test_uncertainty_is_the_notch_of_a_box_plot() -> None:
     blocks = [[1.0, 1.0, 50.0], [2.0, 2.0, 2.0], [3.0], [4.0], [5.0]]
     assert uncertainty(blocks) == pytest.approx(1.57 * 2.0 / np.sqrt(5) / 3.0)
     assert uncertainty(blocks[:1]) == np.inf
 
 
-def test_summary_of_known_times():
+def test_summary_of_known_times() -> None:
     times = [float(n) for n in range(1, 101)]
     item = Series(
         2,

@@ -1,5 +1,9 @@
 """Multiply-accumulates and weights: golden numbers, operation by operation and on real files."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +14,7 @@ from tfcompress.profiling._macs import count_ops, count_weights, op_macs
 from tfcompress.profiling._matching import matched
 
 
-def op(kind, *shapes):
+def op(kind: str, *shapes: Any) -> int:
     """MACs of an operation whose last shape is its output's; None is an input left out."""
     tensors = {
         i: TensorInfo(i, "", shape, np.dtype("f4"), np.array([]), np.array([]))
@@ -57,18 +61,18 @@ def op(kind, *shapes):
         ("ADD", [(1, 8), (1, 8), (1, 8)], 0),
     ],
 )
-def test_one_operation(kind, shapes, macs):
+def test_one_operation(kind: str, shapes: Any, macs: int) -> None:
     assert op(kind, *shapes) == macs
 
 
 @pytest.mark.parametrize("name", ["dynamic", "fixed", "hybrid", "int8", "int8_float_io"])
-def test_a_real_file_counts_the_same_in_every_format(files, name):
+def test_a_real_file_counts_the_same_in_every_format(files: SimpleNamespace, name: str) -> None:
     opened = open_interpreter(getattr(files, name))
     assert {item.kind: item.macs for item in count_ops(opened) if item.macs} == files.macs
     assert count_weights(opened) == files.parameters == files.net.count_params()
 
 
-def test_delegates_do_not_change_the_count(files):
+def test_delegates_do_not_change_the_count(files: SimpleNamespace) -> None:
     with_, without = (open_interpreter(files.fixed, delegates=on) for on in (True, False))
     assert [item.kind for item in with_.ops()][-1] == "DELEGATE"
     assert [(a.kind, a.macs) for a in count_ops(with_)] == [
@@ -76,7 +80,7 @@ def test_delegates_do_not_change_the_count(files):
     ]
 
 
-def test_kernels_are_put_to_operations_in_order():
+def test_kernels_are_put_to_operations_in_order() -> None:
     ops = [
         OpTime(0, "CONV_2D", "a", 10),
         OpTime(1, "RELU", "b", 0),
@@ -98,7 +102,7 @@ def test_kernels_are_put_to_operations_in_order():
     ]
 
 
-def test_a_pointwise_convolution_may_run_as_a_matrix_product():
+def test_a_pointwise_convolution_may_run_as_a_matrix_product() -> None:
     kinds = ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D", "FULLY_CONNECTED"]
     ops = [OpTime(number, kind, "", 10 * number) for number, kind in enumerate(kinds)]
     names = [
@@ -113,7 +117,7 @@ def test_a_pointwise_convolution_may_run_as_a_matrix_product():
     assert not complete and {item.index for item in found} == {-1}
 
 
-def test_another_number_of_kernels_is_not_guessed_at():
+def test_another_number_of_kernels_is_not_guessed_at() -> None:
     ops = [OpTime(0, "FULLY_CONNECTED", "a", 10), OpTime(1, "FULLY_CONNECTED", "b", 20)]
     found, complete = matched([("Fully Connected (NC, F32) GEMM", None, 5.0)], ops)
     assert not complete
@@ -131,7 +135,7 @@ def test_another_number_of_kernels_is_not_guessed_at():
         ("DenseNet121", 2834.0),
     ],
 )
-def test_published_networks(name, millions, tmp_path):
+def test_published_networks(name: str, millions: float, tmp_path: Path) -> None:
     import keras
     import tensorflow as tf
 

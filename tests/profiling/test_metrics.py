@@ -1,20 +1,23 @@
 """NumPy metrics against scikit-learn's and by hand."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from tfcompress.core import DataError
+from tfcompress.core._types import Array, ArrayLike
 from tfcompress.profiling import correct
 from tfcompress.profiling._metrics import accuracy, auc, mae, mse, top5
 
 
 @pytest.fixture
-def scores():
+def scores() -> tuple[Array, Array]:
     rng = np.random.default_rng(0)
     return rng.integers(0, 10, 200), rng.random((200, 10))
 
 
-def test_accuracy_of_class_numbers_columns_and_one_hot_is_one(scores):
+def test_accuracy_of_class_numbers_columns_and_one_hot_is_one(scores: tuple[Array, Array]) -> None:
     from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
     y, outputs = scores
@@ -29,26 +32,26 @@ def test_accuracy_of_class_numbers_columns_and_one_hot_is_one(scores):
     assert correct(y, outputs).shape == (200,) and correct(y, outputs).mean() == expected
 
 
-def test_one_unit_is_right_above_a_half():
+def test_one_unit_is_right_above_a_half() -> None:
     y, outputs = np.array([1, 0, 1, 0]), np.array([[0.9], [0.1], [0.5], [0.7]])
     np.testing.assert_array_equal(correct(y, outputs), [True, True, False, False])
     np.testing.assert_array_equal(correct(y[:, None], outputs[:, 0]), [True, True, False, False])
 
 
-def test_a_nan_is_wrong():
+def test_a_nan_is_wrong() -> None:
     outputs = np.array([[np.nan, 0.0], [0.0, 1.0]])
     np.testing.assert_array_equal(correct([0, 1], outputs), [False, True])
     np.testing.assert_array_equal(correct([0, 1], np.array([np.nan, 0.9])), [False, True])
 
 
-def test_pixels_are_classified_one_by_one():
+def test_pixels_are_classified_one_by_one() -> None:
     y = np.array([[[0, 1], [1, 1]]])
     assert accuracy(y, np.eye(2)[y]) == 1.0
     assert correct(y, np.eye(2)[y]).shape == (1, 2, 2)
 
 
 @pytest.mark.parametrize("ties", [False, True])
-def test_auc_is_scikit_learns(ties):
+def test_auc_is_scikit_learns(ties: bool) -> None:
     from sklearn.metrics import roc_auc_score
 
     rng = np.random.default_rng(1)
@@ -60,7 +63,7 @@ def test_auc_is_scikit_learns(ties):
     assert auc(np.eye(2)[y], outputs[:, None]) == expected
 
 
-def test_errors_of_regression():
+def test_errors_of_regression() -> None:
     y, outputs = np.array([1.0, 2.0, 3.0]), np.array([[1.0], [0.0], [6.0]])
     assert mse(y, outputs) == pytest.approx(13 / 3)
     assert mae(y, outputs) == pytest.approx(5 / 3)
@@ -83,11 +86,13 @@ def test_errors_of_regression():
         (mse, np.zeros((2, 3)), np.zeros((2, 4)), "do not fit"),
     ],
 )
-def test_what_does_not_fit_is_said(metric, y, outputs, says):
+def test_what_does_not_fit_is_said(
+    metric: Callable[[Array, Array], float], y: ArrayLike, outputs: Array, says: str
+) -> None:
     with pytest.raises(DataError, match=says):
         metric(np.asarray(y), outputs)
 
 
-def test_soft_labels_are_classes():
+def test_soft_labels_are_classes() -> None:
     y = np.array([[0.9, 0.1], [0.05, 0.95]])
     assert accuracy(y, np.array([[0.6, 0.4], [0.7, 0.3]])) == 0.5

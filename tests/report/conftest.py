@@ -1,6 +1,7 @@
 """Rows with everything that a report can show."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -26,7 +27,9 @@ LAYERS = {
 }
 
 
-def row(recipe, seed, accuracy, size, packed, ms, **more):
+def row(
+    recipe: str, seed: int, accuracy: float, size: int, packed: int, ms: float, **more: Any
+) -> dict[str, Any]:
     rng = random.Random(f"{recipe}{seed}")
     correct = "".join("01"[rng.random() < accuracy] for _ in range(EXAMPLES))
     ops = [
@@ -82,7 +85,7 @@ def row(recipe, seed, accuracy, size, packed, ms, **more):
 
 
 @pytest.fixture
-def report():
+def report() -> Report:
     """Five recipes × two seeds and one that failed for both."""
     rows = [row(name, seed, *spec) for name, spec in SPEC.items() for seed in (0, 1)]
     rows += [

@@ -1,17 +1,24 @@
 """The page in a real browser: sorting, hover values, nothing fetched or wider than a phone."""
 
 import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tfcompress.report import Report
+
 sync = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+OpenPage = Callable[..., "tuple[Any, list[str], list[str]]"]
+"""Opens the page: it, what it asked for, what its console said."""
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser() -> Iterator[Any]:
     with sync.sync_playwright() as kit:
         try:
             found = kit.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -23,11 +30,11 @@ def browser():
 
 
 @pytest.fixture
-def opened(browser, report, tmp_path):
+def opened(browser: Any, report: Report, tmp_path: Path) -> Iterator[OpenPage]:
     """`opened(**context options)` → (page, what it asked for, what its console said)."""
     path, contexts = report.to_html(tmp_path / "report.html"), []
 
-    def open_page(**options):
+    def open_page(**options: Any) -> tuple[Any, list[str], list[str]]:
         context = browser.new_context(**options)
         contexts.append(context)
         page, asked, said = context.new_page(), [], []
@@ -42,14 +49,14 @@ def opened(browser, report, tmp_path):
         context.close()
 
 
-def column(page, number):
+def column(page: Any, number: int) -> list[Any]:
     return page.eval_on_selector_all(
         "#recipes tbody tr",
         f"rows => rows.map(row => (row.cells[{number}] || {{}}).dataset?.sort ?? null)",
     )
 
 
-def test_nothing_is_fetched_and_nothing_goes_wrong(opened, tmp_path):
+def test_nothing_is_fetched_and_nothing_goes_wrong(opened: OpenPage, tmp_path: Path) -> None:
     page, asked, said = opened()
     page.mouse.wheel(0, 5000)
     for summary in page.query_selector_all("summary"):
@@ -58,7 +65,9 @@ def test_nothing_is_fetched_and_nothing_goes_wrong(opened, tmp_path):
     assert asked == [(tmp_path / "report.html").as_uri()] and said == []
 
 
-def test_a_click_on_a_head_sorts_by_it_and_the_next_one_the_other_way(opened, report):
+def test_a_click_on_a_head_sorts_by_it_and_the_next_one_the_other_way(
+    opened: OpenPage, report: Report
+) -> None:
     page, _, _ = opened()
     heads = page.query_selector_all("#recipes thead button")
     names = [head.inner_text() for head in heads]
@@ -79,7 +88,7 @@ def test_a_click_on_a_head_sorts_by_it_and_the_next_one_the_other_way(opened, re
     assert recipes[:-1] == sorted(recipes[:-1])
 
 
-def test_a_point_shows_its_values_and_lights_its_row(opened, report):
+def test_a_point_shows_its_values_and_lights_its_row(opened: OpenPage, report: Report) -> None:
     page, _, _ = opened(viewport={"width": 1200, "height": 900})
     assert page.is_hidden("#tip")
     point = page.locator('.scatter .point[data-recipe="int8"]').first
@@ -96,14 +105,14 @@ def test_a_point_shows_its_values_and_lights_its_row(opened, report):
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 800])
-def test_the_page_is_no_wider_than_the_screen(opened, width):
+def test_the_page_is_no_wider_than_the_screen(opened: OpenPage, width: int) -> None:
     page, _, _ = opened(viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("getComputedStyle(document.querySelector('.reason')).fontSize") >= "14px"
 
 
-def test_dark_is_dark(opened):
-    def paper(scheme):
+def test_dark_is_dark(opened: OpenPage) -> None:
+    def paper(scheme: str) -> int:
         page, _, _ = opened(color_scheme=scheme)
         return sum(
             map(
@@ -115,7 +124,7 @@ def test_dark_is_dark(opened):
 
 
 @pytest.mark.parametrize("width", [390, 800, 1400])
-def test_no_number_is_cut_and_no_label_lies_over_another(opened, width):
+def test_no_number_is_cut_and_no_label_lies_over_another(opened: OpenPage, width: int) -> None:
     page, _, _ = opened(viewport={"width": width, "height": 800})
     cut = """cells => cells.filter(cell => cell.getBoundingClientRect().right >
         document.querySelector('#recipes').closest('.scroll').getBoundingClientRect().right + 1)
@@ -137,7 +146,7 @@ def test_no_number_is_cut_and_no_label_lies_over_another(opened, width):
                 assert apart or box[1] >= other[3] - 2 or other[1] >= box[3] - 2
 
 
-def test_the_filter_shows_only_recipes_with_all_its_words(opened):
+def test_the_filter_shows_only_recipes_with_all_its_words(opened: OpenPage) -> None:
     page, _, _ = opened()
     page.fill("#filter", "INT8 qat")
     shown = page.eval_on_selector_all(
@@ -150,7 +159,7 @@ def test_the_filter_shows_only_recipes_with_all_its_words(opened):
     assert page.is_hidden("#hidden-rows") and page.is_visible('details[data-recipe="float32"]')
 
 
-def test_the_rows_come_out_as_csv(opened, report, tmp_path):
+def test_the_rows_come_out_as_csv(opened: OpenPage, report: Report, tmp_path: Path) -> None:
     page, _, _ = opened()
     with page.expect_download() as coming:
         page.click("#download")
@@ -159,7 +168,7 @@ def test_the_rows_come_out_as_csv(opened, report, tmp_path):
     assert coming.value.suggested_filename == "Digits_friends_.csv"
 
 
-def test_two_files_are_compared_by_layer(opened):
+def test_two_files_are_compared_by_layer(opened: OpenPage) -> None:
     page, _, said = opened()
     assert (page.input_value("#left"), page.input_value("#right")) == ("float32", "dynamic")
     page.select_option("#right", "int8")

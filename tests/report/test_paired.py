@@ -1,5 +1,7 @@
 """Paired differences: the interval, the test, and what they refuse."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +14,9 @@ answers = st.text("01", min_size=1, max_size=60)
 
 
 @given(st.lists(st.tuples(st.sampled_from("01"), st.sampled_from("01")), min_size=1, max_size=60))
-def test_mean_is_the_difference_of_accuracies_and_lies_in_the_interval(pairs):
+def test_mean_is_the_difference_of_accuracies_and_lies_in_the_interval(
+    pairs: list[tuple[Any, Any]],
+) -> None:
     mine, base = ("".join(side) for side in zip(*pairs))
     found = paired_difference([mine], [base])
     assert found.mean == pytest.approx((mine.count("1") - base.count("1")) / len(base))
@@ -21,7 +25,7 @@ def test_mean_is_the_difference_of_accuracies_and_lies_in_the_interval(pairs):
 
 
 @given(answers)
-def test_the_same_answers_are_not_distinguishable(text):
+def test_the_same_answers_are_not_distinguishable(text: str) -> None:
     found = paired_difference([text], [text])
     assert (found.mean, found.low, found.high, found.p_value, found.distinguishable) == (
         0,
@@ -33,7 +37,7 @@ def test_the_same_answers_are_not_distinguishable(text):
     assert str(found) == f"no difference on any of the {len(text)} examples"
 
 
-def test_p_value_is_mcnemars_exact_one():
+def test_p_value_is_mcnemars_exact_one() -> None:
     # 3 examples gained, 12 lost of 15 discordant ones:
     # 2 · P(X ≤ 3) for X ~ Binomial(15, ½) = 2 · 576 / 2¹⁵.
     mine, base = "1" * 3 + "0" * 12 + "1" * 85, "0" * 3 + "1" * 12 + "1" * 85
@@ -42,7 +46,7 @@ def test_p_value_is_mcnemars_exact_one():
     assert found.distinguishable and "-9.00 points, distinguishable" in str(found)
 
 
-def test_interval_holds_the_percentile_bootstrap_over_examples():
+def test_interval_holds_the_percentile_bootstrap_over_examples() -> None:
     rng = np.random.default_rng(0)
     mine, base = ("".join(rng.choice(["0", "1"], 300, p=[0.1, 0.9])) for _ in range(2))
     d = np.array([int(a) - int(b) for a, b in zip(mine, base)])
@@ -52,13 +56,13 @@ def test_interval_holds_the_percentile_bootstrap_over_examples():
     assert high - 0.004 <= found.high <= high + 0.01
 
 
-def test_seeds_are_averaged_by_example():
+def test_seeds_are_averaged_by_example() -> None:
     # One example gained for one seed and lost for the other is no difference at all.
     found = paired_difference(["10", "01"], ["01", "10"])
     assert (found.mean, found.gained, found.lost) == (0, 0, 0)
 
 
-def test_interval_covers_the_truth_about_as_often_as_it_says():
+def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(1)
     hits = 0
     for _ in range(200):
@@ -76,13 +80,13 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
 @pytest.mark.parametrize(
     ("mine", "base"), [(["11"], ["111"]), (["11", "10"], ["11"]), ([], []), ([""], [""])]
 )
-def test_unpaired_answers_are_refused(mine, base):
+def test_unpaired_answers_are_refused(mine: list[str], base: list[str]) -> None:
     with pytest.raises(DataError, match="same seeds and the same test examples"):
         paired_difference(mine, base)
 
 
 @given(st.integers(0, 12), st.integers(0, 12), st.integers(0, 400))
-def test_interval_and_test_say_the_same(gained, lost, same):
+def test_interval_and_test_say_the_same(gained: int, lost: int, same: int) -> None:
     mine = "1" * gained + "0" * lost + "1" * same
     base = "0" * gained + "1" * lost + "1" * same
     if not mine:
@@ -96,14 +100,14 @@ def test_interval_and_test_say_the_same(gained, lost, same):
         assert found.low <= 0 <= found.high
 
 
-def test_four_examples_gained_of_360_are_no_proof():
+def test_four_examples_gained_of_360_are_no_proof() -> None:
     # The bootstrap alone gave +0.28 to +2.22 here while McNemar's p-value is 2 / 2⁴ = 0.125.
     found = paired_difference(["1" * 4 + "1" * 356], ["0" * 4 + "1" * 356])
     assert found.p_value == pytest.approx(0.125)
     assert found.low < 0 < found.high and not found.distinguishable
 
 
-def test_the_exact_side_of_the_interval_is_clopper_and_pearsons():
+def test_the_exact_side_of_the_interval_is_clopper_and_pearsons() -> None:
     from scipy.stats import binomtest
 
     from tfcompress.report._paired import _not_rejected

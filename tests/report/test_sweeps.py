@@ -1,5 +1,8 @@
 """Sweeps: recipes that differ in one number alone, and the figures of lines and layers."""
 
+from pathlib import Path
+from typing import Any
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -38,12 +41,18 @@ NAMES = [
 ]
 
 
-def of_layers(layers):
+def drawn(figure: dict[str, Any] | None) -> dict[str, Any]:
+    """The figure that must be there."""
+    assert figure is not None
+    return figure
+
+
+def of_layers(layers: dict[str, list[dict[str, Any]]]) -> Report:
     """A report of recipes that have nothing but layers."""
     return Report([{"recipe": name, "seed": 0, "layers": held} for name, held in layers.items()])
 
 
-def row(name, seed=0, **more):
+def row(name: str, seed: int = 0, **more: Any) -> dict[str, Any]:
     number = len(name) + seed
     return {
         **{
@@ -59,7 +68,7 @@ def row(name, seed=0, **more):
 
 
 @pytest.fixture
-def report():
+def report() -> Report:
     return Report(
         [row(name, seed) for name in NAMES for seed in (0, 1)],
         "sweeps",
@@ -67,7 +76,7 @@ def report():
     )
 
 
-def test_a_sweep_is_what_differs_in_one_number_alone(report):
+def test_a_sweep_is_what_differs_in_one_number_alone(report: Report) -> None:
     found = report.sweeps()
     assert found == {
         "Prune.sparsity": {
@@ -82,10 +91,12 @@ def test_a_sweep_is_what_differs_in_one_number_alone(report):
     assert Report([row("int8"), {"recipe": "a", "seed": 0, "error": "x"}]).sweeps() == {}
 
 
-def test_lines_pass_through_the_means_and_the_level_is_the_reference(report):
+def test_lines_pass_through_the_means_and_the_level_is_the_reference(report: Report) -> None:
     lines = {line["recipe"]: line for line in report.summary()}
     series = sweeps(report)["Cluster.clusters"]
-    figure = sweep(report, series, {"accuracy": "", "val_accuracy": ", validation"}, tick, str)
+    figure = drawn(
+        sweep(report, series, {"accuracy": "", "val_accuracy": ", validation"}, tick, str)
+    )
     assert [line["name"] for line in figure["lines"]] == [
         one.name + add for one in series for add in ("", ", validation")
     ]
@@ -107,7 +118,7 @@ def test_lines_pass_through_the_means_and_the_level_is_the_reference(report):
     assert sweep(report, series, {"macs": ""}, tick, str) is None
 
 
-def test_matplotlib_draws_the_same(report):
+def test_matplotlib_draws_the_same(report: Report) -> None:
     ax = report.plot_sweep("Prune.sparsity", ["size_bytes", "gzip_bytes"])
     labels = ax.get_legend_handles_labels()[1]
     assert {"prune…-int8, size_bytes", "prune…-int8, gzip_bytes", "int8, gzip_bytes"} <= set(labels)
@@ -121,13 +132,13 @@ def test_matplotlib_draws_the_same(report):
     pyplot.close("all")
 
 
-def test_dimension_by_layer_marks_what_is_significant():
+def test_dimension_by_layer_marks_what_is_significant() -> None:
     said = {
         "by": "TwoNN",
         "scores": {"a": 3.0, "b": 30.0, "c": 0.5},
         "details": {"dimension": {"a": 10.0, "b": 40.0, "c": 39.5, "x": 1.0}},
     }
-    figure = dimension_profile(said, 20.0)
+    figure = drawn(dimension_profile(said, 20.0))
     assert [(point["layer"], point["on"]) for point in figure["points"]] == [
         ("a", False),
         ("b", True),
@@ -140,13 +151,13 @@ def test_dimension_by_layer_marks_what_is_significant():
     )
 
 
-def test_bits_are_shown_where_they_differ_between_layers():
+def test_bits_are_shown_where_they_differ_between_layers() -> None:
     same = [
         {"name": name, "bits": 8.0, "bytes": 10, "encoding": "int8", "op": "CONV_2D"}
         for name in ("a", "b")
     ]
     mixed = [{**same[0], "bits": 32.0}, {**same[1], "bits": 1.0}]
-    found = bits_by_layer(of_layers({"int8": same, "mixed": mixed}))
+    found = drawn(bits_by_layer(of_layers({"int8": same, "mixed": mixed})))
     assert found["recipes"] == ["mixed"]
     assert [(one["layer"], one["bits"][0]["text"]) for one in found["rows"]] == [
         ("a", "32"),
@@ -156,7 +167,7 @@ def test_bits_are_shown_where_they_differ_between_layers():
     assert [bar["share"] for bar in layer_bars([{**same[0], "bytes": 5}, same[1]])] == [50.0, 100.0]
 
 
-def test_shares_are_percent():
+def test_shares_are_percent() -> None:
     assert (
         option_value("Prune.sparsity", 0.8) == "80 %"
         and option_value("Cluster.clusters", 16) == "16"
@@ -164,7 +175,7 @@ def test_shares_are_percent():
     assert option_value("PruneFilters.target_macs", 0.5) == "50 %"
 
 
-def test_the_page_has_them_all(report, tmp_path):
+def test_the_page_has_them_all(report: Report, tmp_path: Path) -> None:
     layers = [
         {"name": n, "op": "CONV_2D", "encoding": "float", "bits": b, "bytes": 40}
         for n, b in (("conv1", 32.0), ("conv2", 2.0))
@@ -197,8 +208,8 @@ def test_the_page_has_them_all(report, tmp_path):
     assert "refresh" not in done and "This study is running" not in done
 
 
-def test_latencies_within_the_noise_are_equal():
-    def timed(name, ms, accuracy, uncertainty=0.0):
+def test_latencies_within_the_noise_are_equal() -> None:
+    def timed(name: str, ms: float, accuracy: float, uncertainty: float = 0.0) -> dict[str, Any]:
         profile = {
             "latency": [{"threads": 1, "latency_ms_p50": ms, "uncertainty_fraction": uncertainty}]
         }
