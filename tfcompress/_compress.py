@@ -36,6 +36,7 @@ from tfcompress.core import (
     TrainingError,
 )
 from tfcompress.core._types import Data, Model, Trainer
+from tfcompress.training._curves import joined, recording
 
 PARITY_INPUTS = 64
 FEWEST_PARITY_INPUTS = 16
@@ -100,6 +101,7 @@ def compress(
     with (
         _keras.fresh_names(),
         reporter(progress, total=3 * len(recipe.techniques) + 2, title=recipe.name) as step,
+        recording() as trainings,
     ):
         clock = _Clock(step)
         for technique in recipe.techniques:
@@ -132,6 +134,8 @@ def compress(
         "flavour": _keras.flavour(model),
         "model": model.name,
     }
+    if curves := joined(trainings):
+        about["training"] = curves
     if sampled is not None:
         about["samples"] = sampled.how
     if said := untrained_warnings(recipe, fit) + _size_warnings(work, target, data, samples):

@@ -152,6 +152,8 @@ def _make(bench: Bench, cell: Cell) -> Finished:
     if untrained:
         artifact = replace(artifact, about={**artifact.about, "warnings": untrained})
     row = _row(bench, cell, artifact, round(perf_counter() - start, 2))
+    if artifact.about.get("training"):
+        row["training"] = artifact.about["training"]
     if untrained:
         row["warnings"] = untrained
     if node.techniques:

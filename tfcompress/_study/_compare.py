@@ -90,6 +90,8 @@ def _row(file: File, label: str, artifact: Artifact | None) -> Row:
         content = artifact.to_dict()
         row["seed"] = artifact.about.get("seed")
         row |= {"skipped": content["skipped"], "checks": content["checks"]}
+        if artifact.about.get("training"):
+            row["training"] = artifact.about["training"]
     row["made"] = {"file": "in memory" if isinstance(file, Artifact) else str(file)}
     try:
         check_file(file.data if isinstance(file, Artifact) else file)

@@ -70,6 +70,7 @@ class CellRow(msgspec.Struct):
     made: Made
     layers: list[Layer] = []
     warnings: list[str] = []
+    training: dict[str, list[float]] = {}
     correct: str = ""
 
 

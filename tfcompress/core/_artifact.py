@@ -29,6 +29,7 @@ class _About(msgspec.Struct):
     flavour: str = ""
     model: str = ""
     warnings: list[str] = []
+    training: dict[str, list[float]] = {}
 
 
 class _Saved(msgspec.Struct):

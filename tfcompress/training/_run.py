@@ -15,6 +15,7 @@ from tfcompress._backend.bridge._progress import epoch_reporter
 from tfcompress._backend.bridge._training import Prepared
 from tfcompress.core import TrainingError
 from tfcompress.core._types import Callback, Data, Model
+from tfcompress.training._curves import record
 
 FIRST_STEPS = 50  # whose mean loss stands for the network before its training
 WORSE_ACCURACY = 0.03  # as a share of the samples
@@ -83,6 +84,7 @@ class Run:
         finally:
             self.prepared.restore()
         _require_finite(history.get("loss", []))
+        record(history)
         if self.prepared.fine_tuning:
             self._say_worse()
 
