@@ -107,3 +107,40 @@ def test_assignment_finds_values_that_a_sample_misses():
     kernel[399, 398] = 7
     index, _ = tfmot.assignment(kernel)
     assert index.max() == 2 and index[399, 398] == 2
+
+
+def test_a_centroid_gets_the_mean_of_its_members_gradients():
+    import tensorflow as tf
+
+    kernel = np.array([[1.0, 2.0, 2.0], [0.0, 1.0, 2.0]], np.float32)
+    tfmot.load()
+    from tfcompress._backend.tfmot._keeping import KeepingQuantizer, Sets
+
+    index = np.searchsorted([0.0, 1.0, 2.0], kernel)
+    sets = Sets.of(kernel, index)
+    quantizer = KeepingQuantizer(clusters=True, sets=len(sets.first))
+    weights = {
+        "index": tf.constant(sets.index, tf.int32),
+        "first": tf.constant(sets.first),
+        "scale": tf.constant(sets.scale, tf.float32),
+    }
+    upstream = tf.constant([[1.0, 2.0, 3.0], [4.0, 5.0, 10.0]])
+    weight = tf.Variable(kernel)
+    with tf.GradientTape() as tape:
+        kept = quantizer.kept(weight, weights)
+        loss = tf.reduce_sum(upstream * kept)
+    np.testing.assert_array_equal(kept, kernel)
+    gradient = tf.convert_to_tensor(tape.gradient(loss, weight))
+    # 1.0 stands first at (0, 0): (1 + 5)/2; 2.0 at (0, 1): (2 + 3 + 10)/3; zero does not move.
+    np.testing.assert_allclose(gradient, [[3.0, 5.0, 0.0], [0.0, 0.0, 0.0]])
+
+
+def test_tfmots_refusal_is_one_line():
+    from types import SimpleNamespace
+
+    from tfcompress._backend.tfmot._quantizing import _refused
+
+    text = "Exception encountered when calling layer\n\nin user code:\n\n  File x\n  TypeError: no."
+    assert str(_refused(SimpleNamespace(name="net"), TypeError(text), False)) == (
+        "TFMOT refuses to quantize 'net': TypeError: no. Leave the layer out with skip=."
+    )

@@ -340,3 +340,57 @@ def test_operations_that_join_two_ranges_become_int8(what):
     }
     assert {held[name] for name in ("left", "right", "out")} == {"int8"}
     assert {item.layer.split("_")[0] for item in art.skipped} <= {"where", "greater"}
+
+
+@pytest.mark.parametrize("kind", ["ids", "pixels", "ids and numbers"])
+def test_inputs_of_whole_numbers_get_no_range(kind, keras_flavour, tmp_path):
+    import importlib
+
+    keras = importlib.import_module(keras_flavour)
+    keras.utils.set_random_seed(0)
+    layers, rng = keras.layers, np.random.default_rng(0)
+    if kind == "pixels":
+        inputs = keras.Input((4, 4, 2), dtype="uint8")
+        x = layers.Conv2D(3, 3, activation="relu", name="first")(layers.Rescaling(1 / 255)(inputs))
+        data = rng.integers(0, 256, (16, 4, 4, 2)).astype("uint8")
+    else:
+        inputs = ids = keras.Input((6,), dtype="int32")
+        x, data = layers.Embedding(9, 4)(ids), rng.integers(0, 9, (16, 6)).astype("int32")
+        if kind == "ids and numbers":
+            inputs = [ids, keras.Input((6, 4))]
+            x = layers.Concatenate()([x, layers.Dense(4)(inputs[1])])
+            data = [data, rng.random((16, 6, 4), dtype="float32")]
+        x = layers.Dense(3, activation="relu", name="first")(x)
+    model = keras.Model(inputs, layers.Dense(2, name="out")(layers.Flatten()(x)))
+    model.compile("sgd", "mse")
+    technique = QuantizeAware()
+    wrapped = technique.apply(model)
+    wrapped.fit(data, rng.random((16, 2)), verbose=0)
+    technique.check(model, technique.strip(wrapped))
+    assert {"first", "out"} <= {layer.layer.name for layer in tfmot.wrapped_quantized(wrapped)}
+    ranges = [layer for layer in wrapped.layers if type(layer).__name__ == "QuantizeLayer"]
+    wanted = {"ids": [False], "pixels": [False], "ids and numbers": [False, True]}[kind]
+    assert [layer.quantizer is not None for layer in ranges] == wanted
+    wrapped.save(tmp_path / "net.keras")
+    read = load_model(tmp_path / "net.keras")
+    np.testing.assert_array_equal(wrapped.predict(data, verbose=0), read.predict(data, verbose=0))
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "Bidirectional"])
+def test_recurrent_layers_that_stay_float_are_written_step_by_step(kind):
+    import keras
+
+    import tfcompress as tfc
+    from tfcompress.training import Fit
+
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    recurrent = layers.LSTM(5) if kind == "LSTM" else layers.Bidirectional(layers.GRU(3))
+    model = keras.Sequential([keras.Input((4, 3)), recurrent, layers.Dense(3, name="out")])
+    model.compile("sgd", "mse")
+    rng = np.random.default_rng(0)
+    x, y = 3 * rng.normal(size=(128, 4, 3)).astype("float32"), rng.random((128, 3))
+    art = tfc.compress(model, "qat-int8", fit=Fit(x, y), samples=x)
+    assert [item.kind for item in art.skipped] == [kind]
+    encodings = {layer.name: layer.encoding for layer in tfc.packed_layers(art.data)}
+    assert encodings.get("out", encodings.get("quant_out")) == "int8"

@@ -146,8 +146,87 @@ def test_auto_pairs_leave_small_maps_out_unless_there_are_no_others(teacher, dig
 
 
 def test_attention_needs_no_fit_of_sizes(teacher, digits):
+    """The student's maps of 4 × 4 come to look like the teacher's of 8 × 8, once they are
+    resized.
+    """
+    x, y = digits[0][:64], digits[1][:64]
+    size = attending.spatial_size(teacher, "conv1")
+    wanted = attending.attention_map(attending.with_outputs(teacher, ["conv1"])(x)[1])
+
+    def distance(student):
+        activations = attending.with_outputs(student, ["late"])(x)[1]
+        return float(np.mean(attending.attention_loss(size)(wanted, activations)))
+
     student = student_of("keras")
-    Distill(teacher, digits[0][:64], digits[1][:64], attention={"late": "conv1"})(student)
+    assert attending.spatial_size(student, "late") == (4, 4) != size
+    before = distance(student)
+    options = {"attention": {"late": "conv1"}, "alpha": 0.0, "epochs": 8}
+    Distill(teacher, x, y, **options)(student)
+    assert distance(student) < 0.8 * before
+
+
+def first_loss(student, **options):
+    """The loss before anything is learned."""
+    import keras
+
+    seen = []
+    note = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: seen.append(logs["loss"]))
+    still = keras.optimizers.SGD(0.0)
+    Distill(**options, batch_size=64, optimizer=still, callbacks=[note])(student)
+    return seen[0]
+
+
+def test_attention_counts_beta_times(teacher, digits):
+    x, y = digits[0][:64], digits[1][:64]
+    given = {"teacher": teacher, "x": x, "y": y, "attention": {"early": "conv1"}}
+    student = student_of("keras")
+    none, once, more = (first_loss(student, **given, beta=beta) for beta in (0.0, 1.0, 100.0))
+    mine = attending.with_outputs(student, ["early"])(x)[1]
+    theirs = attending.attention_map(attending.with_outputs(teacher, ["conv1"])(x)[1])
+    term = float(np.mean(attending.attention_loss((8, 8))(theirs, mine)))
+    assert once - none == pytest.approx(term, rel=1e-2)
+    assert more - none == pytest.approx(100 * term, rel=1e-3)
+
+
+def test_maps_of_many_images_are_asked_for_batch_by_batch(
+    keras_flavour, teacher, digits, monkeypatch
+):
+    from tfcompress.training import _distill
+
+    x, y = digits[0][:96], digits[1][:96]
+    options = {"attention": "auto", "batch_size": 32, "seed": 3, "optimizer": "sgd"}
+    held = (digits[2][:64], digits[3][:64], np.ones(64, "float32"))
+    monkeypatch.setattr(_distill, "KEPT_BYTES", 64 * 4 * 95)
+    student = student_of(keras_flavour)
+    before = [w.copy() for w in student.get_weights()]
+    distill = Distill(teacher, x, y, validation_data=held, **options)
+    distill(student)
+    assert len(distill._answers) == 1  # of the validation data, whose maps are few enough
+    assert all(not np.array_equal(a, b) for a, b in zip(before, student.get_weights()))
+    data = distill._data(student, ("conv1",), ((8, 8),), 10)["x"]
+    batches = [data[index] for index in range(len(data))]
+    assert [len(batch[0]) for batch in batches] == [32, 32, 32]
+    labels = np.concatenate([batch[1][0][:, :10].argmax(1) for batch in batches])
+    assert sorted(labels) == sorted(y) and not np.array_equal(labels, y)
+    seen = np.concatenate([batch[0] for batch in batches])
+    kept = Distill(teacher, seen, labels)._taught(seen, labels, 10, ("conv1",), ((8, 8),))
+    for index, whole in enumerate(kept):
+        parts = [batch[1][index] for batch in batches]
+        np.testing.assert_allclose(np.concatenate(parts), whole, atol=2e-4)
+
+
+@pytest.mark.parametrize("attention", [None, "auto"])
+def test_validation_data_with_weights(attention, keras_flavour, teacher, digits):
+    """Weights of zero leave samples out: the loss is that of the rest."""
+    keras = importlib.import_module(keras_flavour)
+    losses = []
+    note = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: losses.append(logs))
+    x, y, half = digits[2][:64], digits[3][:64], np.repeat([1.0, 0.0], 32).astype("float32")
+    student = student_of(keras_flavour)
+    options = {"optimizer": keras.optimizers.SGD(0.0), "callbacks": [note], "attention": attention}
+    for held in ((x, y, half), (x, np.where(half > 0, y, 9 - y), half)):
+        Distill(teacher, digits[0][:32], digits[1][:32], validation_data=held, **options)(student)
+    assert losses[0]["val_loss"] == pytest.approx(losses[1]["val_loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,16 @@ Config = dict[str, Any]
 
 
 def is_recurrent(layer: Layer) -> bool:
-    """Whether a leaf layer loops over time (LSTM, GRU, RNN, ConvLSTM, Bidirectional)."""
-    return hasattr(layer, "cell") or hasattr(layer, "forward_layer")
+    """Whether a leaf layer, or the one that it wraps, loops over time: LSTM, GRU, RNN, ConvLSTM,
+    Bidirectional.
+    """
+    inner = _unwrapped(layer)
+    return hasattr(inner, "cell") or hasattr(inner, "forward_layer")
+
+
+def _unwrapped(layer: Layer) -> Layer:
+    """The layer inside one of TFMOT's quantize wrappers, else the layer itself."""
+    return getattr(layer, "layer", layer) if quantized(layer) else layer
 
 
 def is_mixed(layer: Layer) -> bool:
@@ -97,6 +105,7 @@ def _is_plain_lstm(layer: Layer) -> bool:
 
 def _parts(layer: Layer) -> list[Layer]:
     """The layers inside a Bidirectional, or the recurrent layer itself."""
+    layer = _unwrapped(layer)
     inner = [getattr(layer, side, None) for side in ("forward_layer", "backward_layer")]
     return [part for part in inner if part is not None] or [layer]
 

@@ -1,5 +1,8 @@
-"""The door to TensorFlow Model Optimization: its wrappers applied layer by layer, its quirks kept in here."""
+"""The door to TensorFlow Model Optimization: its wrappers applied layer by layer, its quirks kept
+in here.
+"""
 
+from tfcompress._backend.tfmot._assignment import assignment
 from tfcompress._backend.tfmot._clustering import (
     INITS,
     clusters_per_channel,
@@ -16,7 +19,7 @@ from tfcompress._backend.tfmot._pruning import (
     wrap_pruned,
     wrapped_pruning,
 )
-from tfcompress._backend.tfmot._quantizers import assignment, custom_objects
+from tfcompress._backend.tfmot._quantizers import custom_objects
 from tfcompress._backend.tfmot._quantizing import (
     quantize,
     quantize_scope,

@@ -70,7 +70,8 @@ def strip_clustered(model: Model) -> Model:
     with model.distribute_strategy.scope():
         plain = tf_keras.models.clone_model(model, clone_function=without_wrapper)
         for wrapper in wrapped_clusters(model):
-            plain.get_layer(wrapper.layer.name).set_weights(_clustered_weights(wrapper))
+            layer: Layer = plain.get_layer(wrapper.layer.name)
+            layer.set_weights(_clustered_weights(wrapper))
     return plain
 
 

@@ -23,14 +23,18 @@ _CELLS = ("GRUCell", "LSTMCell", "SimpleRNNCell")
 
 
 def prunable(layer: Any) -> list[Any]:
-    """The variables of `layer` that TFMOT can prune: kernels, not biases, not depthwise kernels; [] for none."""
+    """The variables of `layer` that TFMOT can prune: kernels, not biases, not depthwise kernels; []
+    for none.
+    """
     if hasattr(layer, "get_prunable_weights"):  # TFMOT's own contract for custom layers
         return list(layer.get_prunable_weights())
     return _kernels(layer)
 
 
 def clusterable(layer: Any) -> list[Any]:
-    """The variables of `layer` that TFMOT can cluster: kernels, not biases, not depthwise kernels; [] for none."""
+    """The variables of `layer` that TFMOT can cluster: kernels, not biases, not depthwise kernels;
+    [] for none.
+    """
     if _stock(layer) and type(layer).__name__ == "Bidirectional":
         return _of_cells([layer.forward_layer.cell, layer.backward_layer.cell])
     if _stock(layer) and type(layer).__name__ == "Conv1DTranspose":

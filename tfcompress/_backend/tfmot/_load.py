@@ -1,4 +1,6 @@
-"""Importing TFMOT without its side effects, and notes on models, such as what a wrapped one was made from."""
+"""Importing TFMOT without its side effects, and notes on models, such as what a wrapped one was
+made from.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ _NOTES: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictiona
 
 @functools.cache
 def load() -> Any:
-    """The package `tensorflow_model_optimization`, imported on first use, with nothing else changed.
+    """The package `tensorflow_model_optimization`, imported on first use, with nothing else
+    changed.
 
-    TFMOT's import sets TF_USE_LEGACY_KERAS, which decides what `tf.keras` is for whoever touches it first:
+    TFMOT's import sets TF_USE_LEGACY_KERAS, which decides what `tf.keras` is for whoever touches it
+    first:
     `tf.keras` is therefore resolved before, and the variable put back after.
     """
     import tensorflow as tf

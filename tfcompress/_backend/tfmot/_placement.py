@@ -8,6 +8,7 @@ from typing import Any
 
 from tfcompress._backend.graph._walk import ModelGraph, maker_of
 from tfcompress._backend.tfmot._load import load
+from tfcompress.core._types import Layer, Model, Tensor
 
 _INSIDE = {
     "linear",
@@ -21,8 +22,9 @@ _ALONE = _INSIDE | {"relu6", "swish"}
 _ALONE_OUTPUT_ONLY = {"hard_swish", "leaky_relu"}
 _FUSED_BELOW_BN = ("Conv2D", "DepthwiseConv2D", "Dense")
 _OUTPUT_ONLY = ("Multiply", "Subtract", "PReLU")  # one int8 operation, whose output needs a range
-# The file's operation has one range for input and output. TFMOT rounds the output of some of these once more, which costs an
-# operation and, when the two ranges come out nearly equal, makes the converter fail.
+# The file's operation has one range for input and output. TFMOT rounds the output of some of
+# these once more, which costs an operation and, when the two ranges come out nearly equal, makes
+# the converter fail.
 _RANGE_KEPT = (
     "AveragePooling1D",
     "AveragePooling2D",
@@ -41,8 +43,9 @@ _AFFINE = ("BatchNormalization", "Rescaling", "Normalization")
 class Placement:
     """What becomes of every layer, by name.
 
-    default: TFMOT's 8-bit config; output: its output alone is quantized; range_kept: it keeps the range of its input; affine:
-    an equal layer with an 8-bit form takes its place; left: float32, and why; boundary: left, with its output quantized for the next.
+    default: TFMOT's 8-bit config. output: its output alone is quantized. range_kept: it keeps the
+    range of its input. affine: an equal layer with an 8-bit form takes its place. left: float32,
+    and why. boundary: left, with its output quantized for the next.
     """
 
     default: set[str] = field(default_factory=set)
@@ -58,9 +61,11 @@ class Placement:
 
 
 class Wiring:
-    """Who feeds whom in a Functional tf_keras model: `parents`, `children` by layer name, and calls per layer."""
+    """Who feeds whom in a Functional tf_keras model: `parents`, `children` by layer name, and calls
+    per layer.
+    """
 
-    def __init__(self, model: Any):
+    def __init__(self, model: Model) -> None:
         self.layers = {layer.name: layer for layer in model.layers}
         self.parents: dict[str, list[str]] = {name: [] for name in self.layers}
         self.children: dict[str, list[str]] = {name: [] for name in self.layers}
@@ -86,28 +91,32 @@ class Wiring:
         )
 
 
-def place(model: Any, chosen: set[str]) -> Placement:
-    """Decide for every layer of the flat `model`; layers that are not `chosen` are neither quantized nor listed as left.
+def place(model: Model, chosen: set[str]) -> Placement:
+    """Decide for every layer of the flat `model`; layers that are not `chosen` are neither
+    quantized nor listed as left.
 
-    A BatchNormalization, and an activation, directly behind a chosen layer with weights goes with it.
+    A BatchNormalization, and an activation, directly behind a chosen layer with weights goes with
+    it.
     """
     wiring, placement = Wiring(model), Placement()
     for name, layer in wiring.layers.items():
-        kind = type(layer).__name__
-        if kind in _IDLE or not (name in chosen or _follows(wiring, name, chosen)):
+        idle = type(layer).__name__ in _IDLE
+        if idle or not (name in chosen or _follows(wiring, name, chosen)):
             continue
-        group, reason = _decide(wiring, name, layer, kind, chosen)
-        if group is None:
-            placement.left[name] = reason
+        decision = _decide(wiring, layer, chosen)
+        if decision.group is None:
+            placement.left[name] = decision.reason
         else:
-            getattr(placement, group).add(name)
+            getattr(placement, decision.group).add(name)
     for name in placement.annotated:
         placement.boundary.update(_feeding(wiring, name, placement.annotated))
     return placement
 
 
 def _feeding(wiring: Wiring, name: str, quantized: set[str]) -> Iterator[str]:
-    """The layers in float32 that feed `name` and whose output can be quantized: one float tensor, no mask."""
+    """The layers in float32 that feed `name` and whose output can be quantized: one float tensor,
+    no mask.
+    """
     for parent in wiring.parents[name]:
         layer = wiring.layers[parent]
         if parent in quantized or type(layer).__name__ == "InputLayer":
@@ -119,7 +128,9 @@ def _feeding(wiring: Wiring, name: str, quantized: set[str]) -> Iterator[str]:
 
 
 def _plain_call(node: Any) -> bool:
-    """Whether a layer was called with nothing but one tensor, or one list, and gave one float tensor: TFMOT's wrapper takes no more."""
+    """Whether a layer was called with nothing but one tensor, or one list, and gave one float
+    tensor: TFMOT's wrapper takes no more.
+    """
     output = node.outputs
     single = hasattr(output, "dtype") and output.dtype.is_floating
     masks = any(getattr(tensor, "_keras_mask", None) is not None for tensor in node.keras_inputs)
@@ -132,7 +143,9 @@ def _plain_call(node: Any) -> bool:
 
 
 def _follows(wiring: Wiring, name: str, chosen: set[str]) -> bool:
-    """Whether `name` is a BatchNormalization or activation fed by chosen weights through nothing but such layers."""
+    """Whether `name` is a BatchNormalization or activation fed by chosen weights through nothing
+    but such layers.
+    """
     while type(wiring.layers[name]).__name__ in ("BatchNormalization", "Activation", "ReLU"):
         parents = wiring.parents[name]
         if len(parents) != 1 or wiring.only_child(parents[0]) != name:
@@ -143,70 +156,88 @@ def _follows(wiring: Wiring, name: str, chosen: set[str]) -> bool:
     return False
 
 
-def _decide(
-    wiring: Wiring, name: str, layer: Any, kind: str, chosen: set[str]
-) -> tuple[str | None, str]:
+@dataclass(frozen=True)
+class Decision:
+    """The group of a Placement that a layer goes to, or None and why it is left."""
+
+    group: str | None
+    reason: str = ""
+
+
+def _left(reason: str) -> Decision:
+    return Decision(None, reason)
+
+
+def _decide(wiring: Wiring, layer: Layer, chosen: set[str]) -> Decision:
+    kind = type(layer).__name__
     if not _stock(layer):
-        return None, "TFMOT quantizes Keras's own layer classes only"
-    if layer.dtype_policy.compute_dtype != "float32":
-        return (
-            None,
-            f"computes in {layer.dtype_policy.compute_dtype}; TFMOT trains 8 bit on float32 layers",
-        )
-    if kind == "BatchNormalization" and _fused(wiring, name, chosen):
-        return "default", ""
+        return _left("TFMOT quantizes Keras's own layer classes only")
+    computes_in = layer.dtype_policy.compute_dtype
+    if computes_in != "float32":
+        return _left(f"computes in {computes_in}; TFMOT trains 8 bit on float32 layers")
+    if kind == "BatchNormalization" and _fused(wiring, layer.name, chosen):
+        return Decision("default")
     if kind in _AFFINE:
         return _decide_affine(layer, kind)
     if kind == "Activation":
-        activation = activation_name(layer)
-        if activation in _ALONE:
-            return "default", ""
-        if activation in _ALONE_OUTPUT_ONLY:
-            return "output", ""
-        return None, f"TFMOT has no 8-bit form of activation {activation!r}"
+        return _decide_activation(activation_name(layer))
     if kind in _OUTPUT_ONLY:
-        return (
-            ("output", "")
-            if wiring.calls[name] == 1
-            else (None, "called more than once, with one range for all outputs")
-        )
+        if wiring.calls[layer.name] == 1:
+            return Decision("output")
+        return _left("called more than once, with one range for all outputs")
     if kind in _RANGE_KEPT:
-        return "range_kept", ""
+        return Decision("range_kept")
+    return _decide_stock(layer, kind)
+
+
+def _decide_stock(layer: Layer, kind: str) -> Decision:
+    """By TFMOT's own table, and what the converter takes beyond it."""
     if not (_registry().supports(layer) or type(layer) in also_supported()):
-        return None, f"TFMOT has no 8-bit form of {kind}"
-    if activation_name(layer) not in _INSIDE:
-        return (
-            None,
-            f"TFMOT has no 8-bit form of its activation {activation_name(layer)!r}; use a separate Activation layer",
+        return _left(f"TFMOT has no 8-bit form of {kind}")
+    activation = activation_name(layer)
+    if activation not in _INSIDE:
+        return _left(
+            f"TFMOT has no 8-bit form of its activation {activation!r}; "
+            "use a separate Activation layer"
         )
-    return "default", ""
+    return Decision("default")
 
 
-def _decide_affine(layer: Any, kind: str) -> tuple[str | None, str]:
-    """A lone x·slope + offset along channels, which come last in a float tensor [batch, ..., channels], can be replaced."""
+def _decide_activation(activation: str) -> Decision:
+    if activation in _ALONE:
+        return Decision("default")
+    if activation in _ALONE_OUTPUT_ONLY:
+        return Decision("output")
+    return _left(f"TFMOT has no 8-bit form of activation {activation!r}")
+
+
+def _decide_affine(layer: Layer, kind: str) -> Decision:
+    """A lone x·slope + offset along channels can be replaced: they come last, and the tensor is a
+    float one [batch, ..., channels].
+    """
     tensors = [tensor for node in layer._inbound_nodes for tensor in node.keras_inputs]
-    if not all(
-        tensor.shape.rank
-        and tensor.shape.rank > 1
-        and tensor.shape[-1]
-        and tensor.dtype.is_floating
-        for tensor in tensors
-    ):
-        return (
-            None,
-            f"{kind} of a tensor that is not real-valued or has no known number of channels is computed in float32",
+    if not all(_has_channels(tensor) for tensor in tensors):
+        return _left(
+            f"{kind} of a tensor that is not real-valued or has no known number of channels is "
+            "computed in float32"
         )
     axis = getattr(layer, "axis", -1)
     axes = [axis] if isinstance(axis, int) else list(axis or [])
-    if axes not in ([-1], [tensors[0].shape.rank - 1]) and not (
-        kind == "Normalization" and axes == []
-    ):
-        return None, f"{kind} along axis {axis}, not along the last, is computed in float32"
-    return "affine", ""
+    last = axes in ([-1], [tensors[0].shape.rank - 1])
+    if last or (kind == "Normalization" and not axes):
+        return Decision("affine")
+    return _left(f"{kind} along axis {axis}, not along the last, is computed in float32")
+
+
+def _has_channels(tensor: Tensor) -> bool:
+    shape = tensor.shape
+    return bool(shape.rank and shape.rank > 1 and shape[-1] and tensor.dtype.is_floating)
 
 
 def _fused(wiring: Wiring, name: str, chosen: set[str]) -> bool:
-    """TFMOT's own pattern: a BatchNormalization that alone reads a quantized layer with weights and no activation."""
+    """TFMOT's own pattern: a BatchNormalization that alone reads a quantized layer with weights and
+    no activation.
+    """
     if len(wiring.parents[name]) != 1 or wiring.calls[name] != 1:
         return False
     parent = wiring.parents[name][0]
@@ -215,13 +246,13 @@ def _fused(wiring: Wiring, name: str, chosen: set[str]) -> bool:
     return fits and parent in chosen and wiring.only_child(parent) == name
 
 
-def activation_name(layer: Any) -> str:
+def activation_name(layer: Layer) -> str:
     """Name of the function in a layer's `activation`; "linear" for a layer without one."""
     function = getattr(layer, "activation", None)
     return "linear" if function is None else getattr(function, "__name__", type(function).__name__)
 
 
-def _stock(layer: Any) -> bool:
+def _stock(layer: Layer) -> bool:
     return type(layer).__module__.partition(".")[0] == "tf_keras"
 
 
@@ -235,7 +266,9 @@ def _registry() -> Any:
 
 
 def also_supported() -> dict[Any, Any]:
-    """tf_keras layer class → TFMOT's description of its 8-bit form, for classes that TFMOT leaves out and the converter takes."""
+    """tf_keras layer class → TFMOT's description of its 8-bit form, for classes that TFMOT leaves
+    out and the converter takes.
+    """
     import tf_keras
 
     load()

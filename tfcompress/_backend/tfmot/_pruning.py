@@ -10,14 +10,14 @@ import numpy as np
 from tfcompress._backend.tfmot._inside import act_as_inside
 from tfcompress._backend.tfmot._load import load
 from tfcompress.core._errors import TrainingError
-from tfcompress.core._types import Layer
+from tfcompress.core._types import Array, Callback, Layer, Model
 
 _OPEN = 2**31 - 1  # end step of a polynomial schedule that `fit` has yet to set
 _RAMP = 0.75  # share of a training spent on the ramp; the rest recovers at the final sparsity
 
 
 def wrap_pruned(
-    flat: Any,
+    flat: Model,
     names: set[str],
     *,
     sparsity: float,
@@ -28,9 +28,11 @@ def wrap_pruned(
     block: tuple[int, int],
     m_by_n: tuple[int, int] | None,
 ) -> Any:
-    """A model over the layers of `flat` (which is used up) in which the layers `names` carry TFMOT's pruning wrapper.
+    """A model over the layers of `flat` (which is used up) in which the layers `names` carry
+    TFMOT's pruning wrapper.
 
-    Steps count from 0; TFMOT's own counter is 1 at the first step, so that its `begin_step=0, frequency=100` would
+    Steps count from 0; TFMOT's own counter is 1 at the first step, so that its `begin_step=0,
+    frequency=100` would
     first prune at step 100: every step is handed on plus 1.
     """
     import tf_keras
@@ -57,40 +59,48 @@ def wrap_pruned(
 
 
 def _set_end(schedule: Any, last: int, frequency: int | None) -> None:
-    """Let `schedule` end on one of its own steps, at or before `last`, so that the final sparsity is reached."""
+    """Let `schedule` end on one of its own steps, at or before `last`, so that the final sparsity
+    is reached.
+    """
     span = max(last - schedule.begin_step, 1)
     schedule.frequency = min(frequency or max(span // 50, 1), span)
     schedule.end_step = schedule.begin_step + span // schedule.frequency * schedule.frequency
 
 
-def pruning_callbacks(frequency: int | None) -> list[Any]:
-    """TFMOT's obligatory step counter, which also fits an open polynomial schedule to the length of this training."""
-    tfmot = load()
+def pruning_callbacks(frequency: int | None) -> list[Callback]:
+    """TFMOT's obligatory step counter, which also fits an open polynomial schedule to the length of
+    this training.
+    """
+    counter = load().sparsity.keras.UpdatePruningStep
 
-    class PruningStep(tfmot.sparsity.keras.UpdatePruningStep):
-        def on_train_begin(self, logs=None):
+    class PruningStep(counter):
+        def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
             super().on_train_begin(logs)
-            for layer in self.prunable_layers:
-                schedule = layer.pruning_schedule
-                if getattr(schedule, "end_step", None) != _OPEN:
-                    continue
-                steps = self.params.get("steps")
-                if not steps:
-                    raise TrainingError(
-                        "The length of this training is unknown (its data set has no size), so that Prune(schedule='polynomial') "
-                        "cannot end within it. Give Prune(..., end=<step>), or fit(steps_per_epoch=...)."
-                    )
-                _set_end(
-                    schedule,
-                    schedule.begin_step + int(_RAMP * steps * self.params["epochs"]),
-                    frequency,
-                )
+            schedules = [layer.pruning_schedule for layer in self.prunable_layers]
+            for schedule in schedules:
+                if getattr(schedule, "end_step", None) == _OPEN:
+                    _fit_to_training(schedule, self.params, frequency)
 
     return [PruningStep()]
 
 
-def strip_pruned(model: Any, keep: Callable[[np.ndarray], np.ndarray]) -> Any:
-    """The layers of a wrapped `model` without TFMOT's wrappers; `keep(kernel)` says (bool, same shape) which weights stay."""
+def _fit_to_training(schedule: Any, params: dict[str, Any], frequency: int | None) -> None:
+    """Let the open `schedule` end at three quarters of the training that `params` describe."""
+    steps = params.get("steps")
+    if not steps:
+        raise TrainingError(
+            "The length of this training is unknown (its data set has no size), so that "
+            "Prune(schedule='polynomial') cannot end within it. Give Prune(..., end=<step>), or "
+            "fit(steps_per_epoch=...)."
+        )
+    ramp = int(_RAMP * steps * params["epochs"])
+    _set_end(schedule, schedule.begin_step + ramp, frequency)
+
+
+def strip_pruned(model: Model, keep: Callable[[Array], Array]) -> Model:
+    """The layers of a wrapped `model` without TFMOT's wrappers; `keep(kernel)` says (bool, same
+    shape) which weights stay.
+    """
     sparse = load().sparsity.keras
     with model.distribute_strategy.scope():
         for wrapper in wrapped_pruning(model):
@@ -100,6 +110,6 @@ def strip_pruned(model: Any, keep: Callable[[np.ndarray], np.ndarray]) -> Any:
         return sparse.strip_pruning(model)
 
 
-def wrapped_pruning(model: Any) -> list[Any]:
+def wrapped_pruning(model: Model) -> list[Layer]:
     """TFMOT's pruning wrappers in a model; [] in a stripped one."""
     return [layer for layer in model.layers if type(layer).__name__ == "PruneLowMagnitude"]

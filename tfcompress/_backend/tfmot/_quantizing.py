@@ -1,7 +1,10 @@
-"""Quantization-aware training through TFMOT's extension points: annotate what can be, apply, and take the helpers off."""
+"""Quantization-aware training through TFMOT's extension points: annotate what can be, apply, and
+take the helpers off.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -10,198 +13,163 @@ import numpy as np
 from tfcompress._backend.tfmot._affine import coefficients, replacement
 from tfcompress._backend.tfmot._inside import act_as_inside
 from tfcompress._backend.tfmot._load import load
-from tfcompress._backend.tfmot._placement import Placement, also_supported
+from tfcompress._backend.tfmot._placement import Placement
 from tfcompress._backend.tfmot._quantizers import classes, custom_objects
 from tfcompress.core._errors import ModelError
+from tfcompress.core._types import Array, Layer, Model, Variable
 
 
 def quantize_scope(extra: dict[str, Any] | None = None) -> Any:
-    """Scope in which tf_keras can load a quantization-aware model of this library; `extra` names more classes and functions."""
+    """Scope in which tf_keras can load a quantization-aware model of this library; `extra` names
+    more classes and functions.
+    """
     import tf_keras
 
-    theirs = (
-        load().quantization.keras.quantize_scope().custom_objects
-    )  # ours come after, so that they win
+    theirs = load().quantization.keras.quantize_scope().custom_objects
+    # Ours come after, so that they win.
     return tf_keras.utils.custom_object_scope(*theirs, custom_objects(), extra or {})
 
 
 def quantize(
-    flat: Any, placement: Placement, *, clusters: bool, zeros: bool, tfmot_scheme: bool
-) -> Any:
-    """A quantization-aware model over copies of the layers of `flat` (which is used up), quantized where `placement` says.
+    flat: Model, placement: Placement, *, clusters: bool, zeros: bool, tfmot_scheme: bool
+) -> Model:
+    """A quantization-aware model over copies of the layers of `flat`, quantized where `placement`
+    says.
 
-    `clusters` and `zeros`: what the weights keep. `tfmot_scheme`: by TFMOT's own collaborative schemes, for comparison.
+    Args:
+        flat: a Functional tf_keras model without models inside; it is used up.
+        placement: what becomes of every layer.
+        clusters, zeros: what the weights keep.
+        tfmot_scheme: by TFMOT's own collaborative schemes, for comparison.
+
+    Raises:
+        ModelError: TFMOT refuses the model.
     """
-    import tf_keras
-
-    quant, made = load().quantization.keras, classes()
-    folded = {}
-
-    def annotate(layer):
-        if layer.name in placement.affine:
-            folded[layer.name], config = replacement(layer)
-            return quant.quantize_annotate_layer(folded[layer.name], config)
-        if layer.name in placement.output | placement.boundary:
-            return quant.quantize_annotate_layer(layer, made.OutputConfig())
-        if layer.name in placement.range_kept:
-            return quant.quantize_annotate_layer(layer, made.OutputConfig(quantize_output=False))
-        return quant.quantize_annotate_layer(layer) if layer.name in placement.default else layer
+    load()
+    from tfcompress._backend.tfmot import _schemes
 
     untouched = {layer.name for layer in flat.layers} - placement.annotated - placement.boundary
-    values = {
-        layer.name: coefficients(layer) for layer in flat.layers if layer.name in placement.affine
-    }
-    annotated = tf_keras.models.clone_model(flat, clone_function=annotate)
-    for name, layer in folded.items():
-        for variable, numbers in zip(layer.weights, values[name]):
-            variable.assign(np.reshape(numbers, variable.shape))
+    scheme = _schemes.scheme(_schemes.Keeping(clusters, zeros), untouched, tfmots=tfmot_scheme)
+    annotated = _annotated(flat, placement)
     with _building(flat):
         try:
-            wrapped = quant.quantize_apply(
-                annotated, _scheme(clusters, zeros, tfmot_scheme, untouched)
-            )
+            wrapped = load().quantization.keras.quantize_apply(annotated, scheme)
         except (RuntimeError, ValueError, TypeError) as error:
-            hint = (
-                "Leave scheme='tfmot' out." if tfmot_scheme else "Leave the layer out with skip=."
-            )
-            raise ModelError(f"TFMOT refuses to quantize {flat.name!r}: {error} {hint}") from error
+            raise _refused(flat, error, tfmot_scheme) from error
     for wrapper in wrapped_quantized(wrapped):
         act_as_inside(wrapper)
     return wrapped
 
 
-def _scheme(clusters: bool, zeros: bool, tfmot_scheme: bool, untouched: set[str]) -> Any:
-    from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (
-        default_8bit_cluster_preserve_quantize_scheme as by_cluster,
-    )
-    from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.prune_preserve import (
-        default_8bit_prune_preserve_quantize_scheme as by_zero,
-    )
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-        default_8bit_quantize_layout_transform as layout,
-    )
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-        default_8bit_quantize_registry as registry,
-    )
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit.default_8bit_quantize_scheme import (
-        Default8BitQuantizeScheme,
-    )
+def _annotated(flat: Model, placement: Placement) -> Model:
+    """The layers of `flat` with TFMOT's annotations; affine ones in another form."""
+    import tf_keras
 
-    if tfmot_scheme and clusters:
-        return by_cluster.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=zeros)
-    if tfmot_scheme and zeros:
-        return by_zero.Default8BitPrunePreserveQuantizeScheme()
-    stock = (
-        "Default8BitQuantizeConfig",
-        "Default8BitConvQuantizeConfig",
-        "Default8BitConvTransposeQuantizeConfig",
-    )
+    annotate = load().quantization.keras.quantize_annotate_layer
+    output_config = classes().OutputConfig
+    affine = [layer for layer in flat.layers if layer.name in placement.affine]
+    values = {layer.name: coefficients(layer) for layer in affine}
+    replaced: dict[str, Layer] = {}
 
-    def keeping(config):
-        if type(config).__name__ not in stock or not config.weight_attrs or not (clusters or zeros):
-            return config
-        keep = {"per_axis": type(config).__name__ == stock[1], "clusters": clusters, "zeros": zeros}
-        return classes().KeepingConfig(
-            config.weight_attrs, config.activation_attrs, config.quantize_output, keep
-        )
+    def annotated(layer: Layer) -> Layer:
+        if layer.name in placement.affine:
+            replaced[layer.name], config = replacement(layer)
+            return annotate(replaced[layer.name], config)
+        if layer.name in placement.output | placement.boundary:
+            return annotate(layer, output_config())
+        if layer.name in placement.range_kept:
+            return annotate(layer, output_config(quantize_output=False))
+        return annotate(layer) if layer.name in placement.default else layer
 
-    class KeepingRegistry(registry.Default8BitQuantizeRegistry):
-        def __init__(self):
-            super().__init__()
-            for kind, info in also_supported().items():
-                self._layer_quantize_map[kind] = info
+    model = tf_keras.models.clone_model(flat, clone_function=annotated)
+    for name, layer in replaced.items():
+        for variable, numbers in zip(layer.weights, values[name]):
+            variable.assign(np.reshape(numbers, variable.shape))
+    return model
 
-        def supports(
-            self, layer
-        ):  # asked for layers left alone as well, when they feed quantized ones: `boundary` sees to them
-            return layer.name not in untouched and super().supports(layer)
 
-        def get_quantize_config(self, layer):
-            return keeping(super().get_quantize_config(layer))
-
-    class KeepingLayout(layout.Default8BitQuantizeLayoutTransform):
-        def apply(
-            self, model, layer_quantize_map
-        ):  # layers that feed a Concatenate get their config in here
-            model, facts = super().apply(model, layer_quantize_map)
-            for fact in facts.values():
-                if fact.get("quantize_config") is not None:
-                    fact["quantize_config"] = keeping(fact["quantize_config"])
-            return model, facts
-
-    class KeepingScheme(Default8BitQuantizeScheme):
-        def get_quantize_registry(self):
-            return KeepingRegistry()
-
-        def get_layout_transformer(self):
-            return KeepingLayout()
-
-    return KeepingScheme()
+def _refused(flat: Model, error: Exception, tfmot_scheme: bool) -> ModelError:
+    """TFMOT's own words without its trace, and what to do."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kind = type(error).__name__
+    cause = next((line for line in lines if line.startswith(kind)), lines[0] if lines else kind)
+    step = "Leave the layer out with skip=."
+    if tfmot_scheme:
+        step = "Leave scheme='tfmot' out."
+    return ModelError(f"TFMOT refuses to quantize {flat.name!r}: {cause} {step}")
 
 
 @contextmanager
-def _building(model: Any):
-    """What rebuilding a model's layers from their configs needs: their classes and functions; ranges averaged over replicas."""
+def _building(model: Model) -> Iterator[None]:
+    """What rebuilding a model's layers from their configs needs: their classes and functions;
+    ranges averaged over replicas.
+    """
     import tensorflow as tf
-    import tf_keras
     from tf_keras.src.saving.serialization_lib import SafeModeScope
 
-    known = {}
-    for layer in model.layers:
-        if type(layer).__module__.partition(".")[0] != "tf_keras":
-            known[type(layer).__name__] = type(layer)
-        activation = getattr(layer, "activation", None)
-        if hasattr(activation, "__name__") and not hasattr(
-            tf_keras.activations, activation.__name__
-        ):
-            known[activation.__name__] = activation
-
-    def averaged(create, **options):
-        untouched = (
-            options.get("aggregation", tf.VariableAggregation.NONE) == tf.VariableAggregation.NONE
-        )
-        if (
-            untouched
-            and not options.get("trainable")
-            and tf.as_dtype(options.get("dtype") or tf.float32).is_floating
-        ):
-            options["aggregation"] = tf.VariableAggregation.MEAN
-        return create(**options)
-
     with ExitStack() as stack:
-        stack.enter_context(quantize_scope(known))
-        stack.enter_context(
-            SafeModeScope(False)
-        )  # the model's own Lambdas, already running in this process
+        stack.enter_context(quantize_scope(_own_classes(model)))
+        # The model's own Lambdas are already running in this process.
+        stack.enter_context(SafeModeScope(False))
         if tf.distribute.has_strategy():
-            stack.enter_context(tf.variable_creator_scope(averaged))
+            stack.enter_context(tf.variable_creator_scope(_averaged))
         yield
 
 
-def wrapped_quantized(model: Any) -> list[Any]:
+def _own_classes(model: Model) -> dict[str, Any]:
+    """Name → class or function of what in the layers of `model` is not Keras's own."""
+    import tf_keras
+
+    own: dict[str, Any] = {}
+    for layer in model.layers:
+        if type(layer).__module__.partition(".")[0] != "tf_keras":
+            own[type(layer).__name__] = type(layer)
+        activation = getattr(layer, "activation", None)
+        name = getattr(activation, "__name__", None)
+        if name is not None and not hasattr(tf_keras.activations, name):
+            own[name] = activation
+    return own
+
+
+def _averaged(create: Any, **options: Any) -> Variable:
+    """A variable whose replicas are averaged: the ranges of real numbers, which no gradient
+    sets.
+    """
+    import tensorflow as tf
+
+    none = tf.VariableAggregation.NONE
+    free = options.get("aggregation", none) == none and not options.get("trainable")
+    if free and tf.as_dtype(options.get("dtype") or tf.float32).is_floating:
+        options["aggregation"] = tf.VariableAggregation.MEAN
+    return create(**options)
+
+
+def wrapped_quantized(model: Model) -> list[Layer]:
     """TFMOT's quantization wrappers in a model."""
     return [layer for layer in model.layers if type(layer).__name__ == "QuantizeWrapperV2"]
 
 
-def quantized_kernels(model: Any) -> dict[str, list[np.ndarray]]:
-    """Weights as the file will hold them, after fake quantization, by the name of the layer inside each wrapper."""
-    return {
-        wrapper.layer.name: [
-            np.asarray(quantizer(weight, False, weights=facts))
-            for weight, quantizer, facts in wrapper._weight_vars
-        ]
-        for wrapper in wrapped_quantized(model)
-        if wrapper._weight_vars
-    }
+def quantized_kernels(model: Model) -> dict[str, list[Array]]:
+    """Weights as the file will hold them, after fake quantization, by the name of the layer inside
+    each wrapper.
+    """
+    kernels: dict[str, list[Array]] = {}
+    for wrapper in wrapped_quantized(model):
+        if wrapper._weight_vars:
+            kernels[wrapper.layer.name] = [
+                np.asarray(quantizer(weight, False, weights=variables))
+                for weight, quantizer, variables in wrapper._weight_vars
+            ]
+    return kernels
 
 
-def strip_keeping(model: Any, *, tfmot_scheme: bool) -> Any:
-    """The trained model without what kept zeros and clusters; quantization wrappers and ranges stay, for the converter."""
-    import tf_keras
-
+def strip_keeping(model: Model, *, tfmot_scheme: bool) -> Model:
+    """The trained model without what kept zeros and clusters; quantization wrappers and ranges
+    stay, for the converter.
+    """
     if tfmot_scheme:
         load()
-        from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (
+        from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (  # noqa: E501
             cluster_utils,
         )
 
@@ -214,41 +182,50 @@ def strip_keeping(model: Any, *, tfmot_scheme: bool) -> Any:
     if not keeping:
         return model
     with model.distribute_strategy.scope(), _building(model):
-        made = {}
+        return _without_keeping(model, keeping)
 
-        def renew(layer):
-            if layer.name not in keeping:
-                return layer
-            made[layer.name] = type(layer).from_config(
-                {**layer.get_config(), "quantize_config": _plain(layer.quantize_config)}
-            )
-            made[layer.name].layer.build(
-                layer._build_input_shape
-            )  # the wrapper lists its layer's weights when it is built itself
-            return made[layer.name]
 
-        plain = tf_keras.models.clone_model(model, clone_function=renew)
-        for name, wrapper in made.items():
-            _copy_kept(model.get_layer(name), wrapper)
+def _without_keeping(model: Model, keeping: set[str]) -> Model:
+    """A copy of `model` in which the wrappers `keeping` quantize by TFMOT's own configs."""
+    import tf_keras
+
+    renewed: dict[str, Layer] = {}
+
+    def renew(layer: Layer) -> Layer:
+        if layer.name not in keeping:
+            return layer
+        config = {**layer.get_config(), "quantize_config": _tfmots(layer.quantize_config)}
+        wrapper = type(layer).from_config(config)
+        # The wrapper lists its layer's weights when it is built itself.
+        wrapper.layer.build(layer._build_input_shape)
+        renewed[layer.name] = wrapper
+        return wrapper
+
+    plain = tf_keras.models.clone_model(model, clone_function=renew)
+    for name, wrapper in renewed.items():
+        _copy_kept(model.get_layer(name), wrapper)
     return plain
 
 
-def _plain(config: Any) -> dict[str, Any]:
-    kind = (
-        "Default8BitConvQuantizeConfig"
-        if config.weight_quantizer.per_axis
-        else "Default8BitQuantizeConfig"
-    )
-    return {
-        "class_name": kind,
-        "config": {key: value for key, value in config.get_config().items() if key != "keeping"},
-    }
+def _tfmots(config: Any) -> dict[str, Any]:
+    """TFMOT's own config, serialized, in place of a KeepingConfig."""
+    kind = "Default8BitQuantizeConfig"
+    if config.weight_quantizer.per_axis:
+        kind = "Default8BitConvQuantizeConfig"
+    options = {key: value for key, value in config.get_config().items() if key != "keeping"}
+    return {"class_name": kind, "config": options}
 
 
-def _copy_kept(source: Any, target: Any) -> None:
-    """Variables of one wrapper into another by their last names, the weights with their zeros and clusters in place."""
-    values = {variable.name.rpartition("/")[2]: variable for variable in source.weights}
+def _copy_kept(source: Layer, target: Layer) -> None:
+    """Variables of one wrapper into another by their last names, the weights with their zeros and
+    clusters in place.
+    """
+    values = {_last_name(variable): variable for variable in source.weights}
     for variable in target.weights:
-        variable.assign(values[variable.name.rpartition("/")[2]])
-    for (weight, quantizer, facts), (fresh, _, _) in zip(source._weight_vars, target._weight_vars):
-        fresh.assign(quantizer.kept(weight, facts))
+        variable.assign(values[_last_name(variable)])
+    for (weight, quantizer, kept), (fresh, _, _) in zip(source._weight_vars, target._weight_vars):
+        fresh.assign(quantizer.kept(weight, kept))
+
+
+def _last_name(variable: Variable) -> str:
+    return variable.name.rpartition("/")[2]
