@@ -14,6 +14,7 @@ from tfcompress._backend.channels._labels import analyse
 from tfcompress._backend.channels._narrow import cost as model_cost
 from tfcompress._backend.tflite._stopwatch import Stopwatch
 from tfcompress.core import Check, InvariantError, RecipeError, Skipped, Stage, Technique, Training
+from tfcompress.core._counts import is_count
 from tfcompress.core._select import Selector, check_selector
 from tfcompress.core._types import ArrayLike, Callback, Layer, Model
 
@@ -91,10 +92,8 @@ class PruneFilters(Technique):
         if self.scope not in ("layer", "global"):
             raise RecipeError(f"PruneFilters(scope={self.scope!r}): expected 'layer' or 'global'.")
         if self.round_to < 1:
-            raise RecipeError(
-                f"PruneFilters(round_to={self.round_to}): expected a positive number of filters."
-            )
-        if self.batches is not None and not _is_count(self.batches):
+            raise RecipeError(f"PruneFilters(round_to={self.round_to}): expected at least 1.")
+        if self.batches is not None and not is_count(self.batches):
             raise RecipeError(
                 f"PruneFilters(batches={self.batches!r}): "
                 "expected a whole number of at least 1, or None."
@@ -112,10 +111,7 @@ class PruneFilters(Technique):
         ratios = self.ratio.values() if isinstance(self.ratio, Mapping) else [self.ratio]
         for ratio in ratios:
             if ratio is not None and not 0 <= ratio < 1:
-                raise RecipeError(
-                    f"PruneFilters(ratio={ratio}): "
-                    "the share of filters to remove must be in [0, 1)."
-                )
+                raise RecipeError(f"PruneFilters(ratio={ratio}): expected a share in [0, 1).")
         for name in GOALS:
             target = getattr(self, name)
             if target is not None and not 0 < target <= 1:
@@ -252,7 +248,3 @@ class PruneFilters(Technique):
 def _one_step(ratio: float, count: int) -> float:
     """The ratio that, applied `count` times to what is left, removes `ratio` in all."""
     return 1 - (1 - ratio) ** (1 / count)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

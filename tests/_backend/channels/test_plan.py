@@ -100,3 +100,51 @@ def test_a_bisection_says_what_its_own_choice_emptied(keras_flavour):
     plan = _plan.plan(model, importance="bn_gamma", ratio=None, scope="global", **options)
     assert [name for name, _, _ in plan.kept_whole()] == ["first"]
     assert 0.1 < plan.cost()[1] / plan.cost(())[1] <= 0.11
+
+
+@pytest.mark.parametrize(("scope", "steps"), [("layer", 8), ("global", 16)])
+@pytest.mark.parametrize(("goal", "which"), [("target_params", 0), ("target_macs", 1)])
+def test_a_budget_is_met_by_the_smallest_ratio_that_does(goal, which, scope, steps):
+    """Bisection finds what trying every ratio finds."""
+    model = two_convolutions("keras")
+    options = {"importance": "l1", "scope": scope}
+    planned = _plan.plan(model, ratio=None, **options, **{**NOTHING, goal: 0.5})
+    for step in range(steps):
+        tried = _plan.plan(model, ratio=step / steps, **options, **NOTHING)
+        if tried.cost()[which] <= 0.5 * tried.cost(())[which]:
+            break
+    assert planned.removed == tried.removed and len(tried.removed) >= 2
+
+
+def joined_net(flavour):
+    """Four convolutions: two side by side, and two that are added to both."""
+    keras = importlib.import_module(flavour)
+    layers = keras.layers
+    inputs = layers.Input((6, 6, 3))
+    wide = [layers.Conv2D(4, 1, name=name)(inputs) for name in ("left", "right")]
+    hidden = layers.Concatenate()(wide)
+    for name in ("third", "fourth"):
+        hidden = layers.Add()([hidden, layers.Conv2D(8, 1, name=name)(inputs)])
+    hidden = layers.Conv2D(8, 3, name="alone")(layers.ReLU()(hidden))
+    return keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(hidden)))
+
+
+def test_layers_joined_through_others_are_one_group(keras_flavour):
+    options = {"importance": "l1", "ratio": 0.5, "scope": "layer", **NOTHING}
+    plan = _plan.plan(joined_net(keras_flavour), **options)
+    groups = [[layer.name for layer in group.layers] for group in plan.groups]
+    assert sorted(map(sorted, groups)) == [["alone"], ["fourth", "left", "right", "third"]]
+    assert [len(group.roots) for group in plan.groups] == [8, 8]
+
+
+def test_a_global_threshold_reaches_every_group(keras_flavour, small_cnn):
+    """Groups of 8, 16 and 32 filters whose importance is spread alike: each loses its half."""
+
+    def spread(layer):
+        return np.linspace(0, 1, layer.get_weights()[0].shape[-1])
+
+    technique = PruneFilters(0.5, scope="global", importance=spread)
+    pruned = technique.apply(small_cnn(keras_flavour))
+    names = ("conv1", "conv2", "dense1")
+    kept = [pruned.get_layer(name).get_weights()[0].shape[-1] for name in names]
+    assert kept == [4, 8, 16]

@@ -10,6 +10,7 @@ from typing import ClassVar
 from tfcompress._backend import bridge as _keras
 from tfcompress._backend import tfmot as _tfmot
 from tfcompress.core import Check, InvariantError, RecipeError, Skipped, Stage, Technique, Training
+from tfcompress.core._counts import is_count
 from tfcompress.core._select import Selector, check_selector, select
 from tfcompress.core._types import Layer, Model
 from tfcompress.techniques.low_rank._factors import Kernel, Ranks, read
@@ -67,7 +68,7 @@ class LowRank(Technique):
                 f"LowRank takes one of {', '.join(GOALS)}, got {' and '.join(given)}."
             )
         for rank in self.rank.values() if isinstance(self.rank, Mapping) else [self.rank]:
-            if rank is not None and not _is_count(rank):
+            if rank is not None and not is_count(rank):
                 raise RecipeError(f"LowRank(rank={rank!r}): expected a whole number of at least 1.")
         if self.energy is not None and not 0 < self.energy <= 1:
             raise RecipeError(
@@ -199,7 +200,3 @@ def _saved(kernel: Kernel, ranks: Ranks) -> int:
     if not kernel.shrinks(ranks):
         return 0
     return kernel.numbers(None)[0] - kernel.numbers(ranks)[0]
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

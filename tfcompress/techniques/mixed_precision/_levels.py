@@ -107,6 +107,11 @@ def number_of_levels(bits: Width) -> int:
     return 3 if bits == TERNARY else 2 ** int(bits)
 
 
+def information(bits: Width) -> float:
+    """Bits that a weight of that width carries: log₂ 3 for "ternary"."""
+    return float(np.log2(3)) if bits == TERNARY else float(bits)
+
+
 def on_grid(values: Array, bits: Width) -> bool:
     """Whether float32 values are k · step with the integers k of that width, to the last bits.
 

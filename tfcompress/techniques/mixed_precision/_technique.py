@@ -26,6 +26,7 @@ from tfcompress.techniques.mixed_precision import _layer, _wrapping
 from tfcompress.techniques.mixed_precision._levels import (
     TERNARY,
     Width,
+    information,
     number_of_levels,
     on_grid,
 )
@@ -66,8 +67,7 @@ class MixedPrecision(Technique):
             α = mean|c| of the weights that are not 0, with either.
 
     Raises:
-        RecipeError: for values out of range and, in `apply`, for a layer name that the model does
-            not have.
+        RecipeError: for values out of range and, in `apply`, for an unknown layer name.
 
     Source: Rastegari et al., XNOR-Net, arXiv 1603.05279; Li, Zhang & Liu, Ternary Weight Networks,
     arXiv 1605.04711; Max, Quantizing for Minimum Distortion, IRE Trans. Inf. Theory 1960.
@@ -115,7 +115,7 @@ class MixedPrecision(Technique):
             marks += "u"
         if isinstance(self.bits, Rule):
             return self.bits.label + marks
-        widths = sorted(set(self._widths()) - {FLOAT}, key=_information, reverse=True)
+        widths = sorted(set(self._widths()) - {FLOAT}, key=information, reverse=True)
         word = "".join("t" if width == TERNARY else str(width) for width in widths)
         return f"mixed{word}{marks}"
 
@@ -248,8 +248,3 @@ class MixedPrecision(Technique):
             return FLOAT, "last layer with weights: float"
         assert not isinstance(self.bits, Rule)  # _plan refuses it
         return self.bits, ""
-
-
-def _information(width: Width) -> float:
-    """Bits of a width: log₂ 3 for "ternary"."""
-    return float(np.log2(3)) if width == TERNARY else float(width)

@@ -19,6 +19,7 @@ from tfcompress.core import (
     Technique,
     Training,
 )
+from tfcompress.core._counts import is_count
 from tfcompress.core._select import Selector, check_selector
 from tfcompress.core._types import Array, Callback, Layer, Model, Variable
 from tfcompress.techniques.pruning._layouts import Blocks, Groups, Layout, Weights
@@ -239,4 +240,4 @@ def _two_counts(pair: object) -> bool:
     """Whether `pair` is a tuple of two whole numbers of at least 1."""
     if not isinstance(pair, tuple) or len(pair) != 2:
         return False
-    return all(isinstance(count, int) and count >= 1 for count in pair)
+    return all(is_count(count) for count in pair)
