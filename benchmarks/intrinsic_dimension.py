@@ -2,7 +2,8 @@
 
     python benchmarks/intrinsic_dimension.py --data ../shared/data \\
         --out benchmarks/results/intrinsic_dimension.json
-    python benchmarks/intrinsic_dimension.py --data ../shared/data --layers linear1
+    python benchmarks/intrinsic_dimension.py --data ../shared/data --layers linear1 images \\
+        --out benchmarks/results/intrinsic_dimension_linear1.json
     python benchmarks/intrinsic_dimension.py --quick
 
 A QuantNET is trained on CIFAR-10's cats and dogs (without --data: on synthetic images with a 1/f

@@ -53,6 +53,9 @@ OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
 NOT_COMPUTED = (ast.Raise, ast.Assert, ast.JoinedStr, ast.AnnAssign)
 """Messages and annotations: what they hold decides nothing."""
 
+KILLED = (1, 2)
+"""pytest's exit codes for tests that fail, and for code that cannot even be imported."""
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -172,7 +175,9 @@ def is_killed(mutant: Mutant, room: str, root: Path, timeout: float) -> bool:
         done = subprocess.run(
             command, cwd=root, env=environment, capture_output=True, timeout=timeout
         )
-        return done.returncode == 1
+        if done.returncode not in (0, *KILLED):
+            raise RuntimeError(f"pytest could not run {tests}: {done.stdout.decode()[-500:]}")
+        return done.returncode in KILLED
     except subprocess.TimeoutExpired:
         return True
     finally:

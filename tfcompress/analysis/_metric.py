@@ -97,9 +97,10 @@ def _class_labels(graph: Calls, y: Data) -> Array:
     if labels.dtype.kind not in "fiub" or labels.ndim == 0:
         raise DataError(f"Labels must be numbers, one or a row an input, not {labels.dtype}.")
     labels = labels.reshape(len(labels), -1)
-    size = graph.shapes[graph.outputs[0]][1:]
-    if None not in size:
-        _require_labels_fit(labels, math.prod(int(length or 1) for length in size))
+    shape = graph.shapes[graph.outputs[0]][1:]
+    lengths = [length for length in shape if length is not None]
+    if len(lengths) == len(shape):
+        _require_labels_fit(labels, math.prod(lengths))
     return labels
 
 

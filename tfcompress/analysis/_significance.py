@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from tfcompress._backend.graph._activations import model_inputs
 from tfcompress._backend.graph._calls import Calls, trace_calls
@@ -115,7 +115,7 @@ def _choice(
             f"by={by!r} is no estimator: give one such as TwoNN(), a name, a scikit-dimension "
             "object, or a function of points [n, d]."
         )
-    return by, view, rule  # type: ignore[return-value]
+    return cast(Estimator | Foreign, by), cast(View, view), cast(ScoreRule, rule)
 
 
 def require_view_and_rule(view: object, rule: object) -> None:
