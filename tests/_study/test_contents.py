@@ -1,11 +1,12 @@
 """What rows say of recipes and files."""
 
+import importlib
 import json
 
-from tfcompress._study._contents import _names, layers, options
+from tfcompress._study._contents import layers, options
 from tfcompress.core import Recipe
 from tfcompress.recipes import recipe
-from tfcompress.targets import Int8
+from tfcompress.targets import Float32, Int8
 from tfcompress.techniques import Prune
 
 
@@ -40,7 +41,12 @@ def test_layers_have_the_users_names_and_all_their_bytes(one_process):
         assert sum(layer["bytes"] for layer in row["layers"]) < row["size_bytes"]
 
 
-def test_numbers_behind_names_go_only_where_all_have_one():
-    assert _names(["conv1_1_1", "output_1"], None) == ["conv1_1", "output"]
-    assert _names(["conv1_1", "output"], None) == ["conv1_1", "output"]
+def test_numbers_of_the_users_own_stay(keras_flavour: str) -> None:
+    """A file has its layers' names: whether its model is there or not, they are not shortened."""
+    keras = importlib.import_module(keras_flavour)
+    first, second = (keras.layers.Dense(4, name=name) for name in ("conv_1", "dense_2"))
+    model = keras.Sequential([keras.layers.Input((8,)), first, second])
+    data = Float32().convert(model)
+    for given in (model, None):
+        assert [layer["name"] for layer in layers(data, given)] == ["conv_1", "dense_2"]
     assert layers(b"no file") == []

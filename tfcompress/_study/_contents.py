@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Sequence
 
 from tfcompress._study._formats import Row
 from tfcompress.core import Recipe, RecipeError, TfcompressError
@@ -32,35 +30,18 @@ def layers(data: bytes, model: Model | None = None) -> list[Row]:
     from tfcompress.targets import packed_layers
 
     try:
-        packed = packed_layers(data)
+        packed = packed_layers(data, model)
     except (TfcompressError, ImportError):
         return []
-    names = _names([layer.name.removeprefix("quant_") for layer in packed], model)
     return [
         {
-            "name": name,
+            "name": layer.name.removeprefix("quant_"),
             "op": layer.op,
             "encoding": layer.encoding,
             "bits": float(layer.bits),
             "bytes": int(layer.bytes),
         }
-        for name, layer in zip(names, packed)
-    ]
-
-
-def _names(names: Sequence[str], model: Model | None) -> list[str]:
-    """The user's names: a copy of a model has a number behind them, in all of them or in none."""
-    shorter = [re.sub(r"_\d+$", "", name) for name in names]
-    if model is None:
-        all_numbered = all(name != short for name, short in zip(names, shorter))
-        same_count = len(set(shorter)) == len(set(names))
-        return shorter if all_numbered and same_count else list(names)
-    from tfcompress._backend.bridge import leaf_layers
-
-    known = {layer.name.removeprefix("quant_") for layer in leaf_layers(model)}
-    return [
-        short if name not in known and short in known else name
-        for name, short in zip(names, shorter)
+        for layer in packed
     ]
 
 
