@@ -105,7 +105,7 @@ class Rows:
         for name in columns:
             if name not in have:
                 raise RecipeError(f"No column {name!r}; there are: {', '.join(have)}.")
-        lines = [line for line in self.summary() if all(name in line for name in columns)]
+        lines = [line for line in self.summary() if line.keys() >= set(columns)]
         noise = {line["recipe"]: self.noise(line["recipe"]) for line in lines}
         front: set[str] = set()
         for line in lines:
