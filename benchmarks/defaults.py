@@ -2,9 +2,9 @@
 base and results.
 
 MLPerf Tiny's ResNet-8 with CIFAR-10 (input 0..255), two epochs of 10,000 training images for every
-technique that trains, nothing tuned, as int8 files. Each result is kept in its own file, so that
-an interrupted run goes on where it was. `--choose` measures on training images that are not
-trained on here, which is where settings are chosen; without it on the 10,000 test images.
+technique that trains, nothing tuned, as int8 files. Each result is kept, so that an interrupted run
+goes on where it was. `--choose` measures on training images that are not trained on here, which is
+where settings are chosen; without it on the 10,000 test images.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 MODEL = SHARED / "models" / "mlperf_tiny_resnet8_cifar10.h5"
 DATA = SHARED / "data" / "cifar10.npz"
-RESULTS = Path(__file__).parent / "results" / "defaults"
+RESULTS = Path(__file__).parent / "results" / "defaults.jsonl"
 LOSS = "categorical_crossentropy"
 # Recipe → points of accuracy that the int8 file may lose against the base.
 RECIPES = {
@@ -85,13 +85,17 @@ def base(choose: bool) -> dict[str, Any]:
 
 
 def kept(name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What is in that result's file, else what `compute` gives, which is written to it."""
-    file = RESULTS / f"{name}.json"
-    if not file.exists():
-        result = compute()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(result, indent=1) + "\n")
-    return json.loads(file.read_text())
+    """The line of that name in the results, else what `compute` gives, which is added to them."""
+    if RESULTS.exists():
+        for line in RESULTS.read_text().splitlines():
+            result = json.loads(line)
+            if result["name"] == name:
+                return result
+    result = {"name": name, **compute()}
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(result) + "\n")
+    return result
 
 
 def main() -> None:
