@@ -1,7 +1,9 @@
 """The engine: real recipes on real digits, its promises, and each bad input with its message."""
 
 import dataclasses
+import gc
 import importlib
+import weakref
 
 import numpy as np
 import pytest
@@ -263,3 +265,39 @@ def test_broken_promise_is_an_error(trained):
 
     with pytest.raises(InvariantError, match="zero"):
         tfc.compress(trained("keras"), tfc.Recipe([Forgetful()], Float32()))
+
+
+SEEN: list[weakref.ref] = []
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Watched(Prune):
+    """Prune whose wrapped models can be watched."""
+
+    def apply(self, model):
+        wrapped = super().apply(model)
+        SEEN.append(weakref.ref(wrapped))
+        return wrapped
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LooksBack(Float32):
+    """Float32 that notes how many wrapped models are alive when it converts."""
+
+    def convert(self, model, samples=None):
+        SEEN.append(sum(ref() is not None for ref in SEEN))
+        return super().convert(model, samples)
+
+
+def test_models_that_are_no_longer_needed_are_gone_when_the_file_is_written(
+    keras_flavour, trained, digits
+):
+    """Keras models are full of cycles: unasked, each lives on while the next step runs."""
+    SEEN.clear()
+    recipe = tfc.Recipe([Watched(0.25), Watched(0.5)], LooksBack())
+    gc.disable()
+    try:
+        tfc.compress(trained(keras_flavour), recipe, fit=Fit(digits[0][:64], digits[1][:64]))
+    finally:
+        gc.enable()
+    assert len(SEEN) == 3 and SEEN[-1] == 0
