@@ -1,5 +1,6 @@
 """Fixtures that every test folder shares: real embedded data and small models in both Kerases."""
 
+import functools
 import importlib
 import os
 import shlex
@@ -38,6 +39,17 @@ def digits():
     x = (data.images[order, ..., None] / 16.0).astype("float32")
     y = data.target[order].astype("int64")
     return x[:1200], y[:1200], x[1200:], y[1200:]
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """`tiny(flavour)`: the trained model of `tfcompress.testing` and its data.
+
+    They are the same objects every time: nobody may change them.
+    """
+    from tfcompress.testing import tiny_model
+
+    return functools.cache(tiny_model)
 
 
 @pytest.fixture(scope="session")

@@ -193,10 +193,10 @@ def test_files_hold_the_trained_levels(keras_flavour, digits, options):
     stripped = technique.strip(technique.apply(net(keras_flavour)))
     target = Packed(prefer="size")
     data = target.convert(stripped)
-    found = {layer.name: layer for layer in packed_layers(data)}
-    assert all(found[name].encoding != "float" for name in ("dense1", "dense2", "conv2"))
+    layers = {layer.name: layer for layer in packed_layers(data)}
+    assert all(layers[name].encoding != "float" for name in ("dense1", "dense2", "conv2"))
     dense = kernel(stripped, "dense1")
-    np.testing.assert_array_equal(found["dense1"].weights(), dense.T)
+    np.testing.assert_array_equal(layers["dense1"].weights(), dense.T)
     assert len(target.check(stripped, data)) == 6
     got = open_interpreter(data).predict([digits[2][:64]])[0]
     wanted = bridge.predict(stripped, [digits[2][:64]])[0]

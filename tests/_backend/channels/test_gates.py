@@ -37,12 +37,12 @@ def fit(model, technique, x, y):
 
 def test_half_precision_gives_the_scores_of_single_precision(keras_flavour):
     """Keras multiplies the loss by 2^15 there; the score is that of the loss itself."""
-    found = []
+    measured = []
     for policy in ("float32", "mixed_float16"):
         model, technique, x, y = gated(keras_flavour, policy)
         fit(model, technique, x, y)
-        found.append(scores(model))
-    single, half = found
+        measured.append(scores(model))
+    single, half = measured
     assert set(single) == {"conv1_gate", "bn_gate", "conv2_gate", "dense1_gate"}
     for name in single:
         np.testing.assert_allclose(
