@@ -202,7 +202,7 @@ class Builder:
 
 
 def settle(model: Any, rng: np.random.Generator) -> None:
-    """Weights of the size that trained ones have, with BatchNormalization statistics that differ."""
+    """Weights of the size that trained ones have, and BatchNormalization statistics that differ."""
     weights = []
     for weight in model.get_weights():
         noise = rng.normal(0, 0.1, weight.shape)
