@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mutations import mutations
 
 from tfcompress._study._from_file import Trained, _taught_once, load, network, study_file, trainer
 from tfcompress._study._results import results
@@ -296,3 +297,32 @@ def test_results_hold_what_was_printed_beside_what_was_measured():
     spec["models"]["net"]["printed"]["int4"] = {"accuracy": 1.0}
     with pytest.raises(RecipeError, match="printed 'int4'"):
         results(spec, {"net": report}, "x")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("seeds = 2", 'seeds = "two"', "seeds"),
+        ("train = 300", "train = -300", "data.train"),
+        ("epochs = 2", "epochs = 1.5", "train.epochs"),
+        ('["float32", "int8"]', '"int8"', "recipes.names"),
+        ("sparsity = [0.2, 0.75]", "sparsity = [[], {}]", "Unknown word"),
+        ("options = { dropout = 0.2 }", "options = 3", "models"),
+    ],
+)
+def test_a_value_of_another_type_is_one_line_with_its_place(write, old, new, place):
+    assert old in GOOD
+    with pytest.raises(RecipeError, match=place) as caught:
+        read_spec(write(GOOD.replace(old, new, 1)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_study_file_is_read_or_refused_in_one_line(write):
+    refused = 0
+    for damaged in mutations(GOOD, 400):
+        try:
+            read_spec(write(damaged), full="[full]" in damaged)
+        except RecipeError as error:
+            refused += 1
+            assert "\n" not in str(error), damaged
+    assert refused > 150
