@@ -139,16 +139,24 @@ def with_change(mutant: Mutant, source: str) -> str:
 
 
 def tests_of(path: Path, room: str, root: Path) -> list[Path]:
-    """The test files of a file's name, else those of the files in its room that import it."""
-    own = _named_after(path, room, root)
-    if own:
-        return own
-    importers = [
-        other
-        for other in sorted((root / "tfcompress" / room).rglob("*.py"))
-        if other.stem != "__init__" and re.search(rf"\b{path.stem}\b", other.read_text())
-    ]
-    tests = {test for other in importers for test in _named_after(other, room, root)}
+    """The test files of a file's name, else those of the files in its room that import it.
+
+    An importer without a test of its name is followed to those that import it.
+    """
+    folder = root / "tfcompress" / room
+    sources = {file: file.read_text() for file in folder.rglob("*.py") if file.stem != "__init__"}
+    tests: set[Path] = set()
+    waiting, seen = [path], {path}
+    while waiting:
+        file = waiting.pop()
+        own = _named_after(file, room, root)
+        tests.update(own)
+        if own:
+            continue
+        pattern = re.compile(rf"\b{file.stem}\b")
+        importers = {other for other, text in sources.items() if pattern.search(text)} - seen
+        seen |= importers
+        waiting += importers
     return sorted(tests) or [root / "tests" / room.split("/")[0]]
 
 

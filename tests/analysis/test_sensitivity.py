@@ -16,6 +16,8 @@ def test_loss_is_the_accuracy_of_a_changed_copy(trained, digits):
     result = sensitivity(trained, (x, y), ("quantize", 1))
     base = np.mean(trained.predict(x, verbose=0).argmax(1) == y)
     assert result.details["base"] == pytest.approx(base) and base > 0.8
+    assert result.details["how"] == ["quantize", 1] and result.details["n"] == len(x)
+    assert result.details["ends"] == ["conv1", "dense2"]
     layer = trained.get_layer("conv2")
     kept = layer.get_weights()
     layer.set_weights([_weights.quantize(kept[0], 1)])
