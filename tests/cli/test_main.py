@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,6 +139,27 @@ def test_an_unexpected_error_is_one_line_and_verbose_shows_where(
     monkeypatch.setattr(sys, "argv", ["tfcompress", "profile", "net.tflite", "--verbose"])
     with pytest.raises(KeyError):
         main()
+
+
+def test_a_python_warning_is_one_line_without_its_place(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warn(*_: object, **__: object) -> list[object]:
+        warnings.warn("calibrated on\nfew samples", stacklevel=1)
+        return []
+
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    monkeypatch.setattr("tfcompress.profiling.profile_many", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        monkeypatch.setattr(warnings, "showwarning", _printed)
+        err = run("profile net.tflite")[2]
+    assert err == "WARNING: calibrated on few samples\n"
+
+
+def _printed(message: Warning, category: type[Warning], place: str, line: int, *_: object) -> None:
+    """Print as Python does outside of pytest, which collects warnings."""
+    print(warnings.formatwarning(message, category, place, line), end="", file=sys.stderr)
 
 
 def test_ctrl_c_says_what_was_kept(

@@ -25,6 +25,7 @@ def main() -> None:
     arguments = [word for word in sys.argv[1:] if word != VERBOSE]
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        warnings.formatwarning = _warning_line
     warnings.simplefilter("ignore", ResultWarning)  # the subcommands print them themselves
     try:
         app(arguments, prog_name="tfcompress")
@@ -43,6 +44,11 @@ def main() -> None:
             f"unexpected {name}: {_in_one_line(error)}. This is a fault of tfcompress's or of a "
             f"package below it; {VERBOSE} shows where it came from."
         )
+
+
+def _warning_line(message: Warning | str, *place: object, **line: object) -> str:
+    """A Python warning as people read it, without the place in the code."""
+    return f"WARNING: {' '.join(str(message).split())}\n"
 
 
 def _in_one_line(error: Exception) -> str:
