@@ -2,12 +2,13 @@
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tfcompress._study._scale import find_scale, scaled, scaling_layer
+from tfcompress._study._scale import find_scale, scale_for_model, scaled, scaling_layer
 from tfcompress.core._types import Array
 from tfcompress.zoo import Data
 
@@ -52,6 +53,19 @@ def test_as_stored_where_nothing_is_clear(options: dict[str, Any], layer: str, w
 
 def test_a_model_that_is_no_classifier_of_these_labels_is_fed_as_stored() -> None:
     assert find_scale(data(), lambda x: np.zeros((len(x), 3, 5))).divisor == 1
+
+
+def test_the_resnet_of_mlperf_tiny_takes_images_as_stored(shared: Path) -> None:
+    """It was trained on 0 … 255 and begins with no layer that says so: divided, it has 8 %."""
+    from tfcompress import zoo
+    from tfcompress._compress import load_model
+
+    model = load_model(shared / "models" / "mlperf_tiny_resnet8_cifar10.h5")
+    scale = scale_for_model(zoo.load_data("cifar10", shared / "data", scale=1), model)
+    assert scale.divisor == 1
+    assert (
+        scale.reason == "images as stored, uint8 (accuracy 0.936 as stored, 0.080 divided by 255)"
+    )
 
 
 def test_all_parts_are_divided() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tfcompress import zoo
 from tfcompress.core import ModelError
-from tfcompress.core._types import Array, Model
+from tfcompress.core._types import Array, Layer, Model
 
 Digits = tuple[Array, Array, Array, Array]
 
@@ -107,17 +107,16 @@ def test_resnet8_takes_the_weights_of_mlperf_tiny(shared: Path) -> None:
         shared / "models" / "mlperf_tiny_resnet8_cifar10.h5", compile=False
     )
     ours = zoo.resnet(8, keras="tf_keras")
-    kinds = ("Conv2D", "BatchNormalization", "Dense")
-    pairs = [
-        [layer for layer in model.layers if type(layer).__name__ in kinds]
-        for model in (theirs, ours)
-    ]
-    for one, other in zip(
-        *(
-            sorted(layers, key=lambda layer: [w.shape.as_list() for w in layer.weights])
-            for layers in pairs
-        )
-    ):
+
+    def weighted(model: Model) -> list[Layer]:
+        """Layers with weights, those of equal shapes in the network's order."""
+        layers = [layer for layer in model.layers if layer.weights]
+        return sorted(layers, key=shapes)
+
+    def shapes(layer: Layer) -> list[list[int]]:
+        return [weight.shape.as_list() for weight in layer.weights]
+
+    for one, other in zip(weighted(theirs), weighted(ours), strict=True):
         other.set_weights(one.get_weights())
     x = np.random.RandomState(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32")
     np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-4, atol=1e-5)
