@@ -24,7 +24,7 @@ def _words(text: str, saved: Path) -> list[str | Path]:
     [
         ("compress SAVED --recipe nothing.json", "nothing.json"),
         ("compress SAVED --recipe macs50-int8 --teacher self", "--data"),
-        ("compress SAVED --recipe macs50-int8 --data digits --teacher no.keras", "no.keras"),
+        ("compress SAVED --recipe macs50-int8 --data digits --teacher no.keras", "at no.keras"),
         ("sensitivity SAVED", "--data"),
         ("sensitivity SAVED --data digits --by stage", "block"),
         ("cost nothing.keras", "nothing.keras"),

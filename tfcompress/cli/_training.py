@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfcompress.cli._inputs import read_model
+from tfcompress.cli._inputs import read_model, require_model_file
 from tfcompress.core import Recipe, TrainingError
 from tfcompress.core import Training as Needs
 from tfcompress.core._types import Model, Trainer
@@ -39,6 +39,8 @@ def trains(recipe: Recipe, data_name: str, options: TrainingOptions | None) -> b
     """Whether `recipe` trains; TrainingError where it needs to and cannot, or a teacher cannot."""
     if options is None:
         return False
+    if options.teacher not in ("", "self"):
+        require_model_file(Path(options.teacher))
     if options.wanted and options.epochs and data_name and recipe.techniques:
         return True
     if options.teacher:
