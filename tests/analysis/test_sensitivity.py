@@ -197,4 +197,6 @@ def test_accuracy_of_one_output_at_its_limits():
     assert accuracy(labels, np.array([[0.5], [0.6], [0.0]])) == pytest.approx(2 / 3)
     assert accuracy(labels, np.array([[0.0], [0.2], [-0.1]])) == pytest.approx(2 / 3)
     assert accuracy(np.array([[0.5]]), np.array([[0.4]])) == 1.0
+    assert accuracy(np.array([[1.0], [0.0]]), np.array([[1.0], [0.3]])) == 1.0
+    assert accuracy(np.array([[0.0], [0.0]]), np.array([[0.0], [0.3]])) == 1.0
     assert accuracy(np.array([[0.0], [1.0]]), np.array([[1.0], [1.0]])) == 0.5
