@@ -28,6 +28,7 @@ from tfcompress._study._code import (
     reference,
 )
 from tfcompress.core import DataError
+from tfcompress.core._types import Layer
 
 PACKAGES = (
     "tfcompress",
@@ -123,8 +124,9 @@ class _Addresses:
         if isinstance(thing, types.BuiltinFunctionType):
             owner = thing.__self__
             return [reference(thing), None if isinstance(owner, types.ModuleType) else owner]
-        if isinstance(getattr(thing, "__wrapped__", None), types.FunctionType):
-            return [thing.__wrapped__]  # pyright: ignore[reportAttributeAccessIssue] # functools.cache, tf.function
+        inner = getattr(thing, "__wrapped__", None)
+        if isinstance(inner, types.FunctionType):  # functools.cache, tf.function
+            return [inner]
         return self._object_parts(thing)
 
     def _module_parts(self, module: types.ModuleType) -> list[object]:
@@ -183,9 +185,9 @@ def _hash(kind: str, *parts: bytes | memoryview) -> bytes:
     return digest.digest()
 
 
-def _keras_parts(thing: object) -> list[object]:
-    weights = thing.get_weights() if hasattr(thing, "get_weights") else None  # pyright: ignore[reportAttributeAccessIssue]
-    return [nameless(thing.get_config()), weights, keras_code(thing)]  # pyright: ignore[reportAttributeAccessIssue]
+def _keras_parts(thing: Layer) -> list[object]:
+    weights = thing.get_weights() if hasattr(thing, "get_weights") else None
+    return [nameless(thing.get_config()), weights, keras_code(thing)]
 
 
 def nameless(config: object) -> object:

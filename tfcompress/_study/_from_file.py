@@ -11,11 +11,11 @@ from typing import Any
 
 from tfcompress import analysis, zoo
 from tfcompress._compress import load_model
-from tfcompress.analysis.dimension import by_name
 from tfcompress._study._fingerprint import fingerprint
 from tfcompress._study._scale import scale_for_model, scaled
 from tfcompress._study._spec import read_spec, recipes_of
 from tfcompress._study._study import study
+from tfcompress.analysis.dimension import by_name
 from tfcompress.core import RecipeError, write_all
 from tfcompress.core._types import Model
 from tfcompress.report import Report
@@ -26,7 +26,10 @@ SAMPLES, IMAGES, THRESHOLD = 200, 1000, 20.0
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A builder `trained(seed)`: a network of the zoo, trained on `data` as `train` says; distilled where that names a teacher."""
+    """A builder `trained(seed)`: a network of the zoo, trained on `data` as `train` says.
+
+    It is distilled where that names a teacher.
+    """
 
     network: str
     options: Mapping[str, Any]
@@ -48,7 +51,7 @@ _teachers: dict[tuple[str, int], Any] = {}
 
 
 def _taught_once(teacher: Trained, seed: int) -> Any:
-    """The teacher of that seed: trained once in a process for all its students, which never change it."""
+    """The teacher of that seed: trained once in a process for all its students."""
     key = fingerprint(teacher), seed
     if key not in _teachers:
         _teachers[key] = teacher(seed)
@@ -67,20 +70,29 @@ def study_file(
     command: str = "",
     trusted: bool = False,
 ) -> dict[str, Report]:
-    """Carry out the study file at `path` (`docs/studies.md` describes it): model's name → its report, in the file's order.
+    """Carry out the study file at `path`, which `docs/studies.md` describes.
 
-    `out`: the folder for all of them, a subfolder each (default: studies/ and the file's name). `full` takes the sizes of its [full] table.
-    `seeds` overrides the file's; `models` are those to carry out, else all. `n_jobs`, `progress`: as for `study`.
-    `trusted`: as for `load_model`, for the file's own models.
     Run again, it goes on where it was.
-    Raises RecipeError for what is wrong in the file before anything runs, and what `study` raises.
+
+    Args:
+        path: the study file.
+        out: the folder for all models, a subfolder each (default: studies/ and the file's name).
+        full: take the sizes of its [full] table.
+        seeds: instead of the file's.
+        models: those to carry out, else all.
+        n_jobs, progress: as for `study`.
+        command: what is written down as having made the reports.
+        trusted: as for `load_model`, for the file's own models.
+
+    Returns:
+        The model's name → its report, in the file's order.
+
+    Raises:
+        RecipeError: for what is wrong in the file, before anything runs; and what `study` raises.
     """
     spec = read_spec(Path(path), full=full)
-    folder = (
-        Path(out)
-        if out is not None
-        else Path("studies") / (Path(path).stem + ("-full" if full else ""))
-    )
+    stem = Path(path).stem
+    folder = Path(out) if out is not None else Path("studies") / (f"{stem}-full" if full else stem)
     teachers: dict[str, Trained] = {}
     found = {}
     prepared = {
@@ -121,7 +133,10 @@ def chosen(spec: Mapping[str, Any], models: Sequence[str] | None) -> list[str]:
 
 
 def _with_dimensions(report: Report, model: Any, folder: Path, x: Any, by: str) -> Report:
-    """The report, and its page, with the intrinsic dimension of every layer of the first seed's base on `IMAGES` training images."""
+    """The report, and its page, with the intrinsic dimension of every layer.
+
+    It is measured on the first seed's base and `IMAGES` training images.
+    """
     named = by_name(by)
     kept = folder / f"significance-{by}-{named.view}-{named.rule}.json"
     if not kept.exists():
@@ -204,15 +219,16 @@ def _teacher(
     if wanted is not None and wanted not in teachers:
         have = ", ".join(teachers) or "none"
         raise RecipeError(
-            f"[models.{name}.train] distill: no zoo model {wanted!r} stands before it in the file; there are: {have}."
+            f"[models.{name}.train] distill: no zoo model {wanted!r} stands before it in the file; "
+            f"there are: {have}."
         )
     return teachers[wanted] if wanted else None
 
 
 def load(options: Mapping[str, Any], folder: Path, train: int | None, test: int | None) -> zoo.Data:
-    """`zoo.load_data` with the file's [data]; paths from the file's folder; at most `train` and `test` images.
+    """`zoo.load_data` with the file's [data], at most `train` and `test` images of it.
 
-    Where `train` is given, a tenth as many images validate.
+    Paths are from the file's folder. Where `train` is given, a tenth as many images validate.
     """
     options = dict(options)
     name = options.pop("name")
@@ -240,7 +256,7 @@ def network(name: str) -> Callable[..., Any]:
 
 
 def classes(data: zoo.Data) -> int:
-    """Outputs for the labels of `data`: one (a sigmoid) for two classes, else as many as there are."""
+    """Outputs for the labels of `data`: one (a sigmoid) for two classes, else one a class."""
     number = int(max(data.y_train.max(), data.y_test.max())) + 1
     return 1 if number == 2 else number
 

@@ -12,8 +12,9 @@ from tfcompress.core import Recipe, Technique
 
 @dataclass(frozen=True)
 class Node:
-    """A model that several cells start from: the base (no techniques), or what a prefix of their techniques made of it.
+    """A model that several cells start from.
 
+    It is the base (no techniques), or what a prefix of their techniques made of it.
     `key` is its content address, so that another run, or another process, finds the same model.
     """
 
@@ -38,7 +39,7 @@ class Node:
 
 
 def shared_prefixes(recipes: Sequence[Recipe]) -> list[tuple[Technique, ...]]:
-    """The longest runs of leading techniques that the same two or more recipes have in common, shorter ones first.
+    """The longest runs of leading techniques that the same recipes share, shorter ones first.
 
     Of a-b-int8, a-b-c-int8, a-d-int8 and e-int8: (a) and (a, b).
     """
@@ -88,8 +89,9 @@ def start_of(techniques: Sequence[Technique], nodes: Sequence[Node], *, whole: b
 def needed_nodes(
     nodes: Iterable[Node], starts: Iterable[Node], there: Callable[[Node], bool]
 ) -> list[Node]:
-    """The shared models that must be made for cells that start from `starts`: those of two or more users, and a base that must be built.
+    """The shared models that must be made for cells that start from `starts`.
 
+    They are those of two or more users, and a base that must be built.
     What a single cell or model needs it trains itself, starting from the next shorter prefix.
     """
     users: dict[str, int] = {}
@@ -109,7 +111,10 @@ def needed_nodes(
 
 
 def waves(nodes: Iterable[Node], cells: Iterable[Any]) -> list[list[Any]]:
-    """Jobs in rounds: everything in one round needs only what the rounds before it made; models first, as others wait for them."""
+    """Jobs in rounds: everything in one round needs only what the rounds before it made.
+
+    Models come first, as others wait for them.
+    """
     rounds: dict[int, list[Any]] = {}
     for node in nodes:
         rounds.setdefault(node.depth, []).append(node)

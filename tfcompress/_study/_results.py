@@ -11,27 +11,26 @@ from tfcompress.core import LATENCY, RecipeError, column
 from tfcompress.report import Report
 
 PRINTED = ("accuracy", "base", "size", "size_bytes", "latency_ms")
+NAMED_VERSIONS = ("tensorflow", "keras", "ai-edge-litert")
 MINUS = "−"
+
+Line = Mapping[str, Any]
+"""A recipe's means over seeds, or the numbers that a report printed of it."""
 
 
 def results(spec: Mapping[str, Any], reports: Mapping[str, Report], command: str) -> str:
-    """Title, the file's `notes`, how it was made, and for each model a table of printed and measured numbers, each against its base.
+    """The page of a study file: title, notes, how it was made, and a table for each model.
 
-    `printed` in the file: recipe → accuracy (%), base (the accuracy it is held against, if another than the base's), size_bytes or
-    size (as words), latency_ms (one number a thread count).
-    Raises RecipeError for a printed recipe that the model's study does not have.
+    Args:
+        spec: the study file. `printed` in it: recipe → accuracy (%), base (the accuracy it is
+            held against, if another than the base's), size_bytes or size (as words), latency_ms
+            (one number a thread count).
+        reports: model → its report.
+        command: what makes the page.
+
+    Raises:
+        RecipeError: for a printed recipe that the model's study does not have.
     """
-    first = next(iter(reports.values())).about
-    machine, versions = first.get("machine", {}), first.get("versions", {})
-    kept = ", ".join(
-        f"{name} {versions[name]}"
-        for name in ("tensorflow", "keras", "ai-edge-litert")
-        if name in versions
-    )
-    seconds = sum(
-        row.get("made", {}).get("seconds", 0) for report in reports.values() for row in report.rows
-    )
-    cells = sum(len(report) for report in reports.values())
     lines = [
         f"# {spec.get('title', 'A study')}",
         "",
@@ -39,141 +38,157 @@ def results(spec: Mapping[str, Any], reports: Mapping[str, Report], command: str
         "",
         f"```bash\n{command}\n```",
         "",
-        f"{first['created'][:10]}; {machine.get('cpu', 'CPU')}, {machine.get('cores', '?')} cores; {kept}. "
-        f"{cells} cells took {duration(seconds)} beside their bases and what they share. Accuracy: mean ± standard deviation over seeds, "
-        "of the `.tflite` on the test images. Change: points against the base on the same images, with its 95 % interval. "
-        "Size and download: the file's bytes, plain and gzipped, and how many times smaller than the base's."
-        + (
-            " All further columns: of the file, and their share of the base's."
-            if spec.get("columns")
-            else ""
-        ),
+        _how_it_was_made(spec, reports),
         "",
-        *(spec["notes"].strip().splitlines() if spec.get("notes") else ()),
+        *spec.get("notes", "").strip().splitlines(),
     ]
     for name, report in reports.items():
-        printed = printed_of(spec, name, report)
-        lines += [
-            "",
-            f"## {name}",
-            "",
-            _sizes_told(spec, name, report),
-            "",
-            *_table(report, printed, spec.get("columns", ())),
-        ]
-        if any(len(points) > 1 for points in report.latency_by_threads().values()):
-            lines += [
-                "",
-                "Latency in ms (median) by threads" + _printed_told(printed),
-                "",
-                *_latency(report, printed),
-            ]
-        failed = [row for row in report.rows if row.get("error")]
-        if failed:
-            lines += [
-                "",
-                *(
-                    f"- {row['recipe']}, seed {row['seed']}: {row['error'].splitlines()[0]}"
-                    for row in failed
-                ),
-            ]
+        lines += _model_section(spec, name, report)
     return "\n".join(lines) + "\n"
 
 
+def _how_it_was_made(spec: Mapping[str, Any], reports: Mapping[str, Report]) -> str:
+    """One paragraph: date, machine, versions, duration, and what the columns mean."""
+    first = next(iter(reports.values())).about
+    machine, versions = first.get("machine", {}), first.get("versions", {})
+    kept = ", ".join(f"{name} {versions[name]}" for name in NAMED_VERSIONS if name in versions)
+    rows = [row for report in reports.values() for row in report.rows]
+    seconds = sum(row.get("made", {}).get("seconds", 0) for row in rows)
+    text = (
+        f"{first['created'][:10]}; {machine.get('cpu', 'CPU')}, {machine.get('cores', '?')} cores; "
+        f"{kept}. {len(rows)} cells took {duration(seconds)} beside their bases and what they "
+        "share. Accuracy: mean ± standard deviation over seeds, of the `.tflite` on the test "
+        "images. Change: points against the base on the same images, with its 95 % interval. "
+        "Size and download: the file's bytes, plain and gzipped, and how many times smaller than "
+        "the base's."
+    )
+    if spec.get("columns"):
+        text += " All further columns: of the file, and their share of the base's."
+    return text
+
+
+def _model_section(spec: Mapping[str, Any], name: str, report: Report) -> list[str]:
+    """A model's head, sizes, tables and failed cells."""
+    printed = printed_of(spec, name, report)
+    table = _table(report, printed, spec.get("columns", ()))
+    lines = ["", f"## {name}", "", _sizes(spec, name, report), "", *table]
+    if any(len(points) > 1 for points in report.latency_by_threads().values()):
+        in_brackets = any("latency_ms" in numbers for numbers in printed.values())
+        head = "Latency in ms (median) by threads"
+        if in_brackets:
+            head += " (printed in brackets)"
+        lines += ["", head, "", *_latency(report, printed)]
+    failed = [row for row in report.rows if row.get("error")]
+    if failed:
+        lines.append("")
+    for row in failed:
+        lines.append(f"- {row['recipe']}, seed {row['seed']}: {row['error'].splitlines()[0]}")
+    return lines
+
+
 def printed_of(spec: Mapping[str, Any], name: str, report: Report) -> dict[str, dict[str, Any]]:
-    """What the report printed for that model, by recipe; RecipeError for what the study does not have."""
+    """What was printed for that model, by recipe; RecipeError for what the study does not have."""
     printed = spec["models"][name].get("printed", spec.get("printed", {}))
     for recipe, numbers in printed.items():
         if recipe not in report.recipes() or not set(numbers) <= set(PRINTED):
-            have = ", ".join(report.recipes())
             raise RecipeError(
-                f"printed {recipe!r} = {numbers} of {name}: expected {', '.join(PRINTED)} of one of its recipes: {have}."
+                f"printed {recipe!r} = {numbers} of {name}: expected {', '.join(PRINTED)} of one "
+                f"of its recipes: {', '.join(report.recipes())}."
             )
     return printed
 
 
-def _sizes_told(spec: Mapping[str, Any], name: str, report: Report) -> str:
+def _sizes(spec: Mapping[str, Any], name: str, report: Report) -> str:
+    """One line: the network, images, epochs and seeds."""
     model = spec["models"][name]
     data = {**spec.get("data", {}), **model.get("data", {})}
-    what = f"`{model.get('zoo', model.get('file'))}`" + "".join(
-        f", {key} {value}" for key, value in model.get("options", {}).items()
-    )
     train = {**spec.get("train", {}), **model.get("train", {})}
-    seeds = len({row["seed"] for row in report.rows})
-    images = (
-        f"{data['train']:,} training images of {data['name']}"
-        if "train" in data
-        else f"all training images of {data['name']}"
-    )
-    taught = f", distilled from {train['distill']['teacher']}" if "distill" in train else ""
-    tests = f"{report.about.get('test_examples', 0):,} test images"
     fit = {**spec.get("fit", {}), **model.get("fit", {})}
-    epochs = f"up to {train.get('epochs', 10)} epochs for the base, {fit.get('epochs', 3)} for each technique"
-    return f"{what}{taught}; {images}, {tests}; {epochs}; {seeds} seed{'s' * (seeds > 1)}."
+    options = "".join(f", {key} {value}" for key, value in model.get("options", {}).items())
+    network = f"`{model.get('zoo', model.get('file'))}`{options}"
+    if "distill" in train:
+        network += f", distilled from {train['distill']['teacher']}"
+    count = f"{data['train']:,}" if "train" in data else "all"
+    images = f"{count} training images of {data['name']}"
+    tests = f"{report.about.get('test_examples', 0):,} test images"
+    epochs = (
+        f"up to {train.get('epochs', 10)} epochs for the base, "
+        f"{fit.get('epochs', 3)} for each technique"
+    )
+    seeds = _counted(len({row["seed"] for row in report.rows}), "seed")
+    return f"{network}; {images}, {tests}; {epochs}; {seeds}."
 
 
-def _table(report: Report, printed: Mapping[str, Any], more: Sequence[str]) -> list[str]:
-    metric, lines = report.metric, {line["recipe"]: line for line in report.summary()}
-    base, old = lines.get(report.base or "", {}), printed.get(report.base or "", {})
-    share = 100 if "accuracy" in metric else 1
-    heads = [
-        "recipe",
-        f"{metric} here",
-        "change here",
-        "size here",
-        "download here",
-        *(COLUMNS[column] for column in more),
-    ]
-    heads += [f"{metric} printed", "change printed", "size printed"] if printed else []
-    out = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _table(report: Report, printed: Mapping[str, Line], more: Sequence[str]) -> list[str]:
+    metric = report.metric
+    heads = ["recipe", f"{metric} here", "change here", "size here", "download here"]
+    heads += [COLUMNS[name] for name in more]
+    if printed:
+        heads += [f"{metric} printed", "change printed", "size printed"]
+    table = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1)]
+    lines = {line["recipe"]: line for line in report.summary()}
+    base = lines.get(report.base or "", {})
     for name, line in lines.items():
         if "error" in line:
-            out.append(f"| {name} | failed |" + " |" * (len(heads) - 2))
+            table.append(f"| {name} | failed |" + " |" * (len(heads) - 2))
             continue
-        difference = report.difference(name) if name != report.base else None
-        cells = [name, _number(line, metric, share)]
-        cells.append(
-            f"{_signed(100 * difference.mean)} [{_signed(100 * difference.low)}, {_signed(100 * difference.high)}]"
-            if difference
-            else ""
-        )
-        cells += [_bytes(line, base, column) for column in ("size_bytes", "gzip_bytes")]
-        cells += [_share(line, base, name) for name in more]
+        cells = [name, *_measured_cells(report, line, base)]
+        cells += [_share(line, base, column_name) for column_name in more]
         if printed:
-            said = printed.get(name, {})
-            cells.append(f"{said['accuracy']:.2f}" if "accuracy" in said else "")
-            before = said.get("base", old.get("accuracy"))
-            both = "accuracy" in said and before is not None and name != report.base
-            cells.append(_signed(said["accuracy"] - before) if both else "")
-            size = said.get("size") or (f"{said['size_bytes']:,}" if "size_bytes" in said else "")
-            if "size_bytes" in said and "size_bytes" in old and name != report.base:
-                size += f", {old['size_bytes'] / said['size_bytes']:.2f}×"
-            cells.append(size)
-        out.append("| " + " | ".join(cells) + " |")
-    return out
+            reference = None if name == report.base else printed.get(report.base or "", {})
+            cells += _printed_cells(printed.get(name, {}), reference)
+        table.append("| " + " | ".join(cells) + " |")
+    return table
 
 
-def _latency(report: Report, printed: Mapping[str, Any]) -> list[str]:
+def _measured_cells(report: Report, line: Line, base: Line) -> list[str]:
+    """Metric, change against the base, size and download of one recipe."""
+    factor = 100 if "accuracy" in report.metric else 1
+    difference = report.difference(line["recipe"]) if line["recipe"] != report.base else None
+    change = ""
+    if difference:
+        mean, low, high = (
+            _signed(100 * value) for value in (difference.mean, difference.low, difference.high)
+        )
+        change = f"{mean} [{low}, {high}]"
+    sizes = [_bytes(line, base, name) for name in ("size_bytes", "gzip_bytes")]
+    return [_number(line, report.metric, factor), change, *sizes]
+
+
+def _printed_cells(numbers: Line, base: Line | None) -> list[str]:
+    """Accuracy, change and size as they were printed; `base` is None for the base itself."""
+    accuracy, change = "", ""
+    if "accuracy" in numbers:
+        accuracy = f"{numbers['accuracy']:.2f}"
+        before = None if base is None else numbers.get("base", base.get("accuracy"))
+        change = "" if before is None else _signed(numbers["accuracy"] - before)
+    size = numbers.get("size", "")
+    if "size_bytes" in numbers:
+        size = size or f"{numbers['size_bytes']:,}"
+        if base and "size_bytes" in base:
+            size += f", {base['size_bytes'] / numbers['size_bytes']:.2f}×"
+    return [accuracy, change, size]
+
+
+def _latency(report: Report, printed: Mapping[str, Line]) -> list[str]:
     by_threads = report.latency_by_threads()
-    counts = sorted({n for points in by_threads.values() for n in points})
-    out = [
-        "| recipe | " + " | ".join(f"{n} thread{'s' * (n > 1)}" for n in counts) + " |",
-        "|---|" + "--:|" * len(counts),
-    ]
+    counts = sorted({count for points in by_threads.values() for count in points})
+    heads = " | ".join(_counted(count, "thread") for count in counts)
+    table = [f"| recipe | {heads} |", "|---|" + "--:|" * len(counts)]
     for name, points in by_threads.items():
-        said = printed.get(name, {}).get("latency_ms", ())
-        cells = [
-            f"{points[n]:.3f}" + (f" ({said[i]:g})" if i < len(said) else "") if n in points else ""
-            for i, n in enumerate(counts)
-        ]
-        out.append(f"| {name} | " + " | ".join(cells) + " |")
-    return out
-
-
-def _printed_told(printed: Mapping[str, Any]) -> str:
-    return (
-        " (printed in brackets)" if any("latency_ms" in said for said in printed.values()) else ""
-    )
+        numbers = printed.get(name, {}).get("latency_ms", ())
+        cells = []
+        for index, count in enumerate(counts):
+            cell = f"{points[count]:.3f}" if count in points else ""
+            if cell and index < len(numbers):
+                cell += f" ({numbers[index]:g})"
+            cells.append(cell)
+        table.append(f"| {name} | " + " | ".join(cells) + " |")
+    return table
 
 
 def _number(line: Mapping[str, Any], column: str, factor: float) -> str:

@@ -77,7 +77,7 @@ class Artifact:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a user must know before using the file, one sentence each; empty where all is well."""
+        """What a user must know before using the file, one sentence each; empty if all is well."""
         return tuple(self.about.get("warnings", ()))
 
     def save(self, path: str | Path, *, overwrite: bool = False, model: bool = True) -> list[Path]:

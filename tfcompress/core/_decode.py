@@ -96,7 +96,7 @@ def _made(cls: Callable[..., V], options: Mapping[str, object], place: str) -> V
     except RecipeError as error:
         raise RecipeError(f"{place}: {error}") from error
     except Exception as error:  # a class of another package says in its own way what it refuses
-        known = ", ".join(one.name for one in dataclasses.fields(cls))  # pyright: ignore[reportArgumentType]
+        known = ", ".join(getattr(cls, "__dataclass_fields__", ()))
         why = " ".join(str(error).split())
         raise RecipeError(
             f"{place}: {name} does not take these options ({why}); it has: {known}."
