@@ -206,3 +206,19 @@ def test_a_training_that_made_the_network_worse_is_told(used, few):
 def test_a_rate_that_is_none(rate, few):
     with pytest.raises(TrainingError, match="learning_rate="):
         Fit(*few, learning_rate=rate)
+
+
+def test_what_a_copy_is_can_be_said_again_of_a_copy_read_back(
+    keras_flavour, small_cnn, few, tmp_path
+):
+    model = small_cnn(keras_flavour)
+    model.fit(few[0][:32], few[1][:32], verbose=0)
+    technique = PruneFilters(0.3)
+    damaged = technique.strip(technique.apply(model))
+    facts = bridge.copy_facts(damaged)
+    assert facts == {"steps": 1, "recovers": True} and bridge.copy_facts(model) is None
+    bridge.save_model(damaged, tmp_path / "net.keras")
+    read = bridge.load_model(tmp_path / "net.keras")
+    assert bridge.copy_facts(read) is None
+    bridge.note_copy(read, **facts)
+    assert max(rates_of({}, read, few)) == pytest.approx(3e-3, rel=0.1)

@@ -124,7 +124,8 @@ def test_every_source_of_data_trains_as_many_steps_twice(keras_flavour, small_cn
         for _ in range(2):
             fit(model)
             steps = int(np.asarray(model.optimizer.iterations))
-            # Where no length is known, Keras's counter may run on by one in the step that finds the end of an epoch.
+            # Where no length is known, Keras's counter may run on by one in the step that finds
+            # the end of an epoch.
             assert steps == 20 or (name == "generator function" and steps in (21, 22)), name
         assert loss_of(model, *few) < before, name
 

@@ -1,4 +1,6 @@
-"""Compile state carried over: optimizer, schedule, loss, metrics, weights of losses; what has no twin is named."""
+"""Compile state carried over: optimizer, schedule, loss, metrics, weights of losses; what has no
+twin is named.
+"""
 
 import importlib
 

@@ -110,7 +110,11 @@ def _excluded(optimizer: Optimizer, source: Model | None, target: Model) -> list
     patterns = [] if pattern is None else [pattern]
     patterns += getattr(optimizer, "_exclude_from_weight_decay_names", None) or []
     short = from_keras3(optimizer)
-    return [v for v in variables if any(re.search(p, _name(v, short)) for p in patterns)]
+    return [v for v in variables if _matches(_name(v, short), patterns)]
+
+
+def _matches(name: str, patterns: list[Any]) -> bool:
+    return any(re.search(pattern, name) for pattern in patterns)
 
 
 def from_keras3(optimizer: Optimizer) -> bool:
