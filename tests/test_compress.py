@@ -127,7 +127,7 @@ def test_progress_is_told(trained, digits):
     assert any("train" in what for what, _, _ in heard)
 
 
-# --- bad input ---------------------------------------------------------------------------------------------------------
+# --- bad input ------------------------------------------------------------------------------------
 
 
 def test_unbuilt_model(keras_flavour):

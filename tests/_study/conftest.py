@@ -7,8 +7,8 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "core")]
 
-import work
-from stand_in import engine
+import work  # noqa: E402
+from stand_in import engine  # noqa: E402
 
 __all__ = ["engine"]
 

@@ -1,4 +1,4 @@
-"""What is shared: prefixes that two or more recipes have in common, made before what starts from them, and never for one alone."""
+"""What is shared: prefixes that two or more recipes have in common, and never what one needs."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

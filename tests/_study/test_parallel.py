@@ -1,4 +1,7 @@
-"""Cells side by side: processes of joblib and of Dask give what one process gives; a worker that dies costs its cell alone."""
+"""Cells side by side: processes of joblib and of Dask give what one process gives.
+
+A worker that dies costs its cell alone.
+"""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""study() and compare(): cells by content, resumed, failing alone; files measured together, one of them on a real run."""
+"""study() and compare(): cells by content, resumed, failing alone; files measured together."""
 
 import importlib
 import json
@@ -46,7 +46,7 @@ def test_rows_are_recipes_by_seeds_with_everything_measured(engine):
 
 
 def test_a_base_at_chance_level_and_a_lost_file_are_warned_about(engine, monkeypatch, tmp_path):
-    """A network fed on the wrong scale answers at random: its report must not read like a success."""
+    """A network fed on the wrong scale answers at random: its report must not read like success."""
 
     def evaluate(file, x, y, **rest):
         data = file.data if isinstance(file, Artifact) else file.read_bytes()
@@ -293,7 +293,8 @@ from test_study import Trainer, X, _build
 from tfcompress._study._fingerprint import fingerprint
 from tfcompress.core._verdict import ResultWarning
 from tfcompress.recipes import recipe
-print(fingerprint(Trainer(X), {"b": {1, "x"}, "a": None}, recipe("prune80-int8"), _build, lambda m: X.sum() + m))
+things = Trainer(X), {"b": {1, "x"}, "a": None}, recipe("prune80-int8"), _build
+print(fingerprint(*things, lambda m: X.sum() + m))
 """
 
 
@@ -312,8 +313,10 @@ def test_fingerprints_see_every_change():
     loop: list = [1]
     loop.append(loop)
     kinds = [
-        None, 1, 1.0, "1", True, X, X.astype("float64"), X[:19], X + 1, [1, 2], [2, 1], [[1], 2], {1, 2}, {"a": 1}, {"a": 2},
-        Trainer(X), Trainer(X + 1), Trainer(X, 2), held(1), held(2), held(X), held, recipe("int8"), recipe("int16x8"), Trainer, loop,
+        None, 1, 1.0, "1", True, X, X.astype("float64"), X[:19], X + 1,
+        [1, 2], [2, 1], [[1], 2], {1, 2}, {"a": 1}, {"a": 2},
+        Trainer(X), Trainer(X + 1), Trainer(X, 2), held(1), held(2), held(X), held,
+        recipe("int8"), recipe("int16x8"), Trainer, loop,
     ]  # fmt: skip
     assert len({fingerprint(kind) for kind in kinds}) == len(kinds)
     assert fingerprint(replace(recipe("int8"), name="mine")) == fingerprint(recipe("int8"))
@@ -414,11 +417,13 @@ def test_real_study_resumes_to_the_same_report_and_its_files_compare(digits_stud
 
 WITHOUT_TENSORFLOW = """
 import sys
-for name in ("tensorflow", "keras", "tf_keras", "tensorflow_model_optimization", "scipy", "sklearn", "matplotlib", "jinja2"):
+names = "tensorflow keras tf_keras tensorflow_model_optimization scipy sklearn matplotlib jinja2"
+for name in names.split():
     sys.modules[name] = None
 import numpy as np, tfcompress
 data = np.load(sys.argv[2])
-print(tfcompress.compare([sys.argv[1]], evaluate=(data["x"], data["y"])).to_markdown(["accuracy", "size_bytes"]))
+report = tfcompress.compare([sys.argv[1]], evaluate=(data["x"], data["y"]))
+print(report.to_markdown(["accuracy", "size_bytes"]))
 """
 
 

@@ -68,7 +68,7 @@ def options(**more):
 
 
 def facts(report):
-    """What must be the same however the study was carried out: everything of the rows but the seconds."""
+    """What must be the same however the study was carried out: the rows without the seconds."""
     rows = []
     for row in report.rows:
         made = {
@@ -81,7 +81,7 @@ def facts(report):
 
 
 def main(out, seeds, recipes):
-    """Carry the study out in `out`; prints each step, so that a test knows when to end the process."""
+    """Carry the study out in `out` and print each step, so that a test knows when to end it."""
     from tfcompress import study
 
     def tell(what, done, total):

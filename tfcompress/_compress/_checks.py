@@ -86,6 +86,7 @@ def size_warnings(model: Model, target: Target, data: bytes, samples: Data) -> l
 
 def _parity_inputs(model: Model) -> int:
     """How many inputs are compared: fewer where one of them is large."""
-    shapes = [shape[1:] for _, shape, _ in _keras.input_specs(model)]
-    values = sum(math.prod(size or 1 for size in shape) for shape in shapes)
+    values = 0
+    for _, shape, _ in _keras.input_specs(model):
+        values += math.prod(size or 1 for size in shape[1:])
     return int(min(PARITY_INPUTS, max(FEWEST_PARITY_INPUTS, PARITY_VALUES // max(values, 1))))

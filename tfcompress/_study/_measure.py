@@ -157,14 +157,16 @@ def profiled(
     if kept is not None and len(kept) == len(rows):
         return [{**row, **more} for row, more in zip(rows, kept)]
     timed = measured(rows, files, threads=threads, runtime=runtime)
-    fresh = [
-        {name: value for name, value in after.items() if before.get(name) != value}
-        for before, after in zip(rows, timed)
-    ]
+    fresh = [_changed(before, after) for before, after in zip(rows, timed)]
     text = json.dumps({"key": key, "columns": fresh}) + "\n"
     with suppress(ArtifactError):  # measured again next time
         write_all({folder / "profiles.json": text}, overwrite=True)
     return timed
+
+
+def _changed(before: Row, after: Row) -> Row:
+    """The columns of `after` that `before` does not have, or has otherwise."""
+    return {name: value for name, value in after.items() if before.get(name) != value}
 
 
 def _kept_columns(file: Path, key: str) -> list[Row] | None:
