@@ -1,4 +1,4 @@
-"""How far a sound file is from its Keras model, over trained networks: where the parity bounds come from.
+"""How far sound files of trained networks are from their models: where parity bounds come from.
 
     python benchmarks/parity_bounds.py [--shared ../shared] [--draws 200]
 
@@ -43,7 +43,7 @@ L = keras.layers
 
 @dataclass(frozen=True)
 class Case:
-    """A trained network, its calibration samples, held-out inputs, and their labels if it has any."""
+    """A trained network, its calibration samples, held-out inputs, and labels if it has any."""
 
     name: str
     model: Model

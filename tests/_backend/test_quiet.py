@@ -1,4 +1,4 @@
-"""Silence: nothing from Python, C or a log handler gets out, everything is kept, and the descriptors come back."""
+"""Silence: nothing from Python, C or a log handler gets out, and all of it is kept."""
 
 import ctypes
 import logging
@@ -29,8 +29,12 @@ def test_python_c_and_descriptors_are_silent_and_kept(capfd):
 
 
 def test_buffered_c_output_does_not_surface_later():
-    # A C library buffers a stdout that is a file or pipe; what it printed inside must not come out when the process ends.
-    code = "import ctypes; from tfcompress._backend.quiet import quiet\nwith quiet():\n    ctypes.CDLL(None).printf(b'leak')\nprint('end')"
+    # A C library buffers a stdout that is a file or pipe; what it printed inside must not come out
+    # when the process ends.
+    code = (
+        "import ctypes; from tfcompress._backend.quiet import quiet\n"
+        "with quiet():\n    ctypes.CDLL(None).printf(b'leak')\nprint('end')"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "end\n"
 
@@ -104,7 +108,8 @@ def test_overlapping_threads_restore_only_when_the_last_leaves(capfd):
 
 def test_closed_descriptor_stays_closed():
     code = (
-        "import os; from tfcompress._backend.quiet import quiet\nos.close(2)\nwith quiet() as noise: os.write(2, b'x')\n"
+        "import os; from tfcompress._backend.quiet import quiet\n"
+        "os.close(2)\nwith quiet() as noise: os.write(2, b'x')\n"
         "assert noise.text == 'x'\ntry: os.fstat(2)\nexcept OSError: print('closed')"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

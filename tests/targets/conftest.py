@@ -24,7 +24,7 @@ def _cnn(k):
 
 
 def _two_in_two_out(k):
-    # Neither the inputs nor the outputs are in alphabetical order, in which a converter likes to put them.
+    # Neither inputs nor outputs are in alphabetical order, in which a converter likes to put them.
     numbers, image = k.Input((6,), name="zeta"), k.Input((8, 8, 1), name="alpha")
     seen = k.layers.Flatten(name="flat")(
         k.layers.Conv2D(4, 3, activation="relu", name="conv")(image)
@@ -108,7 +108,7 @@ BUILDERS = {
 
 @pytest.fixture(scope="session")
 def made():
-    """`made(flavour, name)` → (model, inputs): a model of BUILDERS and 120 random examples for each of its inputs; made once."""
+    """`made(flavour, name)` → (model, inputs): one of BUILDERS and 120 random examples an input."""
     from tfcompress._backend import bridge as doors
 
     cache = {}
@@ -132,13 +132,13 @@ def made():
 
 @pytest.fixture(scope="session")
 def built():
-    """`built(flavour, function)` → the functional or sequential model that `function(keras module)` builds."""
+    """`built(flavour, function)` → the model that `function(keras module)` builds."""
     return lambda flavour, build: build(importlib.import_module(flavour))
 
 
 @pytest.fixture(scope="session")
 def differs():
-    """`differs(model, data, inputs)` → relative L2 error of the file's outputs to the model's, both in the model's order."""
+    """`differs(model, data, inputs)` → relative L2 error of the file's outputs to the model's."""
     from tfcompress._backend import bridge as doors
     from tfcompress._backend.interpreter._interpreter import open_interpreter
 

@@ -1,4 +1,4 @@
-"""Parity of whole conversions: a worse file is refused, a sound one passes, and the decisions are told."""
+"""Parity of whole conversions: a worse file is refused, a sound one tells its decisions."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What a target cannot do is said before or instead of a traceback: the layer, the operator or sample, and the way out."""
+"""What a target cannot do is said instead of a traceback: layer, operator, sample, way out."""
 
 import numpy as np
 import pytest
@@ -94,7 +94,7 @@ def test_layer_norm_in_16_bits_is_refused_before_it_ends_the_process(
     model = built(keras_flavour, _layer_norm)
     with pytest.raises(
         ConversionError,
-        match=r"SQUARED_DIFFERENCE in layer 'norm' \(the interpreter has no 16-bit kernel.*Take Int8",
+        match=r"SQUARED_DIFFERENCE in layer 'norm' \(the interpreter has no 16-bit.*Take Int8",
     ) as said:
         Int16x8(fallback=fallback).convert(model, _random(6, 8))
     assert "fallback=True" not in str(said.value)
@@ -214,7 +214,8 @@ def test_missing_samples(target, keras_flavour, made):
     model, _ = made(keras_flavour, "two_in_two_out")
     with pytest.raises(
         DataError,
-        match=rf"^{target.label} calibrates .*`samples` is missing: .*zeta \[n, 6\], alpha \[n, 8, 8, 1\]",
+        match=rf"^{target.label} calibrates .*`samples` is missing: "
+        r".*zeta \[n, 6\], alpha \[n, 8, 8, 1\]",
     ):
         target.convert(model)
 
@@ -232,7 +233,8 @@ BAD = {
     ),
     "one example": (
         lambda x: x[0],
-        r"'image' have shape \(8, 8, 1\); expected image \[n, 8, 8, 1\]\. One example needs a leading axis",
+        r"'image' have shape \(8, 8, 1\); expected image \[n, 8, 8, 1\]\."
+        r" One example needs a leading axis",
     ),
     "NaN": (
         lambda x: np.where(np.arange(120).reshape(-1, 1, 1, 1) == 7, np.nan, x),

@@ -1,4 +1,4 @@
-"""Every target on every kind of model of either Keras: it runs, agrees, keeps names and order, and holds what it promises."""
+"""Every target on every kind of model of either Keras: it agrees, keeps names, and its promises."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Opening files: runtimes, batches, integer inputs and outputs, names and order, and what is no model."""
+"""Opening files: runtimes, batches, integer ends, names and order, and what is no model."""
 
 import importlib
 
@@ -117,7 +117,8 @@ def test_names_put_inputs_and_outputs_in_the_models_order(flavour):
         made = tf.lite.TFLiteConverter.from_keras_model(model).convert()
     x = [np.random.default_rng(i).random((6, 4 + i), dtype=np.float32) for i in range(3)]
     expected = [np.asarray(out) for out in model(x)]
-    # tf_keras's file knows the output layers' names; Keras 3's numbers its outputs, whatever their order in the file.
+    # tf_keras's file knows the output layers' names; Keras 3's numbers its outputs, whatever their
+    # order in the file.
     opened = open_interpreter(made, input_names=list("bca"), output_names=list("yzx"))
     assert [info.name for info in opened.inputs] == list("bca")
     for given in (x, dict(zip("bca", x))):

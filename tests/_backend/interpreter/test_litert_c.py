@@ -1,4 +1,4 @@
-"""Times of single operations from inside LiteRT: real ones, and those that cannot be are refused."""
+"""Times of single operations from inside LiteRT; those that cannot be are refused."""
 
 import pytest
 

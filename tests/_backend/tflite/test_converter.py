@@ -1,4 +1,4 @@
-"""The converter's door: names that TensorFlow accepts, facts of a file, failures in one line, nothing read from broken bytes."""
+"""The converter's door: names, facts of a file, failures in one line, broken bytes."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""Reading and writing `.tflite` bytes loses nothing, aligns every constant and stores equal ones once."""
+"""Reading and writing `.tflite` bytes loses nothing, aligns constants, stores equal ones once."""
 
 import flatbuffers
 import numpy as np
@@ -15,7 +15,7 @@ X = np.random.RandomState(0).randn(1, 20).astype("float32")
 
 
 def two_dense(same=True):
-    """Two FULLY_CONNECTED of 20 → 20 → 20, with equal weights (as separate buffers) or not, and a tensor nobody uses."""
+    """Two FULLY_CONNECTED of 20 → 20 → 20, with equal weights or not, and an unused tensor."""
     b = Builder()
     weights = np.random.RandomState(1).randn(20, 20).astype("float32")
     x, h, y = (b.tensor([1, 20]) for _ in range(3))

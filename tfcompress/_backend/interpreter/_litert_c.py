@@ -82,16 +82,14 @@ def time_ops(
         events, wall = model.profiled_run()
         runs.append(events)
         walls.append(wall)
-    layouts = {
-        tuple((event.type, event.tag, event.metadata1) for event in events) for events in runs
-    }
+    layouts = {_layout(events) for events in runs}
     if len(layouts) != 1 or not runs[0]:
         raise InterpreterError(
             f"LiteRT's profiler gave {len(layouts)} different lists of operations for {path}."
         )
     inner = _inner(runs)
     kept = [place for place in range(len(runs[0])) if place not in inner]
-    times = [statistics.median(events[place].elapsed_us for events in runs) for place in kept]
+    times = [_median_us(runs, place) for place in kept]
     if sum(times) > 1.5 * statistics.median(walls):
         raise InterpreterError(
             f"LiteRT's profiler gave {sum(times)} µs for operations of a run of"
@@ -105,6 +103,16 @@ def time_ops(
         )
         for place, taken in zip(kept, times)
     ]
+
+
+def _layout(events: list[_Event]) -> tuple[tuple[int, bytes, int], ...]:
+    """Which operations ran, in order."""
+    return tuple((event.type, event.tag, event.metadata1) for event in events)
+
+
+def _median_us(runs: list[list[_Event]], place: int) -> float:
+    """The median over the runs of the time of one operation."""
+    return statistics.median(events[place].elapsed_us for events in runs)
 
 
 def _inner(runs: list[list[_Event]]) -> set[int]:

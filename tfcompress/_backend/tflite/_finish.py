@@ -101,11 +101,12 @@ class Finish:
         names = users_names(self.exported.model, self.exported.like)
         texts = [_text(tensor) for graph in model.subgraphs for tensor in graph.tensors]
         placed = {self.exported.find_layer(text) for text in texts}
-        return {
-            names[id(layer)]: [math.prod(weight.shape) for weight in layer.weights]
-            for layer in doors.leaf_layers(self.exported.model)
-            if has_kernel(layer) and names[id(layer)] not in placed
-        }
+        unplaced: dict[str, list[int]] = {}
+        for layer in doors.leaf_layers(self.exported.model):
+            name = names[id(layer)]
+            if has_kernel(layer) and name not in placed:
+                unplaced[name] = [math.prod(weight.shape) for weight in layer.weights]
+        return unplaced
 
 
 def _recurrent_names(exported: Exported) -> list[str]:
