@@ -86,9 +86,9 @@ def tf_optimizer(optimizer: Optimizer) -> Optimizer:
 
     kind = type(optimizer).__name__
     if kind == "LossScaleOptimizer" and from_keras(type(optimizer)):
-        inner = tf_optimizer(optimizer.inner_optimizer)
-        return tf_keras.mixed_precision.LossScaleOptimizer(
-            inner,
+        scaled: Any = tf_keras.mixed_precision.LossScaleOptimizer
+        return scaled(
+            tf_optimizer(optimizer.inner_optimizer),
             initial_scale=optimizer.initial_scale,
             dynamic_growth_steps=optimizer.dynamic_growth_steps,
         )
