@@ -1,13 +1,14 @@
 """Random small networks × recipes ending in `packed`: every file must do what its model does.
 
-    python benchmarks/fuzz_packed.py [--cases 300] [--seed 0] [--out fuzz_packed.jsonl]
+    python benchmarks/fuzz_packed.py [--cases 300] [--seed 0] [--direct] [--out fuzz_packed.jsonl]
 
 Each case has a seed of its own: a convolution (strides, padding, dilation, groups, depthwise) or
 dense layer, an activation, what stands behind it (BatchNormalization, a multiplication, an addition
 or nothing), a recipe that puts its kernels on levels, a target, and one of both Kerases. The file's
 outputs on fresh inputs are compared with the network's, by XNNPACK and by the builtin kernels.
-With --out, finished cases are kept there and not done again; a failed one is repeated by its seed:
-`--seed 17 --cases 1`. Exit code 1 if any case fails.
+--direct puts all kernels on the recipe's levels without training, in wider layers and with every
+option of Packed: many more cases a minute. With --out, finished cases are kept there and not done
+again; a failed one is repeated by its seed: `--seed 17 --cases 1`. Exit code 1 if any case fails.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from tfcompress._backend.bridge import predict
 from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress.core import InterpreterError, InvariantError, ParityError, TfcompressError
 from tfcompress.core._types import Array, Layer, Model, Tensor
-from tfcompress.targets import packed_layers
+from tfcompress.targets import Packed, packed_layers
+from tfcompress.targets.packing import RESTS, RUNTIMES
 from tfcompress.training import Fit
 
 RECIPES = ("mixed1", "mixed2", "cluster16", "xnor", "")
@@ -44,9 +46,10 @@ BOUND = 0.05
 
 @dataclass(frozen=True)
 class Case:
-    """What one seed stands for."""
+    """What one seed stands for; `runtime` and `rest` are Packed's where nothing is trained."""
 
     seed: int
+    direct: bool
     flavour: str
     kind: str
     filters: int
@@ -59,9 +62,11 @@ class Case:
     activation: str
     behind: str
     recipe: str
+    runtime: str
+    rest: str
 
     @classmethod
-    def of(cls, seed: int) -> Case:
+    def of(cls, seed: int, direct: bool = False) -> Case:
         """The case of a seed."""
         r = np.random.RandomState(seed)
         kind = str(r.choice(KINDS))
@@ -70,9 +75,10 @@ class Case:
         method, target = str(r.choice(RECIPES)), str(r.choice(TARGETS))
         return cls(
             seed=seed,
+            direct=direct,
             flavour=str(r.choice(["keras", "tf_keras"])),
             kind=kind,
-            filters=int(r.choice([8, 16, 32, 64])),
+            filters=int(r.choice([8, 64, 256] if direct else [8, 16, 32, 64])),
             size=int(r.choice([1, 2, 3, 5])),
             strides=1 if dilation > 1 else int(r.choice([1, 2])),
             padding=str(r.choice(["same", "valid"])),
@@ -82,6 +88,8 @@ class Case:
             activation=str(r.choice(["linear", "relu", "relu", "relu6", "tanh"])),
             behind=str(r.choice(BEHIND)),
             recipe=f"{method}-{target}" if method else target,
+            runtime=str(r.choice(RUNTIMES)),
+            rest=str(r.choice(RESTS)),
         )
 
 
@@ -144,6 +152,56 @@ def disturb(model: Model, seed: int) -> None:
             layer.set_weights([*weights[:-1], r.normal(0, 0.1, weights[-1].shape)])
 
 
+def inputs_of(shape: tuple[int, ...], r: np.random.RandomState) -> Array:
+    """Inputs of different sizes, so that the outputs of a random network differ between them.
+
+    The parity check measures errors in units of that difference.
+    """
+    size = r.uniform(0.2, 3, (shape[0], *[1] * (len(shape) - 1)))
+    return (r.uniform(-1, 1, shape) * size).astype(np.float32)
+
+
+def on_levels(model: Model, method: str, seed: int) -> None:
+    """Every kernel on the levels that a recipe would train it to; sparse bytes for none."""
+    r = np.random.RandomState(seed)
+    clusters = r.normal(0, 0.2, 16)
+    for layer in model.layers:
+        weights = layer.get_weights()
+        for place, kernel in enumerate(weights):
+            if kernel.ndim < 2:
+                continue
+            step = np.abs(kernel).mean() * (1 if seed % 2 else r.uniform(0.5, 2, kernel.shape[-1]))
+            if method in ("mixed1", "xnor"):
+                weights[place] = r.choice([-1, 1], kernel.shape) * step
+            elif method == "mixed2":
+                weights[place] = r.choice([-3, -1, 1, 3], kernel.shape) * step / 3
+            elif method == "cluster16":
+                weights[place] = clusters[r.randint(0, 16, kernel.shape)]
+            else:
+                full = r.random_sample(kernel.shape) < 0.1
+                weights[place] = r.randint(-127, 128, kernel.shape) * full * step / 30
+        layer.set_weights(weights)
+
+
+def packed(case: Case, model: Model, x: Array, y: Array) -> tuple[bytes, Model]:
+    """The case's file and the model that it must do the same as.
+
+    Without training there is no parity check: beside the small differences between the outputs of
+    a random network, the 8 bits of activations can be much.
+    """
+    method, _, target = case.recipe.rpartition("-")
+    if case.direct:
+        on_levels(model, method, case.seed)
+        prefer = "size" if target == "packedsize" else "speed"
+        whole = Packed(prefer, case.runtime, case.rest)
+        data = whole.convert(model)
+        whole.check(model, data)
+        return data, model
+    fit = Fit(x, y, epochs=1, batch_size=16)
+    artifact = tfc.compress(model, case.recipe, fit, x, seed=case.seed, progress=False)
+    return artifact.data, artifact.model
+
+
 def off(data: bytes, model: Model, x: Array) -> float:
     """Largest relative error of the file's outputs over both kinds of kernels."""
     expected = predict(model, [x])[0]
@@ -162,15 +220,12 @@ def run(case: Case) -> str:
         model = network(case)
         disturb(model, case.seed)
         shape = (32, *model.inputs[0].shape[1:])
-        x = r.uniform(-1, 1, shape).astype(np.float32)
+        x = inputs_of(shape, r)
         y = r.normal(0, 1, (32, 8)).astype(np.float32)
-        fit = Fit(x, y, epochs=1, batch_size=16)
-        artifact = tfc.compress(
-            model, case.recipe, fit=fit, samples=x, seed=case.seed, progress=False
-        )
-        fresh = r.uniform(-1, 1, shape).astype(np.float32)
-        error = off(artifact.data, artifact.model, fresh)
-        packed_layers(artifact.data, artifact.model)
+        data, model = packed(case, model, x, y)
+        fresh = inputs_of(shape, r)
+        error = off(data, model, fresh)
+        packed_layers(data, model)
     except (InvariantError, ParityError, InterpreterError) as broken:
         return f"FAILED: {type(broken).__name__}: {broken}"
     except TfcompressError as refusal:
@@ -187,26 +242,27 @@ def main() -> int:
     )
     parser.add_argument("--cases", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0, help="seed of the first case")
+    parser.add_argument("--direct", action="store_true", help="levels without training")
     parser.add_argument("--out", type=Path, help="JSON lines: one for each finished case")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    results: dict[int, str] = {}
+    results: dict[tuple[int, bool], str] = {}
     if options.out and options.out.exists():
         for line in options.out.read_text().splitlines():
             record = json.loads(line)
-            results[record["seed"]] = record["result"]
+            results[record["seed"], record["direct"]] = record["result"]
     seeds = range(options.seed, options.seed + options.cases)
     for seed in seeds:
-        if seed in results:
+        if (seed, options.direct) in results:
             continue
-        case = Case.of(seed)
-        results[seed] = run(case)
+        case = Case.of(seed, options.direct)
+        results[seed, options.direct] = result = run(case)
         if options.out:
             with options.out.open("a") as file:
-                file.write(json.dumps({**asdict(case), "result": results[seed]}) + "\n")
-        if results[seed] != "ok":
-            print(f"{case}\n    {results[seed]}", flush=True)
-    counts = Counter(results[seed].split(":")[0] for seed in seeds)
+                file.write(json.dumps({**asdict(case), "result": result}) + "\n")
+        if result != "ok":
+            print(f"{case}\n    {result}", flush=True)
+    counts = Counter(results[seed, options.direct].split(":")[0] for seed in seeds)
     print(", ".join(f"{kind} {count}" for kind, count in sorted(counts.items())))
     return int(counts["FAILED"] > 0)
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
+from tfcompress._backend.tflite._tree import ModelTree, TensorTree
 from tfcompress.core import TfcompressError
 from tfcompress.core._types import Array
 from tfcompress.targets import packed_layers
 from tfcompress.targets.packing import ENCODINGS, pack
 from tfcompress.targets.packing._find import find_layers
-from tfcompress.targets.packing._tree import ModelTree, TensorTree
 from tfcompress.targets.packing._weight_file import WeightFile
 
 OneLayer = Callable[..., tuple[bytes, Array]]

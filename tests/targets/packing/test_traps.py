@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
+from tfcompress._backend.tflite._tree import ModelTree, TensorTree
 from tfcompress.core import InvariantError
 from tfcompress.core._types import Array
 from tfcompress.targets.packing import ENCODINGS, pack
 from tfcompress.targets.packing._choose import choose
 from tfcompress.targets.packing._pack import find_layers
-from tfcompress.targets.packing._tree import ModelTree, TensorTree
 
 OneLayer = Callable[..., tuple[bytes, Array]]
 WeightsOn = Callable[..., Array]
