@@ -1,9 +1,10 @@
-"""Profiles and scores `.tflite` files where there is no TensorFlow: two fresh virtual environments, one table.
+"""Profiles and scores `.tflite` files where there is no TensorFlow: two fresh virtual environments,
+one table.
 
     python benchmarks/edge_profile.py out/*.tflite --data test.npz --threads 1,2
 
-(a) ai-edge-litert + NumPy, (b) tflite-runtime 2.14 + NumPy 1 on Python 3.11; tfcompress itself goes in without its dependencies.
-A file that an interpreter cannot run is a row that says why.
+(a) ai-edge-litert + NumPy, (b) tflite-runtime 2.14 + NumPy 1 on Python 3.11; tfcompress itself goes
+in without its dependencies. A file that an interpreter cannot run is a row that says why.
 """
 
 from __future__ import annotations
@@ -24,14 +25,19 @@ ENVIRONMENTS = {
 BARE = """
 import importlib.util, json, platform
 from importlib.metadata import distributions
-there = [name for name in ("tensorflow", "keras", "tf_keras", "rich", "typer", "scipy") if importlib.util.find_spec(name)]
+absent = ("tensorflow", "keras", "tf_keras", "rich", "typer", "scipy")
+there = [name for name in absent if importlib.util.find_spec(name)]
 assert not there, there
-print(json.dumps({"python": platform.python_version(), **{d.metadata["Name"]: d.version for d in distributions()}}))
+versions = {"python": platform.python_version()}
+for distribution in distributions():
+    versions[distribution.metadata["Name"]] = distribution.version
+print(json.dumps(versions))
 """
 
 
 def main() -> int:
-    """Make the environments, measure in each, print the table as Markdown (and write the rows as JSON with --out)."""
+    """Make the environments, measure in each, print the table as Markdown (and write the rows as
+    JSON with --out)."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

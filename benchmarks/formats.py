@@ -1,8 +1,10 @@
-"""Which format is fast for convolutional networks on this CPU: five formats of two keras.applications, in turn in one run.
+"""Which format is fast for convolutional networks on this CPU: five formats of two
+keras.applications, in turn in one run.
 
     python benchmarks/formats.py [--size 96]
 
-Weights are random: they change no time. Prints Markdown, the median of each file and its ratio to float32.
+Weights are random: they change no time. Prints Markdown, the median of each file and its ratio to
+float32.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""Report 003 at full size, without training: what its pruning ratios leave of VGG-19 and ResNet-50, in parameters, MACs, time and memory.
+"""Report 003 at full size, without training: what its pruning ratios leave of VGG-19 and ResNet-50,
+in parameters, MACs, time and memory.
 
     python benchmarks/full_size.py [--networks vgg19 resnet50] [--threads 1]
 
-Weights are random: L1 ratios by layer leave the same widths whatever the weights are; of slimming they do not, so γ is drawn
-(|N(0, 1)|, one draw), which spreads what goes evenly over the layers as a training need not. The files of a network take turns in
-random order. Every network is a line of benchmarks/results/full_size.jsonl, and docs/results/003_full_size.md is written.
+Weights are random: L1 ratios by layer leave the same widths whatever the weights are; of slimming
+they do not, so γ is drawn (|N(0, 1)|, one draw), which spreads what goes evenly over the layers as
+a training need not. The files of a network take turns in random order. Every network is a line of
+benchmarks/results/full_size.jsonl, and docs/results/003_full_size.md is written.
 """
 
 from __future__ import annotations
@@ -34,12 +36,16 @@ PRINTED = {
     ("resnet50", "slimming 60 %, trunk kept"): "9,947,065 parameters (−58 %), throughput +33 %",
 }
 
-NOTES = """
-Written by `python benchmarks/full_size.py`: random weights, 32×32 images, a float32 and an int8 file of each row, batch 1,
-in turn in one run; latency is the fastest run, images per second follow from it, memory is the peak of the process that runs
-the file less what it had before. Slimming has its γ drawn at random: a trained network's widths differ; the report's keeps the
-residual trunk at its width. In brackets: share of the whole network's.
-"""
+NOTES = (
+    "\n"
+    "Written by `python benchmarks/full_size.py`: random weights, 32×32 images, a "
+    "float32 and an int8 file of each row, batch 1,\n"
+    "in turn in one run; latency is the fastest run, images per second follow from "
+    "it, memory is the peak of the process that runs\n"
+    "the file less what it had before. Slimming has its γ drawn at random: a trained "
+    "network's widths differ; the report's keeps the\n"
+    "residual trunk at its width. In brackets: share of the whole network's.\n"
+)
 
 
 def rows(name: str):
@@ -64,7 +70,8 @@ def rows(name: str):
 def inside_blocks(
     stages: tuple[float, ...], blocks: tuple[int, ...] = (3, 4, 6, 3)
 ) -> dict[str, float]:
-    """Ratios by layer: the two inner convolutions of every bottleneck but the first and the last of its stage."""
+    """Ratios by layer: the two inner convolutions of every bottleneck but the first and the last of
+    its stage."""
     return {
         f"stage{stage}_block{block}_conv{number}": ratio
         for stage, (ratio, count) in enumerate(zip(stages, blocks), start=1)
@@ -83,7 +90,8 @@ def drawn(model):
 
 
 def measure(name: str, threads: int) -> dict:
-    """One network: parameters, MACs, bytes, latency and memory of every row's float32 and int8 file."""
+    """One network: parameters, MACs, bytes, latency and memory of every row's float32 and int8
+    file."""
     whole = drawn(zoo.vgg19() if name == "vgg19" else zoo.resnet(50))
     samples = np.random.default_rng(0).random((100, 32, 32, 3), dtype=np.float32)
     models = {
@@ -133,11 +141,13 @@ def table(lines: list[dict]) -> str:
     out += [*NOTES.strip().splitlines(), ""]
     for line in lines:
         out += [
-            f"## {line['network']} ({line['threads']} thread{'s' * (line['threads'] > 1)}, {line['runtime']})",
+            f"## {line['network']} ({line['threads']} thread{'s' * (line['threads'] > 1)}, "
+            f"{line['runtime']})",
             "",
         ]
         out += [
-            "| | parameters | MACs | MB float32 | MB int8 | ms float32 | ms int8 | images/s float32 | MB memory | printed |"
+            "| | parameters | MACs | MB float32 | MB int8 | ms float32 | ms int8 | images/s "
+            "float32 | MB memory | printed |"
         ]
         out += ["|---|" + "--:|" * 8 + "---|"]
         whole = line["rows"]["whole"]

@@ -1,6 +1,8 @@
-"""What the package's lines and rooms look like: `python benchmarks/house.py` prints each figure beside its aim.
+"""What the package's lines and rooms look like: `python benchmarks/house.py` prints each figure
+beside its aim.
 
-The figures are read from the source with `ast`; circles and layers are import-linter's. `--list NAME` names the places.
+The figures are read from the source with `ast`; circles and layers are import-linter's. `--list
+NAME` names the places.
 """
 
 from __future__ import annotations
@@ -85,7 +87,8 @@ def nested(trees: dict[Path, ast.Module], *kinds: type) -> list[str]:
 
 
 def annotations(trees: dict[Path, ast.Module]) -> tuple[list[str], int, list[str]]:
-    """Parameters annotated with a bare `Any`, all annotated parameters, and those without annotation."""
+    """Parameters annotated with a bare `Any`, all annotated parameters, and those without
+    annotation."""
     bare, total, missing = [], 0, []
     for path, tree in trees.items():
         for node in ast.walk(tree):

@@ -1,10 +1,13 @@
-"""Models of keras.applications × techniques × targets: pass, partly (what was left alone) or refused (the message).
+"""Models of keras.applications × techniques × targets: pass, partly (what was left alone) or
+refused (the message).
 
-    python benchmarks/model_matrix.py --out benchmarks/results/model_matrix.jsonl [--models MobileNet,VGG16] [--techniques none,qat]
+    python benchmarks/model_matrix.py --out benchmarks/results/model_matrix.jsonl \\
+        [--models MobileNet,VGG16] [--techniques none,qat]
     python benchmarks/model_matrix.py --out benchmarks/results/model_matrix.jsonl --table
 
-Every (model, technique) runs in a process of its own and adds its cells to the file, so that a killed run goes on where it was.
-Beside it stands what stock TFMOT does with the same architecture: given the Keras 3 model, and its tf_keras twin.
+Every (model, technique) runs in a process of its own and adds its cells to the file, so that a
+killed run goes on where it was. Beside it stands what stock TFMOT does with the same architecture:
+given the Keras 3 model, and its tf_keras twin.
 """
 
 from __future__ import annotations
@@ -46,7 +49,8 @@ def build(kit, name: str):
 
 
 def techniques(name: str) -> list:
-    """The techniques of a row, in order; linear centroids, because k-means on millions of weights takes minutes."""
+    """The techniques of a row, in order; linear centroids, because k-means on millions of weights
+    takes minutes."""
     from tfcompress.techniques import Cluster, Prune, QuantizeAware
 
     return {
@@ -122,7 +126,8 @@ def reasons(skipped: list) -> str:
 
 
 def stock(name: str, technique: str, write) -> None:
-    """TFMOT's whole-model call on the tf_keras twin and on the Keras 3 model itself; nothing is trained or converted."""
+    """TFMOT's whole-model call on the tf_keras twin and on the Keras 3 model itself; nothing is
+    trained or converted."""
     import os
 
     import keras
@@ -177,7 +182,8 @@ def child(name: str, technique: str, part: str, out: Path) -> None:
         with out.open("a") as file:
             file.write(json.dumps(cell) + "\n")
         print(
-            f"{name:18s} {technique:8s} {column:15s} {result:8s} {seconds:7.1f} s  {cell['why'][:150]}",
+            f"{name:18s} {technique:8s} {column:15s} {result:8s} {seconds:7.1f} s  "
+            f"{cell['why'][:150]}",
             flush=True,
         )
 
@@ -224,7 +230,8 @@ def table(out: Path) -> str:
     )
     lines += [
         "",
-        f"{made} of {total} cells give a checked file; {gained} of them where stock TFMOT refuses even the tf_keras twin.",
+        f"{made} of {total} cells give a checked file; {gained} of them where stock TFMOT refuses "
+        "even the tf_keras twin.",
         "",
     ]
     return "\n".join(lines + [f"[{number}] {why}" for why, number in notes.items()]) + "\n"

@@ -1,12 +1,15 @@
-"""What tfcompress costs over TFMOT written directly, and `preserve=` over plain quantization-aware training, as ratios in one run.
+"""What tfcompress costs over TFMOT written directly, and `preserve=` over plain quantization-aware
+training, as ratios in one run.
 
-    python benchmarks/overhead.py [--models mobilenet vgg16] [--size 96] [--steps 3] [--repeats 3] [--out overhead.json] [--tfmot-collab]
+    python benchmarks/overhead.py [--models mobilenet vgg16] [--size 96] [--steps 3] \\
+        [--repeats 3] [--out overhead.json] [--tfmot-collab]
 
-A case is apply + k training steps + strip, from a model in memory to a stripped one. Every time is taken in a process of its own,
-after the imports and one warm-up on a small net; the cases take turns. Processor time stands beside the clock's, for a machine
-that others use as well. `--out` is read back: finished cases are not run again.
-Bounds: Prune, Cluster, QuantizeAware ≤ 1.05 × direct; preserve ≤ 2 × plain QuantizeAware. `--tfmot-collab` adds TFMOT's own
-cluster-preserving schemes, which take minutes.
+A case is apply + k training steps + strip, from a model in memory to a stripped one. Every time is
+taken in a process of its own, after the imports and one warm-up on a small net; the cases take
+turns. Processor time stands beside the clock's, for a machine that others use as well. `--out` is
+read back: finished cases are not run again. Bounds: Prune, Cluster, QuantizeAware ≤ 1.05 × direct;
+preserve ≤ 2 × plain QuantizeAware. `--tfmot-collab` adds TFMOT's own cluster-preserving schemes,
+which take minutes.
 """
 
 import argparse
@@ -32,7 +35,8 @@ COLLAB = [("cqattfmot", "qat", None), ("pcqattfmot", "qat", None)]
 
 
 def build(name, size, steps):
-    """A stock tf_keras model with random weights, compiled, and `steps` batches of 4 random images of `size` pixels."""
+    """A stock tf_keras model with random weights, compiled, and `steps` batches of 4 random images
+    of `size` pixels."""
     import numpy as np
     import tf_keras
 
@@ -57,7 +61,8 @@ def build(name, size, steps):
 
 
 def sparse_and_clustered(model):
-    """Half of every kernel's weights zero and 15 other values, as Prune and Cluster would leave it, made without either."""
+    """Half of every kernel's weights zero and 15 other values, as Prune and Cluster would leave it,
+    made without either."""
     import numpy as np
 
     for layer in model.layers:
@@ -188,7 +193,8 @@ def main():
 
 
 def table(seconds, ratios):
-    """Markdown: per model and ratio the medians by the clock, their ratio and that of processor time, the bound."""
+    """Markdown: per model and ratio the medians by the clock, their ratio and that of processor
+    time, the bound."""
     lines = [
         "| model | case | s | against | s | ratio | ratio, processor time | bound |",
         "|---|---|---|---|---|---|---|---|",
@@ -204,7 +210,8 @@ def table(seconds, ratios):
                     "" if bound is None else f"≤ {bound}{'' if a / b <= bound else ' **missed**'}"
                 )
                 lines.append(
-                    f"| {name} | {case} | {a:.1f} | {base} | {b:.1f} | {a / b:.2f} | {cpu_a / cpu_b:.2f} | {verdict} |"
+                    f"| {name} | {case} | {a:.1f} | {base} | {b:.1f} | {a / b:.2f} | "
+                    f"{cpu_a / cpu_b:.2f} | {verdict} |"
                 )
     return "\n".join(lines)
 

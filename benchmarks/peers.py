@@ -1,7 +1,10 @@
-"""What the README says of other tools, carried out: each claim is a call, and its outcome is printed.
+"""What the README says of other tools, carried out: each claim is a call, and its outcome is
+printed.
 
-    python benchmarks/peers.py                                  (TFMOT and Keras, which are installed with tfcompress)
-    pip install ai-edge-quantizer && python benchmarks/peers.py (it too)
+    python benchmarks/peers.py
+        (TFMOT and Keras, which are installed with tfcompress)
+    pip install ai-edge-quantizer && python benchmarks/peers.py
+        (it too)
 
 Writes docs/results/peers.md.
 """
@@ -70,7 +73,8 @@ def keras_quantize() -> list[tuple[str, str]]:
 
 
 def ai_edge_quantizer() -> list[tuple[str, str]]:
-    """Its 2-bit recipe on a network with convolutions, run; and trained 4-bit levels through its 4-bit recipe."""
+    """Its 2-bit recipe on a network with convolutions, run; and trained 4-bit levels through its
+    4-bit recipe."""
     if importlib.util.find_spec("ai_edge_quantizer") is None:
         return [("not installed", "not run")]
     from ai_edge_quantizer import quantizer, recipe

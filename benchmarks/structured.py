@@ -1,14 +1,18 @@
-"""What half of the multiply-accumulates gives in time: pruned against unpruned float32 and int8 files, in turn in one run, by family.
+"""What half of the multiply-accumulates gives in time: pruned against unpruned float32 and int8
+files, in turn in one run, by family.
 
-    python benchmarks/structured.py [--families resnet8 mobilenet …] [--applications] [--threads 1] [--repeat]
+    python benchmarks/structured.py [--families resnet8 mobilenet …] [--applications] \\
+        [--threads 1] [--repeat]
 
-A family is a network of the zoo for 32×32 images or, with --applications, of keras.applications at its own image size, for ten
-classes (of a thousand, random weights give each one less than int8 can tell from zero). Filters go by L1 norm until half of the
-MACs remain: the same share of every layer, and in multiples of 8 by one threshold for all layers
-(`round_to=8, scope="global"`: the same share of every layer would halve a narrow network's layers all at once or not at all).
-Weights are random: they change no time. A family's six files take turns in random order. The shares are of each file's fastest run,
-which other work on the machine disturbs least; medians are kept beside them. Every family is a line of
-benchmarks/results/structured.jsonl; those that are there are not run again (--repeat does), and docs/results/structured.md is written.
+A family is a network of the zoo for 32×32 images or, with --applications, of keras.applications at
+its own image size, for ten classes (of a thousand, random weights give each one less than int8 can
+tell from zero). Filters go by L1 norm until half of the MACs remain: the same share of every layer,
+and in multiples of 8 by one threshold for all layers (`round_to=8, scope="global"`: the same share
+of every layer would halve a narrow network's layers all at once or not at all). Weights are random:
+they change no time. A family's six files take turns in random order. The shares are of each file's
+fastest run, which other work on the machine disturbs least; medians are kept beside them. Every
+family is a line of benchmarks/results/structured.jsonl; those that are there are not run again
+(--repeat does), and docs/results/structured.md is written.
 """
 
 from __future__ import annotations
@@ -122,18 +126,22 @@ def table(lines: list[dict]) -> str:
     """Markdown: the share of MACs that remains, and of the time."""
     out = ["# Half of the multiply-accumulates: what is left of the time", ""]
     out += [
-        "Written by `python benchmarks/structured.py`: float32 and int8 files before and after `PruneFilters(target_macs=0.5)`, freely"
+        "Written by `python benchmarks/structured.py`: float32 and int8 files before and after "
+        "`PruneFilters(target_macs=0.5)`, freely"
     ]
     runtime = lines[0]["runtime"] if lines else "LiteRT"
     out += [
-        f'and with `round_to=8, scope="global"`; one thread, batch 1, {runtime}, files in turn in one run,'
+        f'and with `round_to=8, scope="global"`; one thread, batch 1, {runtime}, files in turn in '
+        "one run,"
     ]
     out += [
-        "the fastest run of each (the medians' shares in brackets). 50 % in every column would be time that follows the MACs.",
+        "the fastest run of each (the medians' shares in brackets). 50 % in every column would be "
+        "time that follows the MACs.",
         "",
     ]
     out += [
-        "| family | MACs | ms float32 | ms int8 | MACs left | float32 time left | int8 time left | MACs left, ×8 | float32, ×8 | int8, ×8 |"
+        "| family | MACs | ms float32 | ms int8 | MACs left | float32 time left | int8 time left "
+        "| MACs left, ×8 | float32, ×8 | int8, ×8 |"
     ]
     out += ["|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
     order = [*ZOO, *APPLICATIONS]

@@ -1,7 +1,9 @@
 """The pictures of these pages, drawn from what the library does to QuantNET on real digits.
 
-python docs/pictures.py                                                      (all, or those named: python docs/pictures.py packed)
-python docs/pictures.py --report studies/digits/QuantNET/report.html         (the report page, in a browser)
+python docs/pictures.py
+    (all, or those named: python docs/pictures.py packed)
+python docs/pictures.py --report studies/digits/QuantNET/report.html
+    (the report page, in a browser)
 """
 
 from __future__ import annotations
@@ -239,7 +241,8 @@ def mixed_precision(model, data, fit) -> None:
 
 
 def packed(*_) -> None:
-    """Bytes and median time of QuantNET for 32×32 images in every packed form, from the benchmark's own run."""
+    """Bytes and median time of QuantNET for 32×32 images in every packed form, from the benchmark's
+    own run."""
     import json
     import subprocess
     import sys

@@ -1,4 +1,5 @@
-"""The pictures of the pages on structured pruning, slimming, distillation and low rank: ResNet-8 on real 8×8 digits.
+"""The pictures of the pages on structured pruning, slimming, distillation and low rank: ResNet-8 on
+real 8×8 digits.
 
 python docs/structured_pictures.py [prune_filters slim distill low_rank]
 """
@@ -47,7 +48,8 @@ def figure(columns: int):
 
 
 def prune_filters(model, data) -> None:
-    """Accuracy against the share of filters removed, by layer and by residual block, without fine-tuning."""
+    """Accuracy against the share of filters removed, by layer and by residual block, without
+    fine-tuning."""
     made, axes = figure(2)
     for axis, by in zip(axes, ("layer", "block")):
         found = analysis.filter_sensitivity(model, (data.x_val, data.y_val), by=by)
@@ -69,7 +71,8 @@ def prune_filters(model, data) -> None:
         before = accuracy(pruned, data)
         Fit(data.x_train, data.y_train, epochs=6, seed=0)(pruned)
         print(
-            f"MACs ≤ {share:.0%}: {before:.3f} before fine-tuning, {accuracy(pruned, data):.3f} after; whole {accuracy(model, data):.3f}"
+            f"MACs ≤ {share:.0%}: {before:.3f} before fine-tuning, {accuracy(pruned, data):.3f} "
+            f"after; whole {accuracy(model, data):.3f}"
         )
     made.savefig(HERE / "prune_filters.png", dpi=110)
 
@@ -99,7 +102,8 @@ def slim(model, data) -> None:
         after = accuracy(stripped, data)
         Fit(data.x_train, data.y_train, epochs=6, seed=0)(stripped)
         print(
-            f"λ = {l1:g}: whole {accuracy(wrapped, data):.3f}, half removed {after:.3f}, fine-tuned {accuracy(stripped, data):.3f}"
+            f"λ = {l1:g}: whole {accuracy(wrapped, data):.3f}, half removed {after:.3f}, "
+            f"fine-tuned {accuracy(stripped, data):.3f}"
         )
     axis.set(xlabel="channels, sorted", ylabel="|γ|", ylim=(0, None))
     axis.legend(fontsize=8)
@@ -107,7 +111,8 @@ def slim(model, data) -> None:
 
 
 def distill(model, data) -> None:
-    """A small student alone and taught, by the number of training images; what was measured is kept in distill.json."""
+    """A small student alone and taught, by the number of training images; what was measured is kept
+    in distill.json."""
     made, (left, right) = figure(2)
     z = np.log(np.clip(model.predict(data.x_test[:1], verbose=0)[0], 1e-7, 1))
     for number, temperature in enumerate((1, 4, 10)):
@@ -147,7 +152,8 @@ def distill(model, data) -> None:
     for count in COUNTS:
         (alone, spread), (taught, spread_taught) = points[str(count)]
         print(
-            f"{count} images: alone {alone:.3f} ± {spread:.3f}, taught {taught:.3f} ± {spread_taught:.3f}"
+            f"{count} images: alone {alone:.3f} ± {spread:.3f}, taught {taught:.3f} ± "
+            f"{spread_taught:.3f}"
         )
     for number, label in enumerate(("alone", "taught")):
         right.errorbar(
@@ -203,7 +209,8 @@ def low_rank(model, data) -> None:
         rows.append((before, accuracy(thin, data)))
         cost = analysis.cost(thin).macs / analysis.cost(model).macs
         print(
-            f"parameters ≤ {share:.0%}: {rows[-1][0]:.3f} before fine-tuning, {rows[-1][1]:.3f} after, {cost:.0%} of the MACs"
+            f"parameters ≤ {share:.0%}: {rows[-1][0]:.3f} before fine-tuning, {rows[-1][1]:.3f} "
+            f"after, {cost:.0%} of the MACs"
         )
     for label, values in zip(("before fine-tuning", "after"), zip(*rows)):
         right.plot(shares, values, "o-", label=label)

@@ -19,5 +19,6 @@ for name in ("float32", "int8", "prune80-int8"):
     artifact = tfc.compress(model, name, fit=fit, samples=data.x_train[:200], seed=0)
     accuracy = tfc.evaluate(artifact, data.x_test, data.y_test)
     print(
-        f"{name:14s} accuracy {accuracy:.4f}  {artifact.size_bytes:>7,} bytes  {artifact.gzip_bytes:>7,} gzipped"
+        f"{name:14s} accuracy {accuracy:.4f}  {artifact.size_bytes:>7,} bytes  "
+        f"{artifact.gzip_bytes:>7,} gzipped"
     )

@@ -15,7 +15,8 @@ keras.utils.set_random_seed(0)
 model = zoo.quantnet(input_shape=(8, 8, 1), classes=10, compile=True)
 Fit(data.x_train, data.y_train, epochs=10, seed=0)(model)
 
-# Step by step: wrap a copy, train it as you always do with the technique's callbacks, take the wrappers off.
+# Step by step: wrap a copy, train it as you always do with the technique's callbacks, take the
+# wrappers off.
 sparse = Prune(0.5, only="linear.*")
 net = sparse.apply(model)
 net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -25,7 +26,8 @@ for check in sparse.check(model, net):
     print(check)
 
 
-# As a trainer: any callable (model, callbacks) -> None, here one that anneals its own learning rate.
+# As a trainer: any callable (model, callbacks) -> None, here one that anneals its own learning
+# rate.
 def train(model, callbacks):
     for rate in (1e-3, 3e-4):
         model.compile("adam", "sparse_categorical_crossentropy")

@@ -1,10 +1,11 @@
-"""MLPerf Tiny's pretrained ResNet-8 to int8: accuracy on CIFAR-10's 10,000 test images and bytes, beside the file MLPerf ships.
+"""MLPerf Tiny's pretrained ResNet-8 to int8: accuracy on CIFAR-10's 10,000 test images and bytes,
+beside the file MLPerf ships.
 
     python examples/resnet8_int8.py pretrainedResnet.h5 --data folder/with/cifar10.npz \\
         --calibration calibration_samples_idxs.npy --reference pretrainedResnet_quant.tflite
 
-MLPerf's calibration indices point into the test images (its rules); --calibration is optional, and without it
-500 training images calibrate.
+MLPerf's calibration indices point into the test images (its rules); --calibration is optional, and
+without it 500 training images calibrate.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tfcompress import zoo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "model", type=Path, help="the trained Keras model (.h5 or .keras), input 0..255"
     )
@@ -50,7 +51,8 @@ def main() -> None:
     print("| file | accuracy % | bytes |\n|---|--:|--:|")
     for name, artifact in rows:
         print(
-            f"| {name} | {100 * tfc.evaluate(artifact, data.x_test, data.y_test):.2f} | {artifact.size_bytes:,} |",
+            f"| {name} | {100 * tfc.evaluate(artifact, data.x_test, data.y_test):.2f} | "
+            f"{artifact.size_bytes:,} |",
             flush=True,
         )
         if args.out:

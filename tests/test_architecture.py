@@ -1,4 +1,5 @@
-"""The import rules of setup.cfg hold, and importing is cheap, silent and leaves the environment as it was."""
+"""The import rules of setup.cfg hold, and importing is cheap, silent and leaves the environment as
+it was."""
 
 import json
 import subprocess
@@ -10,7 +11,9 @@ before = dict(os.environ)
 start = time.perf_counter()
 import tfcompress
 seconds = time.perf_counter() - start
-heavy = [m for m in ("tensorflow", "keras", "tf_keras", "numpy", "matplotlib", "tensorflow_model_optimization") if m in sys.modules]
+unwanted = ["tensorflow", "keras", "tf_keras", "numpy", "matplotlib"]
+unwanted.append("tensorflow_model_optimization")
+heavy = [name for name in unwanted if name in sys.modules]
 print(json.dumps({"seconds": seconds, "heavy": heavy, "environment": dict(os.environ) == before}))
 """
 
@@ -23,9 +26,8 @@ def test_import_contracts_hold():
 
 def test_import_is_cheap_and_silent():
     seconds = []
-    for _ in range(
-        5
-    ):  # the best of five: what the import costs, not what the machine does beside it
+    # The best of five: what the import costs, not what the machine does beside it.
+    for _ in range(5):
         done = subprocess.run(
             [sys.executable, "-c", CHEAP], capture_output=True, text=True, check=True
         )

@@ -1,4 +1,5 @@
-"""The study and the benchmark of structured pruning: rows resumed, tables written; no training here."""
+"""The study and the benchmark of structured pruning: rows resumed, tables written; no training
+here."""
 
 import importlib.util
 import json

@@ -1,10 +1,12 @@
-"""Report 003's curves: accuracy against the share of filters removed, by layer and by residual block, and the ratios they suggest.
+"""Report 003's curves: accuracy against the share of filters removed, by layer and by residual
+block, and the ratios they suggest.
 
     tfcompress study examples/studies/003.toml
     python examples/studies/003_sensitivity.py studies/003
 
-Takes the trained bases of the study's folder, the first 1,000 test images of CIFAR-10 (TFCOMPRESS_DATA, else Keras downloads them),
-no fine-tuning. Draws docs/pictures/003_*.png and writes docs/results/003_sensitivity.md.
+Takes the trained bases of the study's folder, the first 1,000 test images of CIFAR-10
+(TFCOMPRESS_DATA, else Keras downloads them), no fine-tuning. Draws docs/pictures/003_*.png and
+writes docs/results/003_sensitivity.md.
 """
 
 from __future__ import annotations
@@ -68,10 +70,12 @@ def main() -> None:
     x, y = data.x_test[: args.images], data.y_test[: args.images]
     lines = ["# Report 003: which layers and blocks can do without filters", ""]
     lines += [
-        f"Written by `python examples/studies/003_sensitivity.py`: {len(x):,} test images, filters by L1 norm, no fine-tuning."
+        f"Written by `python examples/studies/003_sensitivity.py`: {len(x):,} test images, "
+        "filters by L1 norm, no fine-tuning."
     ]
     lines += [
-        f"Suggested: the largest ratio of each curve that loses no more than {100 * args.max_drop:g} points, alone.",
+        "Suggested: the largest ratio of each curve that loses no more than "
+        f"{100 * args.max_drop:g} points, alone.",
         "",
     ]
     for name, by in WANTED:
@@ -92,7 +96,8 @@ def main() -> None:
         ]
         lines += [f"Whole: {100 * curves.base:.2f} %. Suggested: {told(ratios)}.", ""]
         lines += [
-            f"All of these at once: {100 * left:.1f} % of the MACs, {100 * right:.2f} % before any fine-tuning.",
+            f"All of these at once: {100 * left:.1f} % of the MACs, {100 * right:.2f} % before "
+            "any fine-tuning.",
             "",
         ]
         if by == "layer":
@@ -104,7 +109,8 @@ def main() -> None:
                 narrow = PruneFilters(chosen).apply(model)
                 share = cost(narrow).macs / cost(model).macs
                 lines.append(
-                    f"| {recipe.removesuffix('-float32')} | {100 * share:.1f} % | {100 * accuracy(narrow, x, y):.2f} % |"
+                    f"| {recipe.removesuffix('-float32')} | {100 * share:.1f} % | "
+                    f"{100 * accuracy(narrow, x, y):.2f} % |"
                 )
             lines.append("")
         (ROOT / "docs" / "results" / "003_sensitivity.md").write_text("\n".join(lines))

@@ -1,10 +1,13 @@
-"""Residual and depthwise networks in few bits: MLPerf Tiny's ResNet-8 in half the bytes of its int8 file, and a MobileNetV2.
+"""Residual and depthwise networks in few bits: MLPerf Tiny's ResNet-8 in half the bytes of its int8
+file, and a MobileNetV2.
 
-    python examples/studies/packed_networks.py pretrainedResnet.h5 --data folder/with/cifar10.npz --out packed/
+    python examples/studies/packed_networks.py pretrainedResnet.h5 \\
+        --data folder/with/cifar10.npz --out packed/
 
-Bits by layer: what accuracy each layer alone loses at 1, 2, 4 and 8 bits (1,000 training images), then the best sum that the budget
-allows. Fine-tuned by distillation from the float network. The MobileNetV2 has random weights and one training step: it shows
-parity and bytes of depthwise layers and folded BatchNormalization, not accuracy.
+Bits by layer: what accuracy each layer alone loses at 1, 2, 4 and 8 bits (1,000 training images),
+then the best sum that the budget allows. Fine-tuned by distillation from the float network. The
+MobileNetV2 has random weights and one training step: it shows parity and bytes of depthwise layers
+and folded BatchNormalization, not accuracy.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ SIZE = Packed(prefer="size")
 
 
 def bits_within(model, data: zoo.Data, limit: int) -> dict[str, int]:
-    """Bits by layer with the least sum of accuracies lost whose packed file, graph and all, has at most `limit` bytes."""
+    """Bits by layer with the least sum of accuracies lost whose packed file, graph and all, has at
+    most `limit` bytes."""
     some = data.x_train[:1000], data.y_train[:1000]
     scores = {bits: tfc.sensitivity(model, some, ("quantize", bits)) for bits in CHOICES}
     details = scores[8].details
@@ -70,12 +74,14 @@ def resnet8(args: argparse.Namespace) -> None:
         ("mixed, half of int8", packed),
     ):
         print(
-            f"| {name} | {100 * tfc.evaluate(artifact, data.x_test, data.y_test):.2f} | {artifact.size_bytes:,} |",
+            f"| {name} | {100 * tfc.evaluate(artifact, data.x_test, data.y_test):.2f} | "
+            f"{artifact.size_bytes:,} |",
             flush=True,
         )
     simulated = packed.model.predict(data.x_test, batch_size=256, verbose=0).argmax(1)
     print(
-        f"\nThe trained Keras model itself: {100 * np.mean(simulated == data.y_test.reshape(-1)):.2f} %"
+        "\nThe trained Keras model itself: "
+        f"{100 * np.mean(simulated == data.y_test.reshape(-1)):.2f} %"
     )
     layers(packed)
     packed.save(args.out / "resnet8-half", overwrite=True)
@@ -119,12 +125,13 @@ def layers(artifact: tfc.Artifact) -> None:
     )
     parity = artifact.checks[-1]
     print(
-        f"\nWeights read back: relative error at most {exact:.1e}. {parity.what}: {parity.value:.2e} (bound {parity.bound:g})."
+        f"\nWeights read back: relative error at most {exact:.1e}. {parity.what}: "
+        f"{parity.value:.2e} (bound {parity.bound:g})."
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "model",
         type=Path,

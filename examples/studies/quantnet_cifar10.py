@@ -1,9 +1,12 @@
-"""QuantNET on CIFAR-10 cat vs dog: the rows of the thesis' tables 4.2, 4.4 and 4.5, printed beside what is measured here.
+"""QuantNET on CIFAR-10 cat vs dog: the rows of the thesis' tables 4.2, 4.4 and 4.5, printed beside
+what is measured here.
 
-    python examples/studies/quantnet_cifar10.py --seeds 3 --data folder/with/cifar10.npz --out quantnet/
+    python examples/studies/quantnet_cifar10.py --seeds 3 \\
+        --data folder/with/cifar10.npz --out quantnet/
 
-Every (row, seed) is one line of rows.jsonl in the output folder; run again and only what is missing or failed is done.
-Sizes are MiB (2^20 bytes). Accuracies are of the .tflite files on the 2,400 test images.
+Every (row, seed) is one line of rows.jsonl in the output folder; run again and only what is missing
+or failed is done. Sizes are MiB (2^20 bytes). Accuracies are of the .tflite files on the 2,400 test
+images.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from tfcompress.targets import Int8
 from tfcompress.techniques import Cluster, QuantizeAware
 from tfcompress.training import Fit
 
-# stage → the stage it starts from and the technique it trains (None: the same training without one, the control)
+# stage → the stage it starts from and the technique it trains (None: the same training without one,
+# the control)
 STAGES = {
     "trained on": ("base", None),
     "qat": ("base", QuantizeAware()),
@@ -75,7 +79,8 @@ class Seed:
         )
 
     def base(self):
-        """QuantNET trained as the thesis says: Adam 1e-3, batch 64, at most 100 epochs, stopped early; kept in a file."""
+        """QuantNET trained as the thesis says: Adam 1e-3, batch 64, at most 100 epochs, stopped
+        early; kept in a file."""
         path = self.out / f"base-seed{self.seed}.keras"
         if path.exists():
             return tfc.load_model(path)
@@ -136,7 +141,8 @@ def _seed_weights(seed: int) -> None:
 
 
 def unique_weights(data: bytes) -> dict[str, int]:
-    """Number of different values in every kernel as the file stores it (before the file's own QUANTIZE and DEQUANTIZE)."""
+    """Number of different values in every kernel as the file stores it (before the file's own
+    QUANTIZE and DEQUANTIZE)."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
@@ -159,7 +165,7 @@ def unique_weights(data: bytes) -> dict[str, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, 0, 1, …")
     parser.add_argument(
         "--data",
@@ -215,9 +221,11 @@ def main() -> None:
 
 
 def table(lines: list[dict], rows: dict, gzipped: bool, seeds: int) -> str:
-    """The rows as Markdown: what is printed, ours as mean ± standard deviation, sizes, unique weights (largest over seeds)."""
+    """The rows as Markdown: what is printed, ours as mean ± standard deviation, sizes, unique
+    weights (largest over seeds)."""
     out = [
-        "| row | printed % | here % | printed MiB | file MiB | gzip MiB | size / printed | unique weights per kernel |"
+        "| row | printed % | here % | printed MiB | file MiB | gzip MiB | size / printed | unique "
+        "weights per kernel |"
     ]
     out.append("|---|--:|--:|--:|--:|--:|--:|---|")
     for name, (_, _, printed, size) in rows.items():
@@ -226,7 +234,8 @@ def table(lines: list[dict], rows: dict, gzipped: bool, seeds: int) -> str:
         good = [line for line in mine if "error" not in line]
         if not good:
             out.append(
-                f"| {name} | {accuracy} | {mine[0]['error'] if mine else 'not run'} | {size:.4f} | | | | |"
+                f"| {name} | {accuracy} | {mine[0]['error'] if mine else 'not run'} | {size:.4f} "
+                "| | | | |"
             )
             continue
         accuracies = [line["accuracy"] for line in good]

@@ -1,11 +1,14 @@
-"""QuantNET by significance: the thesis' tables 4.6, 4.7 and 4.8 beside what is measured here, and the sizes of the packed files.
+"""QuantNET by significance: the thesis' tables 4.6, 4.7 and 4.8 beside what is measured here, and
+the sizes of the packed files.
 
-    python examples/studies/quantnet_mixed_precision.py --seeds 5 --data folder/with/cifar10.npz --out quantnet/
+    python examples/studies/quantnet_mixed_precision.py --seeds 5 \\
+        --data folder/with/cifar10.npz --out quantnet/
 
-Source: CIFAR-10 cat vs dog; target: horse vs frog, by transfer. Every (table, row, domain, activations, seed) is one line of
-mixed.jsonl in the output folder; run again and only what is missing is done. Networks and the rows of table 4.8 that need no mixed
-precision are shared with quantnet_cifar10.py where that was run with the same --out.
-Accuracies are of the .tflite files on the 2,400 test images; sizes are bytes on disk.
+Source: CIFAR-10 cat vs dog; target: horse vs frog, by transfer. Every (table, row, domain,
+activations, seed) is one line of mixed.jsonl in the output folder; run again and only what is
+missing is done. Networks and the rows of table 4.8 that need no mixed precision are shared with
+quantnet_cifar10.py where that was run with the same --out. Accuracies are of the .tflite files on
+the 2,400 test images; sizes are bytes on disk.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import gzip
 import json
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +92,8 @@ class Domain:
         return Fit(d.x_train, d.y_train, batch_size=64, seed=self.seed, **stops, **settings)
 
     def base(self):
-        """Trained as the thesis says (Adam 1e-3, at most 100 epochs, early stopping); the target's starts from the source's."""
+        """Trained as the thesis says (Adam 1e-3, at most 100 epochs, early stopping); the target's
+        starts from the source's."""
         import keras
 
         path = (
@@ -122,7 +127,8 @@ class Domain:
         )
 
     def measured(self, artifact: tfc.Artifact) -> dict:
-        """Accuracy of file and of simulation on the test images, bytes, and what each layer holds."""
+        """Accuracy of file and of simulation on the test images, bytes, and what each layer
+        holds."""
         d = self.data
         simulated = artifact.model.predict(d.x_test, batch_size=256, verbose=0).reshape(-1) > 0.5
         return {
@@ -137,25 +143,28 @@ class Domain:
         }
 
 
-def plan(seeds: int):
-    """Every line to be made: (table, row, domain, activations, seed); what matters most first, seed by seed."""
+Key = tuple[str, str, str, str | None, int]  # table, row, domain, activations, seed
+
+
+def plan(seeds: int) -> Iterator[Key]:
+    """Every line to be made; what matters most first, seed by seed."""
+    with_levels = [row for row, (bits, *_) in ROWS_47.items() if bits]
     for seed in range(seeds):
-        for domain in DOMAINS:
-            yield "4.7", "base", domain, None, seed
-            for row in ROWS_47:
-                yield "4.7", row, domain, None, seed
+        yield from lines_of("4.7", ["base", *ROWS_47], None, seed)
         yield "4.8", "twonn-cluster-cqat", "source", None, seed
     yield "sizes", "prefer size", "source", None, 0
     yield "by epoch", "TwoNN", "source", None, 0
     for seed in range(seeds):
-        for domain in DOMAINS:
-            for column in COLUMNS:
-                yield "4.6", column, domain, None, seed
+        yield from lines_of("4.6", list(COLUMNS), None, seed)
     for seed in range(seeds):
-        for domain in DOMAINS:
-            for row in ROWS_47:
-                if ROWS_47[row][0]:
-                    yield "4.7", row, domain, "same", seed
+        yield from lines_of("4.7", with_levels, "same", seed)
+
+
+def lines_of(table: str, rows: list[str], activations: str | None, seed: int) -> Iterator[Key]:
+    """The lines of a table's rows in every domain, one domain after the other."""
+    for domain in DOMAINS:
+        for row in rows:
+            yield table, row, domain, activations, seed
 
 
 def carry_out(table: str, row: str, domain: Domain, activations: str | None) -> dict:
@@ -173,9 +182,8 @@ def carry_out(table: str, row: str, domain: Domain, activations: str | None) -> 
         return by_epoch(domain, 10)
     if row == "base":
         return domain.measured(tfc.convert(domain.base(), "float32"))
-    if (
-        table == "sizes"
-    ):  # the sizes of the smallest files: the 2/1-bit network and the binary one, preferring size
+    # The sizes of the smallest files: the 2/1-bit network and the binary one, preferring size.
+    if table == "sizes":
         found = {}
         for name in (MIXED, "full bin bin bin (xnor)"):
             artifact = domain.make(domain.recipe(name, None, "size"))
@@ -193,7 +201,8 @@ def carry_out(table: str, row: str, domain: Domain, activations: str | None) -> 
 
 
 def by_epoch(domain: Domain, epochs: int) -> dict:
-    """Dimension of every layer (TwoNN, flatten) and validation accuracy before training and after each epoch."""
+    """Dimension of every layer (TwoNN, flatten) and validation accuracy before training and after
+    each epoch."""
     import keras
 
     keras.utils.set_random_seed(domain.seed)
@@ -207,7 +216,7 @@ def by_epoch(domain: Domain, epochs: int) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds, 0, 1, …")
     parser.add_argument(
         "--data",
@@ -224,7 +233,8 @@ def main() -> None:
         "--rate",
         type=float,
         default=1e-3,
-        help="its learning rate; a tenth of it where activations are on levels, which at 1e-3 never leaves chance",
+        help="its learning rate; a tenth of it where activations are on levels, "
+        "which at 1e-3 never leaves chance",
     )
     parser.add_argument(
         "--table", action="store_true", help="print the tables of what is there, run nothing"
@@ -274,7 +284,8 @@ def main() -> None:
 
 
 def table_46(lines: list[dict]) -> str:
-    """Dimension by layer: printed → here, mean ± standard deviation over seeds, and the difference to the layer's input."""
+    """Dimension by layer: printed → here, mean ± standard deviation over seeds, and the difference
+    to the layer's input."""
     out = [
         "",
         "## Table 4.6: dimension by layer, printed → here (difference to what the layer is given)",
@@ -321,7 +332,8 @@ def epochs_table(lines: list[dict]) -> str:
 
 
 def table_47(lines: list[dict]) -> str:
-    """Accuracy by row and domain, activations float and on the layers' bits; the computed reduction."""
+    """Accuracy by row and domain, activations float and on the layers' bits; the computed
+    reduction."""
     model = zoo.quantnet()
     out = ["", "## Table 4.7: accuracy in per cent, printed → here", ""]
     columns = [(domain, activations) for activations in (None, "same") for domain in DOMAINS]
@@ -361,7 +373,8 @@ def table_47(lines: list[dict]) -> str:
     if pairs:
         out += [
             "",
-            f"File and simulation differ by at most {max(pairs):.3f} points of test accuracy, {len(pairs)} files.",
+            f"File and simulation differ by at most {max(pairs):.3f} points of test accuracy, "
+            f"{len(pairs)} files.",
         ]
     return "\n".join(out)
 
@@ -397,7 +410,8 @@ def table_48(lines: list[dict], rows: list[dict]) -> str:
     for line in lines:
         if line["key"][1] == "twonn-cluster-cqat":
             out.append(
-                f"\nSeed {line['key'][4]}: clustered {line['decided'][0]['only']}; layers {line['layers']}"
+                f"\nSeed {line['key'][4]}: clustered {line['decided'][0]['only']}; layers "
+                f"{line['layers']}"
             )
     return "\n".join(out)
 

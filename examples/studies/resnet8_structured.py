@@ -1,15 +1,21 @@
-"""MLPerf Tiny's pretrained ResNet-8 with fewer multiply-accumulates: what each part of structured pruning buys on CIFAR-10.
+"""MLPerf Tiny's pretrained ResNet-8 with fewer multiply-accumulates: what each part of structured
+pruning buys on CIFAR-10.
 
-    python examples/studies/resnet8_structured.py pretrainedResnet.h5 --data folder/with/cifar10.npz --seeds 3
-    python examples/studies/resnet8_structured.py pretrainedResnet.h5 --data … --seeds 3 --epochs 2 --steps 3 --only "taylor-distil"
+    python examples/studies/resnet8_structured.py pretrainedResnet.h5 \\
+        --data folder/with/cifar10.npz --seeds 3
+    python examples/studies/resnet8_structured.py pretrainedResnet.h5 --data … --seeds 3 \\
+        --epochs 2 --steps 3 --only "taylor-distil"
 
-Filters are chosen by L1 norm (the same share of every layer), by slimming (one threshold) or by Taylor importance (one threshold)
-until 70 % or 50 % of the MACs remain; what is left is fine-tuned plainly or distilled from the unpruned network. The controls have the
-architecture that L1 or Taylor importance leaves, fresh weights and the same training. Every (row, seed) is a line of the .jsonl; run
-again, only what is missing is done, and the .md is written from the lines. An epoch is every image once as it is and once mirrored;
-with --shift, every image twice, mirrored or not and moved at random, anew every epoch.
---epochs is the length of every training; slimming has one more of them first. --only limits the rows to those whose method-trainer-MACs
-begins as a regular expression says, such as "taylor-distil|l1-plain-50"; without it the controls of Taylor importance are left out.
+Filters are chosen by L1 norm (the same share of every layer), by slimming (one threshold) or by
+Taylor importance (one threshold) until 70 % or 50 % of the MACs remain; what is left is fine-tuned
+plainly or distilled from the unpruned network. The controls have the architecture that L1 or Taylor
+importance leaves, fresh weights and the same training. Every (row, seed) is a line of the .jsonl;
+run again, only what is missing is done, and the .md is written from the lines. An epoch is every
+image once as it is and once mirrored; with --shift, every image twice, mirrored or not and moved at
+random, anew every epoch. --epochs is the length of every training; slimming has one more of them
+first. --only limits the rows to those whose method-trainer-MACs begins as a regular expression
+says, such as "taylor-distil|l1-plain-50"; without it the controls of Taylor importance are left
+out.
 """
 
 from __future__ import annotations
@@ -72,7 +78,8 @@ def trainers(model, data, epochs: int, rate: float) -> dict:
 
 
 class Seed:
-    """One seed's data order and trainings; the slimmed network is trained once, when it is first asked for."""
+    """One seed's data order and trainings; the slimmed network is trained once, when it is first
+    asked for."""
 
     def __init__(self, model, seed: int, fits: dict):
         self.model, self.seed, self.fits, self.slimmed = model, seed, fits, None
@@ -105,8 +112,9 @@ class Seed:
 
 
 def views(data, epochs: int, shift: int):
-    """The data with every image twice: as it is and mirrored. With a `shift`, two of every image for every epoch, each mirrored or not
-    and moved by up to that many pixels, edges reflected, all of them here at once."""
+    """The data with every image twice: as it is and mirrored. With a `shift`, two of every image
+    for every epoch, each mirrored or not and moved by up to that many pixels, edges reflected, all
+    of them here at once."""
     x, y = data.x_train, data.y_train
     if not shift:
         return dataclasses.replace(
@@ -182,9 +190,8 @@ def run(model, data, args) -> None:
         start = time.time()
         state = states.setdefault(seed, Seed(model, seed, fits))
         key = seed, budget, method, trainer if args.steps > 1 else ""
-        if (
-            key not in before
-        ):  # both trainers go on from the same network, unless it was trained between steps
+        # Both trainers go on from the same network, unless it was trained between steps.
+        if key not in before:
             narrow = state.pruned(CONTROLS.get(method, method), budget, trainer, args.steps)
             narrow = fresh(narrow, seed) if method in CONTROLS else narrow
             before[key] = narrow, accuracy(narrow, data)
@@ -219,23 +226,29 @@ def table(lines: list[dict]) -> str:
     """Markdown: mean ± standard deviation over seeds."""
     out = ["# ResNet-8 (MLPerf Tiny, pretrained, 87.19 %) on CIFAR-10 with fewer filters", ""]
     out += [
-        "Written by `python examples/studies/resnet8_structured.py`. Accuracy in % on the 10,000 test images, mean ± standard"
+        "Written by `python examples/studies/resnet8_structured.py`. Accuracy in % on the 10,000 "
+        "test images, mean ± standard"
     ]
     out += [
-        f"deviation over seeds; Adam with cosine decay from the rate in the table, batch {BATCH}; slimming: λ = {SLIM_L1:g} for as"
+        f"deviation over seeds; Adam with cosine decay from the rate in the table, batch {BATCH}; "
+        f"slimming: λ = {SLIM_L1:g} for as"
     ]
     out += [
-        f"many epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; scratch and scratch taylor: what L1"
+        f"many epochs first; Taylor: {TAYLOR_BATCHES} batches; distillation: T = 4, α = 0.9; "
+        "scratch and scratch taylor: what L1"
     ]
     out += [
-        "norm and Taylor importance leave, with new weights. Images × epochs: an epoch has every image twice, as it is and"
+        "norm and Taylor importance leave, with new weights. Images × epochs: an epoch has every "
+        "image twice, as it is and"
     ]
     out += [
-        "mirrored, or moved: shifted at random by up to so many pixels, mirrored or not, anew every epoch. In steps: pruned"
+        "mirrored, or moved: shifted at random by up to so many pixels, mirrored or not, anew "
+        "every epoch. In steps: pruned"
     ]
     out += ["little by little, with an equal part of the epochs after each step.", ""]
     out += [
-        "| MACs left | filters by | training | images × epochs | rate | seeds | parameters | MACs | before training | after |",
+        "| MACs left | filters by | training | images × epochs | rate | seeds | parameters | MACs "
+        "| before training | after |",
         "|--:|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     groups: dict[tuple, list[dict]] = {}
@@ -252,12 +265,14 @@ def table(lines: list[dict]) -> str:
             for name in ("params", "macs", "macs_share")
         }
         out.append(
-            f"| {100 * mean['macs_share']:.1f} % | {who} | {mean['params']:,.0f} | {mean['macs']:,.0f} "
+            f"| {100 * mean['macs_share']:.1f} % | {who} | {mean['params']:,.0f} | "
+            f"{mean['macs']:,.0f} "
             f"| {spread(rows, 'accuracy_before')} | {spread(rows, 'accuracy')} |"
         )
     out += [
         "",
-        "What each part bought: points of accuracy between two rows of the same seed, mean ± standard deviation over seeds.",
+        "What each part bought: points of accuracy between two rows of the same seed, mean ± "
+        "standard deviation over seeds.",
         "",
     ]
     out += ["| at most | images × epochs | rate | part | points |", "|--:|--:|--:|---|--:|"]
@@ -296,7 +311,7 @@ def spread(rows: list[dict], name: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument(
         "model",
         type=Path,

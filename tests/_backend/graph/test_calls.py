@@ -1,4 +1,5 @@
-"""A model as its calls: the same outputs as predict, every call once, nested and shared layers named apart."""
+"""A model as its calls: the same outputs as predict, every call once, nested and shared layers
+named apart."""
 
 import importlib
 
@@ -90,7 +91,7 @@ def test_refuses_what_has_no_graph(keras_flavour):
             return x
 
     for model in (Own(), 5):
-        with pytest.raises(ModelError, match="subclassed model|Expected a Keras 3"):
+        with pytest.raises(ModelError, match=r"subclassed model|Expected a Keras 3"):
             trace_calls(model)
 
 

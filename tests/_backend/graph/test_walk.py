@@ -20,7 +20,7 @@ from tfcompress._backend.channels._narrow import narrow
 from tfcompress._backend.graph._walk import ModelGraph, leaf_layers
 from tfcompress._backend.keras._inputs import predict, random_inputs
 from tfcompress._backend.keras._prove import recorded_arguments
-from tfcompress.techniques.low_rank._factors import factored
+from tfcompress.techniques.low_rank._rebuild import factored
 
 COPIERS = {
     "clone": clone,
@@ -163,32 +163,28 @@ def random_model(keras, kinds, choices):
     a, b = keras.Input((width,), name="b_in"), keras.Input((width,), name="a_in")
     mixed = layers.Subtract()([layers.Dense(width)(a), b])
     nested = keras.Model([a, b], layers.BatchNormalization()(mixed), name="nested")
+
+    def grown(kind, one, two, flag):
+        training = False if flag else None
+        named = [("a_in", two), ("b_in", one)]
+        calls = {
+            "dense": lambda: layers.Dense(width, activation="relu")(one),
+            "shared": lambda: shared(one),
+            "bn": lambda: layers.BatchNormalization()(one, training=training),
+            "dropout": lambda: layers.Dropout(0.5)(one),
+            "add": lambda: layers.Add()([one, two]),
+            "nested": lambda: nested([one, two], training=training),
+            "nested_dict": lambda: nested(dict(named if flag else named[::-1])),
+            "masking": lambda: layers.Add()([layers.SimpleRNN(width)(embedded), one]),
+            "mask": lambda: layers.SimpleRNN(width)(layers.Dense(width)(embedded), mask=words > 1),
+            "operation": lambda: one * 0.5 + two,
+            "norm": lambda: layers.LayerNormalization()(one),
+        }
+        return calls[kind]()
+
     for kind, (first, second, flag) in zip(kinds, choices):
         one, two = tensors[first % len(tensors)], tensors[second % len(tensors)]
-        if kind == "dense":
-            made = layers.Dense(width, activation="relu")(one)
-        elif kind == "shared":
-            made = shared(one)
-        elif kind == "bn":
-            made = layers.BatchNormalization()(one, training=False if flag else None)
-        elif kind == "dropout":
-            made = layers.Dropout(0.5)(one)
-        elif kind == "add":
-            made = layers.Add()([one, two])
-        elif kind == "nested":
-            made = nested([one, two], training=False if flag else None)
-        elif kind == "nested_dict":
-            given = [("a_in", two), ("b_in", one)]
-            made = nested(dict(given if flag else given[::-1]))
-        elif kind == "masking":
-            made = layers.Add()([layers.SimpleRNN(width)(embedded), one])
-        elif kind == "mask":
-            made = layers.SimpleRNN(width)(layers.Dense(width)(embedded), mask=words > 1)
-        elif kind == "operation":
-            made = one * 0.5 + two
-        else:
-            made = layers.LayerNormalization()(one)
-        tensors.append(made)
+        tensors.append(grown(kind, one, two, flag))
     outputs = [layers.Dense(2, name="out")(tensors[-1])]
     if choices and choices[0][2]:
         outputs.append(tensors[len(tensors) // 2 + 1])

@@ -1,4 +1,5 @@
-"""Models that the bridge is tested with: each function takes the package (keras or tf_keras) and returns a model."""
+"""Models that the bridge is tested with: each function takes the package (keras or tf_keras) and
+returns a model."""
 
 import importlib
 from types import SimpleNamespace
@@ -73,7 +74,8 @@ def nested(k):
 
 
 def branches(k):
-    """Dict inputs, list outputs, shared layer, operations, Lambda with arguments, an activation that is a layer."""
+    """Dict inputs, list outputs, shared layer, operations, Lambda with arguments, an activation
+    that is a layer."""
     layers = k.layers
     image, aux = k.Input((8, 8, 3), name="image"), k.Input((6,), name="aux")
     shared = layers.Conv2D(4, 3, padding="same", activation=layers.LeakyReLU(), name="shared")

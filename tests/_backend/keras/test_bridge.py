@@ -1,4 +1,5 @@
-"""Models carried over to tf_keras, cloned and restored: equal outputs, the user's model untouched."""
+"""Models carried over to tf_keras, cloned and restored: equal outputs, the user's model
+untouched."""
 
 import keras
 
@@ -44,7 +45,8 @@ def test_clone_is_equal_and_shares_nothing(any_model, models):
 
 
 def test_result_survives_a_copy_through_its_config(any_model, models):
-    """TFMOT copies models this way; wrapped layers, Lambdas and user functions must live through it."""
+    """TFMOT copies models this way; wrapped layers, Lambdas and user functions must live through
+    it."""
     import tf_keras
 
     flat = bridge.to_tf_keras(any_model)

@@ -1,4 +1,5 @@
-"""Single layers: activations that differ, layers of the user's own, layers tf_keras lacks, operations, names, flags."""
+"""Single layers: activations that differ, layers of the user's own, layers tf_keras lacks,
+operations, names, flags."""
 
 import importlib
 import inspect
