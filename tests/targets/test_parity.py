@@ -82,7 +82,7 @@ def test_rounding_without_training_is_compared_with_the_model_given(trained, dig
         )
     check = artifact.checks[-1]
     assert "those of the model given" in check.what
-    assert check.value >= 1
+    assert check.value >= check.bound
 
 
 def test_probabilities_below_an_int8_step_are_named():

@@ -20,6 +20,9 @@ PARITY_VALUES = 2**22
 FAKE_QUANT_ERROR = 0.1
 HALF_PRECISION_ERROR = 0.02
 FLOAT32_BYTES = 4
+ROUNDED_AWAY = 0.7
+"""A file that is so far off the model given is little better than one constant answer, which is
+off by 1 of the spread and, where the outputs are a distribution, by 0.7 to 1 of the norm."""
 
 
 def check_parity(model: Model, data: bytes, target: Target, samples: Data) -> Check:
@@ -56,16 +59,16 @@ def check_rounding(model: Model, data: bytes, recipe: Recipe, samples: Data) -> 
     parity = _parity.compare(
         _keras.predict(model, inputs), open_interpreter(data).predict(inputs), what=recipe.name
     )
-    if parity.error >= 1:
+    if parity.error >= ROUNDED_AWAY:
         decided = f" ({parity.decisions})" if parity.decisions else ""
         warnings.warn(
             f"{recipe.name}: rounded without training, the file is off the model given by"
-            f" {parity.error:.3g} of its spread{decided}, as far as one constant answer."
+            f" {parity.error:.3g} of its spread{decided}; one constant answer is off by about 1."
             " Pass fit= to train meanwhile, or round less.",
             stacklevel=3,
         )
     what = _parity.describe(parity).replace("the Keras model's", "those of the model given")
-    return Check(recipe.name, what, parity.error, 1.0)
+    return Check(recipe.name, what, parity.error, ROUNDED_AWAY)
 
 
 def size_warnings(model: Model, target: Target, data: bytes, samples: Data) -> list[str]:

@@ -73,6 +73,17 @@ def test_clear_decisions_that_differ_are_an_error_though_the_error_is_small():
     assert check_parity([wanted], [came], bound=1, differing=0, what="int8").decisions.same == 62
 
 
+def test_two_flips_among_inputs_of_one_class_pass_and_a_constant_does_not():
+    wanted = np.tile([[0.98, 0.02]], (64, 1))
+    wanted[:3] = wanted[:3, ::-1]
+    came = wanted.copy()
+    came[:2] = came[:2, ::-1]
+    assert check_parity([wanted], [came], bound=0.25, differing=0.1, what="int8").error < 0.25
+    balanced = np.tile(np.eye(2), (32, 1))
+    with pytest.raises(ParityError, match="of its spread"):
+        check_parity([balanced], [np.full((64, 2), 0.5)], bound=0.25, what="int8")
+
+
 def test_outputs_below_one_step_are_named_with_what_to_do():
     wanted = probabilities(0.01 * np.random.default_rng(0).standard_normal((8, 1000)))
     with pytest.raises(

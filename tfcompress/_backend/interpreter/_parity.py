@@ -71,7 +71,8 @@ def compare(
 
     error = max over the outputs of ‖file − Keras‖ / ‖Keras − its mean over the inputs‖, with
     Frobenius norms over all inputs and elements: a file that ignores its input has an error of 1,
-    whatever the mean. The divisor is at least `spread` · ‖Keras‖, and ‖Keras‖ for one input alone.
+    whatever the mean. The divisor is at least `spread` · ‖Keras‖, and ‖Keras‖ for one input alone
+    and for distributions.
     The decisions are those of the output with the largest share of differing ones.
 
     Raises ParityError where nothing can be compared: another number of outputs, other shapes, NaN
@@ -167,6 +168,10 @@ def _where(what: str, number: int, count: int) -> str:
 def _error(wanted: Array, came: Array, least: float) -> float:
     if not wanted.size:
         return 0.0
+    if _decisions(wanted, came) is not None:
+        # Where nearly all inputs are of one class, one flipped decision is as large as the spread;
+        # and a distribution has no large mean that a constant could hide behind.
+        least = 1.0
     norm = float(np.linalg.norm(wanted))
     spread = norm if len(wanted) == 1 else float(np.linalg.norm(wanted - wanted.mean(axis=0)))
     scale = max(spread, least * norm, SMALLEST_VALUE * np.sqrt(wanted.size))
