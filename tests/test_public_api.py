@@ -66,7 +66,7 @@ def pyright(*arguments, cwd):
 def test_types_of_the_face_are_known():
     words = pyright("--verifytypes", "tfcompress", "--ignoreexternal", cwd=ROOT)
     score = re.search(r"Type completeness score: ([\d.]+)%", words)
-    assert score is not None and float(score[1]) >= 85, words[-2000:]
+    assert score is not None and float(score[1]) >= 95, words[-2000:]
 
 
 def test_the_readmes_first_python_block_type_checks(tmp_path):

@@ -206,13 +206,14 @@ class untouched:
     """
 
     def __init__(self, model: Model, x: Array):
-        self.model, self.x = model, x
+        self.model: Model = model
+        self.x: Array = x
 
     def __enter__(self) -> untouched:
-        self.weights = [np.array(weight) for weight in self.model.get_weights()]
-        self.outputs = _keras.predict(self.model, [self.x[:8]])
-        self.trainable = [layer.trainable for layer in self.model.layers]
-        self.optimizer = self.model.optimizer
+        self.weights: list[Array] = [np.array(weight) for weight in self.model.get_weights()]
+        self.outputs: list[Array] = _keras.predict(self.model, [self.x[:8]])
+        self.trainable: list[bool] = [layer.trainable for layer in self.model.layers]
+        self.optimizer: object = self.model.optimizer
         return self
 
     def __exit__(

@@ -59,7 +59,8 @@ class _Redirect:
 
     def __init__(self):
         _flush()
-        self.file = tempfile.TemporaryFile(prefix="tfc-noise-")  # noqa: SIM115 - lives as long as the redirection
+        # It lives as long as the redirection.
+        self.file = tempfile.TemporaryFile(prefix="tfc-noise-")  # noqa: SIM115
         self.saved = {fd: _duplicate(fd) for fd in (1, 2)}
         for fd in self.saved:
             os.dup2(self.file.fileno(), fd)

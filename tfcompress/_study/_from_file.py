@@ -94,32 +94,31 @@ def study_file(
     stem = Path(path).stem
     folder = Path(out) if out is not None else Path("studies") / (f"{stem}-full" if full else stem)
     teachers: dict[str, Trained] = {}
-    found = {}
+    reports = {}
     prepared = {
         name: _prepared(spec, name, Path(path), teachers, trusted) for name in spec["models"]
     }
+    written_down = {"study_file": Path(path).name}
+    if command:
+        written_down["command"] = command
     for name in chosen(spec, models):
         model, options = prepared[name]
-        own = seeds or options.pop("seeds")
-        facts = options.pop("facts")
-        found[name] = study(
-            model,
-            recipes_of(spec, name),
-            **{**options, "seeds": own},
-            out=folder / name,
-            n_jobs=n_jobs,
-            progress=progress,
-            title=spec.get("title", Path(path).stem)
-            + (f": {name}" if len(spec["models"]) > 1 else ""),
-            facts={
-                "study_file": Path(path).name,
-                **facts,
-                **({"command": command} if command else {}),
-            },
-        )
-        if by := spec["models"][name].get("significance", spec.get("significance")):
-            found[name] = _with_dimensions(found[name], model, folder / name, options["fit"].x, by)
-    return found
+        options["seeds"] = seeds or options["seeds"]
+        options["facts"] = {**written_down, **options["facts"]}
+        options |= {"out": folder / name, "n_jobs": n_jobs, "progress": progress}
+        title = _title(spec, name, Path(path).stem)
+        reports[name] = study(model, recipes_of(spec, name), title=title, **options)
+        by = spec["models"][name].get("significance", spec.get("significance"))
+        if by:
+            inputs = options["fit"].x
+            reports[name] = _with_dimensions(reports[name], model, folder / name, inputs, by)
+    return reports
+
+
+def _title(spec: Mapping[str, Any], name: str, stem: str) -> str:
+    """The study's title, with the model's name where there are several."""
+    title = spec.get("title", stem)
+    return f"{title}: {name}" if len(spec["models"]) > 1 else title
 
 
 def chosen(spec: Mapping[str, Any], models: Sequence[str] | None) -> list[str]:

@@ -118,8 +118,8 @@ def _measured(data: Data, predict: Predict) -> _Measured | None:
 
     They are training and validation images: the test images stay unseen.
     """
-    parts = [(data.x_train, data.y_train), (data.x_val, data.y_val)]
-    x, y = (np.concatenate(column) for column in zip(*(_evenly(*part) for part in parts)))
+    train, validation = _evenly(data.x_train, data.y_train), _evenly(data.x_val, data.y_val)
+    x, y = (np.concatenate(pair) for pair in zip(train, validation))
     if not np.issubdtype(y.dtype, np.integer):
         return None
     try:

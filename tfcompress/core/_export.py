@@ -61,7 +61,8 @@ def csv_text(rows: Iterable[Row]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([_inert(head) for head in heads])
-    writer.writerows([_inert(row.get(head, "")) for head in heads] for row in flat)
+    for row in flat:
+        writer.writerow([_inert(row.get(head, "")) for head in heads])
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""What a measured score says that a user must hear: a model at chance level, a file far below its base."""
+"""What a measured score says that a user must hear: chance level, a file far below its base."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Cluster(Technique):
     only: Selector | None = None
     skip: Selector | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         least, why = (3, " with keep_zeros (one is zero)") if self.keep_zeros else (2, "")
         if not isinstance(self.clusters, int) or self.clusters < least:

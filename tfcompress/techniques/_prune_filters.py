@@ -79,7 +79,7 @@ class PruneFilters(Technique):
     skip: Selector | None = None
     stage: ClassVar[Stage] = Stage.ARCHITECTURE
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if all(getattr(self, name) is None for name in ("ratio", *GOALS)):
             object.__setattr__(self, "ratio", 0.3)
         super().__post_init__()

@@ -62,7 +62,7 @@ class QuantizeAware(Technique):
     only: Selector | None = None
     skip: Selector | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.bits != 8:
             raise RecipeError(

@@ -51,7 +51,7 @@ class Slim(Technique):
     stage: ClassVar[Stage] = Stage.ARCHITECTURE
     training: ClassVar[Training] = Training.REQUIRED
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.ratio is None and self.target_macs is None:
             object.__setattr__(self, "ratio", 0.5)
         super().__post_init__()

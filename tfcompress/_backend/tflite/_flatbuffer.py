@@ -194,7 +194,7 @@ class _Constant:
     def __init__(self, data: Array | None):
         self.data = data
 
-    def Pack(self, builder) -> int:
+    def Pack(self, builder: Any) -> int:
         """Write the buffer; called by the generated writer of the model."""
         kit, vector = schema(), None
         if self.data is not None:

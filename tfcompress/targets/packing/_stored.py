@@ -61,8 +61,8 @@ class StoredWeights:
         self.operators: tuple[str, ...] = tuple(walk.operators)
         self.types: tuple[str, ...] = tuple(walk.types)
         self.sparsity: Sparsity = walk.sparsity
-        self.payload = walk.payload
-        self.total = walk.total
+        self.payload: int = walk.payload
+        self.total: int = walk.total
 
     @property
     def type(self) -> str:

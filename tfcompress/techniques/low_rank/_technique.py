@@ -58,7 +58,7 @@ class LowRank(Technique):
     stage: ClassVar[Stage] = Stage.ARCHITECTURE
     training: ClassVar[Training] = Training.OPTIONAL
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         given = [name for name in GOALS if getattr(self, name) is not None]
         if not given:
             object.__setattr__(self, "energy", 0.9)

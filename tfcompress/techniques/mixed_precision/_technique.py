@@ -81,7 +81,7 @@ class MixedPrecision(Technique):
     scale: str = "layer"
     fit: str = "gaussian"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         widths = self._widths()
         for width in widths:

@@ -66,7 +66,7 @@ class Prune(Technique):
     only: Selector | None = None
     skip: Selector | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self._settle_pattern()
         if not (isinstance(self.sparsity, (int, float)) and 0 < self.sparsity < 1):
