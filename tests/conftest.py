@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -33,8 +34,9 @@ def keras_flavour(request):
 def digits():
     """Real 8×8 digits, x in 0..1: x_train [1200, 8, 8, 1], y_train, x_test [597, …], y_test."""
     from sklearn.datasets import load_digits
+    from sklearn.utils import Bunch
 
-    data = load_digits()
+    data = cast(Bunch, load_digits())
     order = np.random.RandomState(0).permutation(len(data.target))
     x = (data.images[order, ..., None] / 16.0).astype("float32")
     y = data.target[order].astype("int64")

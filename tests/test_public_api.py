@@ -70,9 +70,10 @@ def test_types_of_the_face_are_known():
 
 
 def test_the_readmes_first_python_block_type_checks(tmp_path):
-    block = re.search(r"```python\n(.+?)```", (ROOT / "README.md").read_text(), re.S)[1]
+    found = re.search(r"```python\n(.+?)```", (ROOT / "README.md").read_text(), re.S)
+    assert found is not None
     given = "from typing import Any\n\nmodel: Any\nx_train: Any\ny_train: Any\n"
     given += "x_val: Any\ny_val: Any\nx_test: Any\ny_test: Any\n"
-    (tmp_path / "block.py").write_text(f"{given}{block}")
+    (tmp_path / "block.py").write_text(f"{given}{found[1]}")
     words = pyright("block.py", cwd=tmp_path)
     assert "0 errors" in words, words

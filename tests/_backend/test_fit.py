@@ -1,6 +1,7 @@
 """`fit` of the tf_keras copy of a Keras 3 model, in a training loop of the user's own."""
 
 import gc
+import importlib
 import weakref
 
 import numpy as np
@@ -19,8 +20,7 @@ def pruned(small_cnn):
 
 
 def test_callbacks_of_keras_3_are_taken(pruned, digits, tmp_path):
-    import keras
-
+    keras = importlib.import_module("keras")
     technique, model = pruned
     stop = keras.callbacks.EarlyStopping(monitor="accuracy", patience=0, min_delta=2.0)
     save = keras.callbacks.ModelCheckpoint(str(tmp_path / "m.weights.h5"), save_weights_only=True)

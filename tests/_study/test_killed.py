@@ -48,6 +48,7 @@ def kill_at_random(out, recipes, seeds, kills, spread):
             start_new_session=True,
             env={**os.environ, "TMPDIR": str(temporary)},
         )
+        assert process.stdout is not None
         steps, moment = [process.stdout.readline()], rng.uniform(0, spread)
         reader = threading.Thread(target=lambda p=process, s=steps: s.extend(p.stdout), daemon=True)
         reader.start()

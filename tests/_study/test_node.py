@@ -63,6 +63,7 @@ def test_every_recipe_starts_from_its_longest_shared_prefix(members):
                     assert start_of(found, nodes).techniques == found[:length]
                     break
     for node in nodes[1:]:
+        assert node.parent is not None
         assert (
             node.techniques[: len(node.parent.techniques)] == node.parent.techniques
             and node.parent in nodes

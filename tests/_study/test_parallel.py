@@ -6,6 +6,7 @@ A worker that dies costs its cell alone.
 import hashlib
 import os
 import threading
+from typing import Any
 
 import joblib
 import pytest
@@ -76,7 +77,7 @@ def _job(what, number):
 def test_a_worker_that_dies_costs_its_job_alone(backend, tmp_path):
     packed = pack({"dies": 2, "raises": 4}, tmp_path / "what.pkl")
     with joblib.parallel_config(backend=backend):
-        found = dict(run_all(_job, packed, range(6), 2))
+        found: dict[int, Any] = dict(run_all(_job, packed, range(6), 2))
     assert sorted(found) == list(range(6))
     assert [found[n][0] for n in (0, 1, 3, 5)] == [0, 10, 30, 50]
     assert (

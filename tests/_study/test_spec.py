@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -198,12 +199,13 @@ def test_a_teacher_is_trained_once_for_all_its_students():
             return object()
 
     made: list[tuple[float, int]] = []
-    first = _taught_once(Teacher(0.31, made), 0)
-    assert _taught_once(Teacher(0.31, made), 0) is first and made == [(0.31, 0)]
-    assert (
-        _taught_once(Teacher(0.31, made), 1) is not first
-        and _taught_once(Teacher(0.32, made), 0) is not first
-    )
+
+    def taught(width, seed):
+        return _taught_once(cast(Trained, Teacher(width, made)), seed)
+
+    first = taught(0.31, 0)
+    assert taught(0.31, 0) is first and made == [(0.31, 0)]
+    assert taught(0.31, 1) is not first and taught(0.32, 0) is not first
     assert made == [(0.31, 0), (0.31, 1), (0.32, 0)]
 
 

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -348,6 +349,9 @@ class Remembering:
     x: np.ndarray
     answers: dict = field(default_factory=dict, init=False)
 
+    def __call__(self, model, callbacks):
+        """A trainer by its form; here it is only looked at."""
+
 
 def test_what_a_trainer_remembers_is_no_part_of_it():
     from tfcompress._study._folder import parts
@@ -444,12 +448,13 @@ def test_compare_needs_no_tensorflow(digits_study, digits, tmp_path):
 def test_compare_refuses_names_that_do_not_fit(tmp_path):
     file = tmp_path / "a.tflite"
     file.write_bytes(b"????TFL3")
-    for files, more, says in (
+    cases: list[tuple[list[Path], dict[str, Any], str]] = [
         ([], {}, "0 files"),
         ([file], {"names": ["x", "y"]}, "one name of its own"),
         ([file, file], {"names": ["x", "x"]}, "one name of its own"),
         ([file], {"base": "b"}, "none of the files"),
-    ):
+    ]
+    for files, more, says in cases:
         with pytest.raises(RecipeError, match=says):
             compare(files, **more)
 

@@ -4,7 +4,9 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import importlib
 from functools import cache
+from typing import cast
 
 import numpy as np
 
@@ -22,8 +24,9 @@ STABLE = ["accuracy", "size_bytes", "gzip_bytes"]
 @cache
 def digits():
     from sklearn.datasets import load_digits
+    from sklearn.utils import Bunch
 
-    data = load_digits()
+    data = cast(Bunch, load_digits())
     order = np.random.RandomState(0).permutation(len(data.target))
     return (data.images[order, ..., None] / 16.0).astype("float32"), data.target[order].astype(
         "int64"
@@ -32,8 +35,7 @@ def digits():
 
 def build(seed):
     """A small network with dropout, so that every random number counts, trained on 600 digits."""
-    import keras
-
+    keras = importlib.import_module("keras")
     x, y = digits()
     layers = keras.layers
     model = keras.Sequential(

@@ -21,6 +21,8 @@ def manifold():
         elif kind == "swiss":
             angle, height = 1.5 * np.pi * (1 + 2 * rng.random(n)), 21 * rng.random(n)
             flat = np.stack([angle * np.cos(angle), height, angle * np.sin(angle)], axis=1)
+        else:
+            raise ValueError(f"{kind!r} is none of gauss, sphere and swiss")
         turn = np.linalg.qr(rng.normal(size=(1000, flat.shape[1])))[0]
         return (flat @ turn.T).astype(dtype)
 

@@ -75,7 +75,7 @@ def test_normalisation_stays_float(small_cnn):
     seed=st.integers(0, 999),
 )
 def test_budget_is_the_best_of_all_allocations(sizes, part, exact, by_bits, seed):
-    choices = (1, 2, 4, 8)
+    choices = tuple(1 << n for n in range(4))
     rng = np.random.default_rng(seed)
     names = [f"layer{i}" for i in range(len(sizes))]
     size = dict(zip(names, sizes))

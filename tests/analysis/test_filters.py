@@ -105,7 +105,8 @@ def test_plot(tmp_path):
     )
     axis = figure.axes[0]
     assert [line.get_label() for line in axis.lines] == ["a", "b", "0.1 lost"]
-    np.testing.assert_allclose(axis.lines[0].get_xydata(), [[0, 0.9], [0.2, 0.9], [0.4, 0.8]])
+    points = np.asarray(axis.lines[0].get_xydata())
+    np.testing.assert_allclose(points, [[0, 0.9], [0.2, 0.9], [0.4, 0.8]])
     assert (tmp_path / "curves.png").stat().st_size > 1000
 
 

@@ -5,8 +5,16 @@ import pytest
 
 import tfcompress as tfc
 from tfcompress import analysis
-from tfcompress.analysis import ESTIMATORS, PCADimension, TwoNN, by_name, significance
+from tfcompress.analysis import (
+    ESTIMATORS,
+    PCADimension,
+    SignificanceBits,
+    TwoNN,
+    by_name,
+    significance,
+)
 from tfcompress.core import DataError, RecipeError
+from tfcompress.techniques import MixedPrecision
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +35,8 @@ def test_a_name_is_its_estimator_view_and_rule(small_cnn, images, name, estimato
     assert by_word.to_dict() == spelled_out.to_dict()
     assert (by_word.details["view"], by_word.details["rule"]) == (view, rule)
     technique = tfc.recipe(f"{name}-mixed21").techniques[0]
+    assert isinstance(technique, MixedPrecision)
+    assert isinstance(technique.bits, SignificanceBits)
     assert (technique.bits.by, technique.bits.view, technique.bits.rule) == by_name(name)
 
 

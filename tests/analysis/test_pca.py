@@ -51,7 +51,7 @@ def test_both_sides_and_the_curve(shape):
     ).astype("float32")
     count, values = svd_count(points, 0.99)
     result = PCADimension().measure(points)
-    assert result.id == count
+    assert result.id == count and result.curve is not None
     share = np.cumsum(values) / values.sum()
     for k, part in result.curve:
         assert part == pytest.approx(share[k - 1], abs=1e-5)

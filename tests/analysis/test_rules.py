@@ -87,7 +87,10 @@ def test_only_takes_a_rule(scored, digits):
     art = tfc.compress(
         model, Recipe([Cluster(4, only=rule)], Float32()), samples=digits[0][:300], training=False
     )
-    chosen = art.recipe.techniques[0].only
+    technique = art.recipe.techniques[0]
+    assert isinstance(technique, Cluster) and art.model is not None
+    chosen = technique.only
+    assert isinstance(chosen, tuple)
     for layer in art.model.layers:
         if hasattr(layer, "kernel"):
             few = len(np.unique(np.asarray(layer.kernel))) <= 4
@@ -127,14 +130,23 @@ def test_too_few_samples_are_told(scored, digits):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SignificanceBits(by="twonn"), "a rule is data, so it takes TwoNN"),
-        (lambda: SignificanceBits(view="pixels"), "view is 'flatten' or 'channels'"),
+        (
+            lambda: SignificanceBits(by="twonn"),  # pyright: ignore[reportArgumentType]
+            "a rule is data, so it takes TwoNN",
+        ),
+        (
+            lambda: SignificanceBits(view="pixels"),  # pyright: ignore[reportArgumentType]
+            "view is 'flatten' or 'channels'",
+        ),
         (lambda: SignificanceBits(inputs=5), "at least 100 inputs"),
         (
             lambda: SignificanceBits(threshold=20, mean_bits=2),
             "give one of threshold, budget_bytes and mean_bits",
         ),
-        (lambda: SignificantLayers(rule="fall"), "rule is 'change' or 'rise'"),
+        (
+            lambda: SignificantLayers(rule="fall"),  # pyright: ignore[reportArgumentType]
+            "rule is 'change' or 'rise'",
+        ),
     ],
 )
 def test_bad_options(make, message):

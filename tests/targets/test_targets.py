@@ -94,7 +94,8 @@ def test_int16x8_holds_16_bit_activations_and_8_bit_kernels(keras_flavour, made)
     ops = tflite_facts.read_facts(data).ops
     assert {tensor.kind for op in ops for tensor in op.outputs} == {"INT16"}
     assert {op.kernel.kind for op in ops if op.kernel} == {"INT8"}
-    assert [op.inputs[2].kind for op in ops if op.kernel] == ["INT64"] * 4
+    biases = [op.inputs[2] for op in ops if op.kernel]
+    assert [bias and bias.kind for bias in biases] == ["INT64"] * 4
 
 
 def test_float16_halves_and_dynamic_quarters_the_weights(keras_flavour, made):

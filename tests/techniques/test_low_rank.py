@@ -26,6 +26,13 @@ def test_contract(technique, keras_flavour, tiny):
     check_technique(technique, keras_flavour, tiny(keras_flavour))
 
 
+def kernel_of(layer, conv):
+    """The layer's kernel, which can be factored."""
+    kernel = low_rank.read(layer, conv)
+    assert isinstance(kernel, low_rank.Kernel)
+    return kernel
+
+
 def one_layer(flavour, kind, size, channels, outputs, **options):
     """A net of one layer, with random weights, on random inputs."""
     layers = importlib.import_module(flavour).layers
@@ -54,7 +61,7 @@ FORMS = [
 @pytest.mark.parametrize(("kind", "size", "conv", "options"), FORMS, ids=lambda value: str(value))
 def test_full_rank_is_the_original(kind, size, conv, options, keras_flavour):
     model, layer, x = one_layer(keras_flavour, kind, size, 5, 6, **options)
-    kernel = low_rank.read(layer, conv)
+    kernel = kernel_of(layer, conv)
     new = factored(model, {id(layer): (kernel, kernel.full())})
     assert len(new.layers) == len(model.layers) + (2 if kernel.form == "tucker" else 1)
     np.testing.assert_allclose(
@@ -65,14 +72,13 @@ def test_full_rank_is_the_original(kind, size, conv, options, keras_flavour):
 @pytest.mark.parametrize(("kind", "size", "conv", "options"), FORMS, ids=lambda value: str(value))
 def test_counts_are_those_of_the_model(kind, size, conv, options, keras_flavour):
     model, layer, _ = one_layer(keras_flavour, kind, size, 5, 6, **options)
-    kernel = low_rank.read(layer, conv)
+    kernel = kernel_of(layer, conv)
     ranks = tuple(2 for _ in kernel.full())
     new = factored(model, {id(layer): (kernel, ranks)})
     bias = layer.use_bias * 6
     assert new.count_params() == kernel.numbers(ranks)[0] + bias
-    if (
-        options.get("padding") == "same" and kind == "Conv2D" and options.get("strides", 1) == 1
-    ):  # others have ragged edges
+    # Others have ragged edges.
+    if options.get("padding") == "same" and kind == "Conv2D" and options.get("strides", 1) == 1:
         assert cost(new).macs == 9 * 8 * kernel.numbers(ranks)[1]
 
 
@@ -98,7 +104,7 @@ def test_a_kernel_of_low_rank_is_found_again(channels, outputs, rank, size, seed
     layer = type(
         kind, (), {"kernel_constraint": None, "weights": [w], "get_weights": lambda self: [w]}
     )()
-    kernel = low_rank.read(layer, "tucker")
+    kernel = kernel_of(layer, "tucker")
     ranks = kernel.ranks(1 - 1e-10)
     assert max(ranks) <= rank  # 1×1 and matrices have one rank, the unfoldings of others two
     parts = [part.astype("float64") for part in low_rank.factors(kernel, ranks)]
@@ -118,7 +124,7 @@ def test_truncation_is_the_best_of_its_rank(seed, rank):
     layer = type(
         "Dense", (), {"kernel_constraint": None, "weights": [w], "get_weights": lambda self: [w]}
     )()
-    kernel = low_rank.read(layer, "tucker")
+    kernel = kernel_of(layer, "tucker")
     one, other = low_rank.factors(kernel, (rank,))
     assert np.square(w - one @ other).sum() == pytest.approx(
         np.square(kernel.spectra[0][rank:]).sum(), rel=1e-3, abs=1e-5
@@ -186,6 +192,7 @@ def test_fine_tuned_file_in_int8(keras_flavour, small_cnn, digits):
     model = small_cnn(keras_flavour)
     model.fit(x, y, epochs=8, verbose=0)
     artifact = tfc.compress(model, "lowrank40-int8", fit=Fit(x, y, epochs=4), samples=x[:200])
+    assert artifact.model is not None
     assert artifact.model.count_params() <= 0.4 * model.count_params()
     assert tfc.evaluate(artifact, x_test, y_test) > 0.9
     assert artifact.size_bytes < tfc.convert(model, "int8", x[:200]).size_bytes

@@ -269,8 +269,7 @@ def test_check_finds_weights_off_their_levels(keras_flavour):
 
 def test_a_wrapped_model_survives_a_copy_through_its_config(keras_flavour):
     """Saving, cloning and distributing copy layers through get_config()."""
-    import tf_keras
-
+    tf_keras = importlib.import_module("tf_keras")
     wrapped = MixedPrecision(BITS, activations="same").apply(net(keras_flavour))
     again = tf_keras.models.Model.from_config(wrapped.get_config())
     again.set_weights(wrapped.get_weights())

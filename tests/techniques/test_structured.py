@@ -201,6 +201,7 @@ def test_taylor_needs_its_training(small_cnn, digits):
     with pytest.raises(TrainingError, match="filters50taylor"):
         tfc.compress(small_cnn("keras"), Recipe([technique], Float32()))
     artifact = tfc.compress(small_cnn("keras"), "filters50taylor-finetune", fit=Fit(*digits[:2]))
+    assert artifact.model is not None
     assert artifact.model.get_layer("conv1").get_weights()[0].shape[-1] == 4
 
 
@@ -215,6 +216,7 @@ def test_steps_together_remove_as_much(technique, small_cnn, digits):
     assert again[:3] == parts
     model = small_cnn("keras")
     artifact = tfc.compress(model, Recipe([*parts, FineTune()], Float32()), fit=Fit(*digits[:2]))
+    assert artifact.model is not None
     widths = [
         artifact.model.get_layer(name).get_weights()[0].shape[-1]
         for name in ("conv1", "conv2", "dense1")

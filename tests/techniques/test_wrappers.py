@@ -76,8 +76,7 @@ def regularized_net(flavour):
 )
 def test_activity_losses_are_part_of_the_loss(keras_flavour, technique):
     """The loss of the wrapped model is that of the labels plus λ·Σa² per example."""
-    import tf_keras
-
+    tf_keras = importlib.import_module("tf_keras")
     random = np.random.RandomState(0)
     x, labels = random.rand(32, 8).astype("float32"), random.randint(0, 3, 32)
     wrapped = technique.apply(regularized_net(keras_flavour))

@@ -299,8 +299,8 @@ def test_data_that_makes_its_own_batches(kind, keras_flavour, teacher, digits):
     layers = ("conv1", "conv2")
     sizes = tuple(attending.spatial_size(teacher, layer) for layer in layers)
     given = distill._data(student, layers, sizes, 10)["x"]
-    batches = [given[index] for index in range(4)] if kind == "sequence" else list(given)
-    found = [batch[1] for batch in batches]
+    taught = [given[index] for index in range(4)] if kind == "sequence" else list(given)
+    found = [batch[1] for batch in taught]
     fixed = Distill(teacher, x, y)._taught(x, y, 10, layers, sizes)
     for part, whole in zip(zip(*found), fixed):
         np.testing.assert_allclose(np.concatenate(part), whole, atol=2e-4)

@@ -4,6 +4,8 @@ worse.
 
 import importlib
 import warnings
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -30,7 +32,7 @@ class Rates:
         self.callback = Note()
 
 
-def rates_of(fit_options, model, data, technique=None, trainer=Fit):
+def rates_of(fit_options, model, data, technique=None, trainer: Callable[..., Any] = Fit):
     copy = model if technique is None else technique.apply(model)
     rates = Rates(bridge.flavour(copy))
     trainer(*data, **fit_options, callbacks=[rates.callback])(copy)
@@ -216,9 +218,10 @@ def test_what_a_copy_is_can_be_said_again_of_a_copy_read_back(
     technique = PruneFilters(0.3)
     damaged = technique.strip(technique.apply(model))
     facts = bridge.copy_facts(damaged)
+    assert facts is not None
     assert facts == {"steps": 1, "recovers": True} and bridge.copy_facts(model) is None
     bridge.save_model(damaged, tmp_path / "net.keras")
     read = bridge.load_model(tmp_path / "net.keras")
     assert bridge.copy_facts(read) is None
-    bridge.note_copy(read, **facts)
+    bridge.note_copy(read, **cast(dict[str, Any], facts))
     assert max(rates_of({}, read, few)) == pytest.approx(3e-3, rel=0.1)

@@ -172,6 +172,7 @@ def test_callbacks_of_the_other_keras_are_called_and_can_stop_training(
             seen.append(("batch", batch))
 
         def on_epoch_end(self, epoch, logs=None):
+            assert logs is not None
             seen.append(("epoch", epoch, sorted(logs), self.model is model))
 
     stop = there.callbacks.EarlyStopping(monitor="val_accuracy", patience=1, min_delta=0.5)
@@ -208,9 +209,11 @@ def test_class_weight_and_sample_weight_leave_out_what_weighs_nothing(
 ):
     x, y = few
     weights = {label: float(label == 3) for label in range(10)}
-    for options in ({"class_weight": weights}, {"sample_weight": (y == 3).astype("float32")}):
+    by_class = Fit(x, y, epochs=6, class_weight=weights)
+    by_sample = Fit(x, y, epochs=6, sample_weight=(y == 3).astype("float32"))
+    for fit in (by_class, by_sample):
         model = small_cnn(keras_flavour)
-        Fit(x, y, epochs=6, **options)(model)
+        fit(model)
         assert (np.asarray(model(x)).argmax(-1) == 3).mean() > 0.9
 
 
@@ -294,7 +297,11 @@ def test_a_mirrored_strategy_on_two_logical_devices():
         ),
         (lambda x, y: Fit(x, y, epochs=0), TrainingError, "epochs=0"),
         (lambda x, y: Fit(x, y, early_stopping=True), TrainingError, "early_stopping=True"),
-        (lambda x, y: Fit(x, y, batch_size=2.5), TrainingError, "batch_size=2.5"),
+        (
+            lambda x, y: Fit(x, y, batch_size=2.5),  # pyright: ignore[reportArgumentType]
+            TrainingError,
+            "batch_size=2.5",
+        ),
     ],
 )
 def test_wrong_data_and_options_are_named_at_once(few, make, error, said):

@@ -93,5 +93,5 @@ def test_logits_behind_probabilities():
     centred = logits_of(softmax, "softmax") - logits_of(softmax, "softmax").mean(-1, keepdims=True)
     np.testing.assert_allclose(centred, z - z.mean(-1, keepdims=True), atol=1e-5)
     np.testing.assert_allclose(logits_of(sigmoid, "sigmoid"), z, atol=1e-5)
-    half = tensor_logits(np.float16([[1.0, 0.0]]), "sigmoid")
+    half = tensor_logits(np.array([[1.0, 0.0]], np.float16), "sigmoid")
     assert np.isfinite(half).all()

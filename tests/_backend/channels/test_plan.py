@@ -109,10 +109,8 @@ def test_a_budget_is_met_by_the_smallest_ratio_that_does(goal, which, scope, ste
     model = two_convolutions("keras")
     options = {"importance": "l1", "scope": scope}
     planned = _plan.plan(model, ratio=None, **options, **{**NOTHING, goal: 0.5})
-    for step in range(steps):
-        tried = _plan.plan(model, ratio=step / steps, **options, **NOTHING)
-        if tried.cost()[which] <= 0.5 * tried.cost(())[which]:
-            break
+    plans = (_plan.plan(model, ratio=n / steps, **options, **NOTHING) for n in range(steps))
+    tried = next(plan for plan in plans if plan.cost()[which] <= 0.5 * plan.cost(())[which])
     assert planned.removed == tried.removed and len(tried.removed) >= 2
 
 

@@ -106,7 +106,7 @@ def test_outsiders_layers_can_be_followed(keras_flavour):
 
 def test_register_takes_a_class():
     with pytest.raises(ModelError, match="layer class"):
-        register_channel_rule("Scale", lambda *_: None)
+        register_channel_rule("Scale", lambda *_: None)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("kind", ["constant", "rescaling"])

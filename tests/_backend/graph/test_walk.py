@@ -108,8 +108,7 @@ def test_monte_carlo_dropout_can_be_copied(keras_flavour, copier):
 
 @pytest.mark.parametrize("copier", ["clone", "narrow", "factored", "to_tf_keras"])
 def test_the_users_operations_get_no_nodes_and_copies_can_be_collected(copier):
-    import keras
-
+    keras = importlib.import_module("keras")
     x = keras.Input((4, 4, 3))
     h = keras.layers.Conv2D(3, 1)(x)
     model = keras.Model(x, keras.layers.Flatten()(keras.ops.relu(h) + x * 2.0))

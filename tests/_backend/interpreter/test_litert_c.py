@@ -73,7 +73,8 @@ def test_changing_lists_of_operations_are_refused(monkeypatch):
 
 
 def test_no_library_says_what_to_install(monkeypatch):
-    assert library().name == "libLiteRt.so"
+    installed = library()
+    assert installed is not None and installed.name == "libLiteRt.so"
     monkeypatch.setattr(litert_c, "library", lambda: None)
     with pytest.raises(InterpreterError, match="pip install -U ai-edge-litert"):
         time_ops("net.tflite")

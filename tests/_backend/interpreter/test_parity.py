@@ -47,6 +47,7 @@ def test_decisions_are_counted_where_the_output_is_a_distribution():
     came[:3] = came[:3, ::-1]
     parity = compare([wanted], [came], what="f")
     differ = int(np.sum(wanted.argmax(1) != came.argmax(1)))
+    assert parity.decisions is not None
     assert (parity.decisions.count, parity.decisions.same) == (64, 64 - differ)
     assert describe(parity).endswith(f"(same decision in {64 - differ} of 64)")
     assert compare([4 * NORMAL], [4 * NORMAL], what="f").decisions is None
@@ -55,6 +56,7 @@ def test_decisions_are_counted_where_the_output_is_a_distribution():
 def test_the_probability_of_one_of_two_classes_is_a_decision():
     wanted = np.array([[0.9], [0.2], [0.52], [0.7]])
     decisions = compare([wanted], [wanted - 0.3], what="f").decisions
+    assert decisions is not None
     assert (decisions.count, decisions.same, decisions.clear, decisions.clear_differing) == (
         4,
         2,
@@ -70,7 +72,8 @@ def test_clear_decisions_that_differ_are_an_error_though_the_error_is_small():
     with pytest.raises(ParityError, match=r"decides 8 of 64 inputs otherwise .* allowed are 10%"):
         check_parity([wanted], [came], bound=1, differing=0.1, what="int8")
     came[2:] = wanted[2:]
-    assert check_parity([wanted], [came], bound=1, differing=0, what="int8").decisions.same == 62
+    decisions = check_parity([wanted], [came], bound=1, differing=0, what="int8").decisions
+    assert decisions is not None and decisions.same == 62
 
 
 def test_two_flips_among_inputs_of_one_class_pass_and_a_constant_does_not():

@@ -142,7 +142,7 @@ def test_layers_that_tf_keras_lacks(name, models):
 
 
 def test_keras3_operations(models):
-    ops = keras.ops
+    ops = importlib.import_module("keras").ops
     i = keras.Input((6, 6, 4), name="i")
     x = ops.transpose(i, (0, 2, 1, 3)) / 2.0
     x = ops.mean(x, axis=(1, 2), keepdims=True) + ops.relu(x)
@@ -260,7 +260,8 @@ def test_tf_keras_added_losses_survive():
     model = tf_keras.Model(i, x)
     model.add_loss(tf_keras.backend.sum(x**2))
     flat, data = bridge.to_tf_keras(model), np.ones((2, 4), "float32")
-    flat(data), model(data)
+    for built in (flat, model):
+        built(data)
     np.testing.assert_allclose(flat.losses, model.losses, rtol=1e-5)
 
 
@@ -273,9 +274,13 @@ def test_restore_refuses_another_models_weights(models, keras_flavour):
 def test_a_layer_that_computes_otherwise_in_tf_keras_is_wrapped(monkeypatch, models):
     """Were a twin wrong, the proof would find the layer and take the Keras 3 one."""
     true = _native._SPECIAL["LeakyReLU"]
-    monkeypatch.setitem(
-        _native._SPECIAL, "LeakyReLU", lambda layer, config: {**true(layer, config), "alpha": 0.9}
-    )
+
+    def wrong(layer, config):
+        settings = true(layer, config)
+        assert settings is not None
+        return {**settings, "alpha": 0.9}
+
+    monkeypatch.setitem(_native._SPECIAL, "LeakyReLU", wrong)
     model = keras.Sequential(
         [
             keras.Input((4,)),

@@ -1,6 +1,7 @@
 """The converter's door: names, facts of a file, failures in one line, broken bytes."""
 
 import importlib
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -26,8 +27,9 @@ def model(request):
 
 def test_one_layer_with_two_outputs_gets_two_names(model):
     exported = export(model, model)
-    assert [tensor.name for tensor in exported.function.inputs[:1]] == ["image:0"]
-    names = [tensor.op.name for tensor in exported.function.outputs]
+    function = cast(Any, exported.function)  # TensorFlow's, of which the package says no type
+    assert [tensor.name for tensor in function.inputs[:1]] == ["image:0"]
+    names = [tensor.op.name for tensor in function.outputs]
     assert tuple(names) == exported.outputs
     assert names[0] == "head"
     assert len(set(names)) == 2
@@ -49,6 +51,7 @@ def test_facts_of_a_file(model):
         (tensor.name, tensor.kind, tensor.shape, tensor.constant) for tensor in facts.inputs
     ] == [("image", "FLOAT32", (1, 6, 6, 3), False)]
     conv = next(op for op in facts.ops if op.kind == "CONV_2D")
+    assert conv.kernel is not None
     assert (conv.kernel.shape, conv.kernel.size, conv.kernel.kind) == ((4, 3, 3, 3), 108, "FLOAT32")
     assert len(conv.constants) == 2
     assert conv.holds("FLOAT32")
