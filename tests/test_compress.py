@@ -305,3 +305,14 @@ def test_models_that_are_no_longer_needed_are_gone_when_the_file_is_written(
     finally:
         gc.enable()
     assert len(SEEN) == 2 and ALIVE == [0]
+
+
+@pytest.mark.parametrize("recipe", ["qat-int8", "prune50-int16x8"])
+def test_what_the_target_can_never_write_is_refused_before_training(keras_flavour, recipe):
+    keras = importlib.import_module(keras_flavour)
+    model = keras.Sequential([keras.Input((300, 2)), keras.layers.LSTM(3), keras.layers.Dense(2)])
+    trained = []
+    samples = np.random.default_rng(0).random((100, 300, 2)).astype("float32")
+    with pytest.raises(ConversionError, match="300 steps, more than 256"):
+        tfc.compress(model, recipe, fit=lambda *_: trained.append(1), samples=samples)
+    assert not trained

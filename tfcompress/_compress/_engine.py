@@ -91,6 +91,7 @@ def compress(
     fit = fit if training else None
     _keras.require_graph(model)
     require_training(recipe, fit, training)
+    recipe.target.require(model)
     sampled = _sampled(model, recipe, samples, seed)
     arrays = None if sampled is None else sampled.arrays
     # Automatic names are in the file: the same work gives the same bytes, whatever the process

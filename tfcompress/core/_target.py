@@ -37,6 +37,14 @@ class Target(Value, ABC):
             DataError: samples that are missing or do not fit.
         """
 
+    def require(self, model: Model) -> None:
+        """Refuse what of the user's `model` this target can never write, before any training.
+
+        Raises:
+            ConversionError: the layer, and the target that would take it.
+        """
+        return
+
     def skips(self, model: Model, data: bytes) -> tuple[Skipped, ...]:
         """What the file `data` holds in another type than was promised, each with its reason."""
         return ()

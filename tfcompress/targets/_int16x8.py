@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tfcompress._backend.tflite import _converter as converter
 from tfcompress._backend.tflite import _precision as precision
+from tfcompress._backend.tflite._rebuild import require_unrollable
 from tfcompress.core import Check, RecipeError, Skipped, Target
 from tfcompress.core._types import Data, Model
 
@@ -56,6 +57,10 @@ class Int16x8(Target):
             self.label, optimize=True, activations="int16", io=self.io, fallback=self.fallback
         )
         return converter.convert(model, form, samples)
+
+    def require(self, model: Model) -> None:
+        """ConversionError for a recurrent layer that cannot be written out step by step."""
+        require_unrollable(model, self.label)
 
     def skips(self, model: Model, data: bytes) -> tuple[Skipped, ...]:
         """The operators that compute in float32."""

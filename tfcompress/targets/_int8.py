@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tfcompress._backend.tflite import _converter as converter
 from tfcompress._backend.tflite import _precision as precision
+from tfcompress._backend.tflite._rebuild import require_fusible, require_unrollable
 from tfcompress.core import Check, RecipeError, Skipped, Target
 from tfcompress.core._types import Data, Model
 
@@ -81,6 +82,11 @@ class Int8(Target):
             dense_per_tensor=self.dense_scales == "tensor",
         )
         return converter.convert(model, form, samples)
+
+    def require(self, model: Model) -> None:
+        """ConversionError for a recurrent layer that cannot be written as `lstm` says."""
+        check = require_fusible if self.lstm == "fused" else require_unrollable
+        check(model, self.label)
 
     def skips(self, model: Model, data: bytes) -> tuple[Skipped, ...]:
         """The operators that compute in float32."""

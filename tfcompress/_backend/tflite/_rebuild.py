@@ -67,10 +67,8 @@ def unrolled(model: Model, what: str) -> Model:
     Raises ConversionError naming the layer: ConvLSTM, stateful, an unknown number of steps, or
     more than MAX_STEPS. `what` names the format in the message.
     """
-    layers = [layer for layer in doors.leaf_layers(model) if is_recurrent(layer)]
-    for layer in layers:
-        _require_steps(layer, what)
-    if not layers:
+    require_unrollable(model, what)
+    if not any(is_recurrent(layer) for layer in doors.leaf_layers(model)):
         return model
 
     def change(layer: Layer, config: Config) -> Config:
@@ -79,11 +77,26 @@ def unrolled(model: Model, what: str) -> Model:
     return _changed(model, change)
 
 
+def require_unrollable(model: Model, what: str) -> None:
+    """ConversionError naming a recurrent layer that `unrolled` cannot write step by step."""
+    for layer in doors.leaf_layers(model):
+        if is_recurrent(layer):
+            _require_steps(layer, what)
+
+
 def fusible(model: Model, what: str) -> Model:
     """`model` in tf_keras, whose LSTM layers the converter writes as one operator each.
 
-    Raises ConversionError naming a recurrent layer that is no LSTM with Keras's own activations:
-    it would stay a loop.
+    Raises ConversionError naming a recurrent layer that cannot be fused.
+    """
+    require_fusible(model, what)
+    return doors.to_tf_keras(model)
+
+
+def require_fusible(model: Model, what: str) -> None:
+    """ConversionError naming a recurrent layer that is no LSTM with Keras's own activations.
+
+    It would stay a loop.
     """
     for layer in doors.leaf_layers(model):
         for part in _parts(layer) if is_recurrent(layer) else ():
@@ -92,7 +105,6 @@ def fusible(model: Model, what: str) -> Model:
                     f"{_called(layer)} cannot be fused: {what} has one operator for an LSTM with"
                     " tanh and sigmoid, a bias and no recurrent dropout. Take lstm='unrolled'."
                 )
-    return doors.to_tf_keras(model)
 
 
 def _is_plain_lstm(layer: Layer) -> bool:
