@@ -116,7 +116,10 @@ class Run:
 
     def _say_worse(self) -> None:
         """Warn where the fine-tuning has made the network worse than it was."""
-        advice = "A smaller learning_rate, more data, more epochs or milder options may help."
+        advice = (
+            "A smaller learning_rate (a larger one where much was removed), more data, more epochs "
+            "or milder options may help."
+        )
         first, last = self._watch.first, self._watch.last
         if self._best is not None and not self._best.improved:
             worse = f"val_loss {first['val_loss']:.4g} before, {self._best.lowest:.4g} at best"
