@@ -92,7 +92,9 @@ def study_file(
     """
     spec = read_spec(Path(path), full=full)
     stem = Path(path).stem
-    folder = Path(out) if out is not None else Path("studies") / (f"{stem}-full" if full else stem)
+    folder = Path("studies") / f"{stem}-full" if full else Path("studies") / stem
+    if out is not None:
+        folder = Path(out)
     teachers: dict[str, Trained] = {}
     reports = {}
     prepared = {
