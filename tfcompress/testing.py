@@ -175,10 +175,10 @@ def _assert_sees_shape_alone(estimator: Estimator, points: Array, result: Dimens
         "with copies of rows": np.concatenate([points, copies]),
     }
     for what, variant in variants.items():
-        found = estimator.measure(variant)
-        assert math.isclose(found.id, result.id, rel_tol=0.02), f"{what}: {found.id}"
-        assert found.n_unique == len(points)
-        assert found.warnings or len(variant) == len(points), "copies left out without a warning"
+        measured = estimator.measure(variant)
+        assert math.isclose(measured.id, result.id, rel_tol=0.02), f"{what}: {measured.id}"
+        assert measured.n_unique == len(points)
+        assert measured.warnings or len(variant) == len(points), "copies left out without a warning"
     overwritten = estimator.measure(points.copy(), overwrite=True, threads=1)
     assert math.isclose(overwritten.id, result.id, rel_tol=0.02), "overwrite: another dimension"
     scales = estimator.measure(points, scales=True).ids_by_n

@@ -146,8 +146,8 @@ def _with_dimensions(report: Report, model: Any, folder: Path, x: Any, by: str) 
             if not isinstance(model, Trained)
             else load_model(sorted(folder.glob("shared/base-*.keras"))[0])
         )
-        found = analysis.significance(base, x[:IMAGES], by=by, progress=False)
-        write_all({kept: json.dumps(found.to_dict(), default=float)})
+        significance = analysis.significance(base, x[:IMAGES], by=by, progress=False)
+        write_all({kept: json.dumps(significance.to_dict(), default=float)})
     report = Report(
         report.rows,
         report.title,

@@ -97,17 +97,17 @@ def needed_nodes(
     users: dict[str, int] = {}
     for node in starts:
         users[node.key] = users.get(node.key, 0) + 1
-    found: dict[str, Node] = {}
+    shared: dict[str, Node] = {}
     for node in sorted(nodes, key=lambda node: -node.depth):
         count = users.get(node.key, 0)
         if not count or there(node):
             continue
         if node.parent is None or count > 1:
-            found[node.key] = node
+            shared[node.key] = node
             count = 1
         if node.parent is not None:
             users[node.parent.key] = users.get(node.parent.key, 0) + count
-    return sorted(found.values(), key=lambda node: node.depth)
+    return sorted(shared.values(), key=lambda node: node.depth)
 
 
 def waves(nodes: Iterable[Node], cells: Iterable[Any]) -> list[list[Any]]:

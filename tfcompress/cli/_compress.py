@@ -95,11 +95,11 @@ class Scores:
         """A sentence where the base is at chance level, or the file far below it."""
         if self.metric != "accuracy":
             return []
-        found = [
+        sentences = [
             chance_warning(self.before, labels),
             loss_warning(self.after, self.before, base),
         ]
-        return [sentence for sentence in found if sentence]
+        return [sentence for sentence in sentences if sentence]
 
 
 def run(

@@ -144,4 +144,4 @@ class Slim(Technique):
 
 def _channel_count(model: Model) -> int:
     """The channels that all layers of `model` make."""
-    return sum(len(ids) for ids in analyse(model).made.values())
+    return sum(len(ids) for ids in analyse(model).own_labels.values())

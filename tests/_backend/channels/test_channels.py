@@ -37,10 +37,10 @@ def silence(channels, gone):
 
 
 def some_roots(channels, share, rng):
-    roots = np.unique(np.concatenate([channels.roots(ids) for ids in channels.made.values()]))
+    roots = np.unique(np.concatenate([channels.roots(ids) for ids in channels.own_labels.values()]))
     free = np.array([root for root in roots.tolist() if root not in channels.frozen])
     gone = set(rng.choice(free, int(share * len(free)), replace=False).tolist())
-    for ids in channels.made.values():  # no layer may lose everything
+    for ids in channels.own_labels.values():  # no layer may lose everything
         found = channels.roots(ids)
         if np.isin(found, list(gone)).all():
             gone.discard(int(found[0]))
@@ -187,14 +187,14 @@ def test_what_cannot_be_followed_is_frozen_and_said(keras_flavour):
     channels = analyse(model)
     frozen = [
         channels.frozen.get(root)
-        for root in channels.roots(channels.made[id(model.get_layer("before"))]).tolist()
+        for root in channels.roots(channels.own_labels[id(model.get_layer("before"))]).tolist()
     ]
     assert all(reason and "LayerNormalization 'norm'" in reason for reason in frozen)
     with pytest.raises(ValueError, match="LayerNormalization"):
         narrow(
             model,
             channels,
-            set(channels.roots(channels.made[id(model.get_layer("before"))])[:1].tolist()),
+            set(channels.roots(channels.own_labels[id(model.get_layer("before"))])[:1].tolist()),
         )
 
 
@@ -207,7 +207,8 @@ def test_groups_of_a_convolution_stay_equal(keras_flavour):
     model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
     channels = analyse(model)
     before, grouped = (
-        channels.roots(channels.made[id(model.get_layer(name))]) for name in ("before", "grouped")
+        channels.roots(channels.own_labels[id(model.get_layer(name))])
+        for name in ("before", "grouped")
     )
     assert [len(set(before.tolist())), len(set(grouped.tolist()))] == [3, 2]
     new = narrow(model, channels, {int(before[1]), int(grouped[0])})
@@ -242,7 +243,7 @@ def test_channels_under_a_layer_normalization_go_where_asked_and_its_statistics_
     model = keras.Model(inputs, layers.Dense(2, name="out")(x))
     random_weights(model, 3)
     channels = analyse(model, through_norms=True)
-    made = channels.roots(channels.made[id(model.get_layer("before"))])
+    made = channels.roots(channels.own_labels[id(model.get_layer("before"))])
     new = narrow(model, channels, {int(made[1]), int(made[4])})
     assert new.count_params() == cost(channels, {int(made[1]), int(made[4])})[0]
     rest = [0, 2, 3, 5]
@@ -264,7 +265,7 @@ def test_layer_that_would_lose_everything_is_refused(keras_flavour):
     channels = analyse(model)
     layer = model.layers[1]
     with pytest.raises(ValueError, match="would lose all its 6 channels"):
-        narrow(model, channels, set(channels.roots(channels.made[id(layer)]).tolist()))
+        narrow(model, channels, set(channels.roots(channels.own_labels[id(layer)]).tolist()))
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def test_half_precision_gives_the_scores_of_single_precision(keras_flavour):
         fit(model, technique, x, y)
         measured.append(scores(model))
     single, half = measured
-    assert set(single) == {"conv1_gate", "bn_gate", "conv2_gate", "dense1_gate"}
+    assert set(single) == {"conv1_gate", "bn_gate", "conv2_gate", "bn2_gate", "dense1_gate"}
     for name in single:
         np.testing.assert_allclose(
             half[name], single[name], rtol=0.1, atol=0.02 * max(single[name])

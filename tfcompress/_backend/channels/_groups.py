@@ -40,7 +40,9 @@ def grouped(
     whole: list[Whole] = []
     for keys in _joined_makers(channels):
         layers = [channels.makers[key] for key in keys]
-        roots = np.unique(np.concatenate([channels.roots(channels.made[key]) for key in keys]))
+        roots = np.unique(
+            np.concatenate([channels.roots(channels.own_labels[key]) for key in keys])
+        )
         free = [root for root in roots.tolist() if root in scores and root not in channels.frozen]
         reason = _reason_to_stay(channels, layers, roots, free, chosen)
         if reason is None:
@@ -72,7 +74,7 @@ def _reason_to_stay(
 def _joined_makers(channels: Channels) -> list[list[int]]:
     """Ids of the layers that make channels, those that share a root label together."""
     joined: list[tuple[list[int], set[int]]] = []
-    for key, ids in channels.made.items():
+    for key, ids in channels.own_labels.items():
         keys, roots = [key], set(channels.roots(ids).tolist())
         apart = []
         for other_keys, other_roots in joined:
@@ -81,6 +83,6 @@ def _joined_makers(channels: Channels) -> list[list[int]]:
             else:
                 keys, roots = other_keys + keys, other_roots | roots
         joined = [*apart, (keys, roots)]
-    places = {key: place for place, key in enumerate(channels.made)}
+    places = {key: place for place, key in enumerate(channels.own_labels)}
     groups = [sorted(keys, key=places.__getitem__) for keys, _ in joined]
     return sorted(groups, key=lambda keys: places[keys[0]])

@@ -60,7 +60,7 @@ class Channels:
     frozen: dict[int, str] = field(default_factory=dict)
     sites: dict[tuple[int, int, int], Site] = field(default_factory=dict)
     makers: dict[int, Layer] = field(default_factory=dict)
-    made: dict[int, Array] = field(default_factory=dict)
+    own_labels: dict[int, Array] = field(default_factory=dict)
     shapes: dict[int, tuple[Labels, Labels]] = field(default_factory=dict)
     layers: dict[int, Layer] = field(default_factory=dict)
 
@@ -103,10 +103,10 @@ class Channels:
 
     def own(self, layer: Layer, count: int) -> Array:
         """The labels of the channels that `layer` makes: the same each time it is called."""
-        if id(layer) not in self.made:
-            self.made[id(layer)] = self.new(count)
+        if id(layer) not in self.own_labels:
+            self.own_labels[id(layer)] = self.new(count)
             self.makers[id(layer)] = layer
-        return self.made[id(layer)]
+        return self.own_labels[id(layer)]
 
     def index(self, layer: Layer, weight: int, axis: int, ids: Array, makes: bool = False) -> None:
         """Axis `axis` of weight number `weight` of `layer` is indexed by `ids`.

@@ -76,7 +76,7 @@ def _kept_channels(channels: Channels, gone: set[int]) -> dict[int, Array]:
         raise ValueError(f"frozen channels cannot be removed: {channels.frozen[frozen.pop()]}")
     kept = {}
     for key, layer in channels.makers.items():
-        kept[id(layer)] = _kept(channels, channels.made[key], gone)
+        kept[id(layer)] = _kept(channels, channels.own_labels[key], gone)
         if not kept[id(layer)].any():
             raise ValueError(
                 f"layer {layer.name!r} would lose all its {len(kept[id(layer)])} channels"

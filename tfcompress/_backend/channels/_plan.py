@@ -141,7 +141,7 @@ def _governed(scores: dict[int, float], model: Model, channels: Channels) -> dic
     """The scores of the roots whose every channel passes a BatchNormalization scale."""
     ungoverned: set[int] = set()
     for key in unscaled_makers(model, channels):
-        ungoverned.update(channels.roots(channels.made[key]).tolist())
+        ungoverned.update(channels.roots(channels.own_labels[key]).tolist())
     return {root: score for root, score in scores.items() if root not in ungoverned}
 
 
@@ -214,7 +214,7 @@ def watch(model: Model, through_norms: bool = False) -> Model:
     channels = analyse(model, through_norms)
     watched = set()
     for key, (_, given) in channels.shapes.items():
-        tells = key in channels.made or has_scale(channels.layers[key])
+        tells = key in channels.own_labels or has_scale(channels.layers[key])
         if tells and not set(channels.roots(given.ids).tolist()) <= set(channels.frozen):
             watched.add(key)
     gated = narrow(model, channels, watched=watched)

@@ -33,7 +33,7 @@ def unscaled_makers(model: Model, channels: Channels) -> Makers:
     def visit(call: GraphCall, args: tuple, kwargs: dict[str, object]) -> list[Makers]:
         inputs = [leaf for leaf in flatten([args, kwargs]) if isinstance(leaf, frozenset)]
         unscaled = frozenset[int]().union(*inputs)
-        if id(call.op) in channels.made:
+        if id(call.op) in channels.own_labels:
             read.update(unscaled)
             unscaled = frozenset([id(call.op)])
         elif has_scale(call.op) or (_is_product(call.op) and not all(inputs)):

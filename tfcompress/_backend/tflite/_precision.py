@@ -50,26 +50,26 @@ def is_recurrent_model(model: Model) -> bool:
 def kernels(model: Model, data: bytes) -> list[tuple[str, str, str, int]]:
     """(layer, operator, type, elements) of every constant kernel of a Conv or Dense operator."""
     names = LayerNames(model)
-    found = []
+    kernels_in_file = []
     for op in read_facts(data).ops:
         if op.kernel is not None:
-            found.append((_layer(op, names), op.kind, op.kernel.kind, op.kernel.size))
-    return found
+            kernels_in_file.append((_layer(op, names), op.kind, op.kernel.kind, op.kernel.size))
+    return kernels_in_file
 
 
 def layers_with_kernels(model: Model, data: bytes, kind: str) -> list[LayerOp]:
     """(layer, operator) of every constant kernel of type `kind`."""
-    return [(layer, op) for layer, op, came, _ in kernels(model, data) if came == kind]
+    return [(layer, op) for layer, op, stored, _ in kernels(model, data) if stored == kind]
 
 
 def constants(model: Model, data: bytes, kind: str) -> list[tuple[str, str, int]]:
     """(layer, operator, elements) of every constant of type `kind` in the file."""
     names = LayerNames(model)
-    found = []
+    listed = []
     for op in read_facts(data).ops:
         of_kind = [constant for constant in op.constants if constant.kind == kind]
-        found += [(_layer(op, names), op.kind, constant.size) for constant in of_kind]
-    return found
+        listed += [(_layer(op, names), op.kind, constant.size) for constant in of_kind]
+    return listed
 
 
 def count_operators(data: bytes, kind: str) -> int:

@@ -31,11 +31,11 @@ def find_layers(model: ModelTree, names: Names = ()) -> list[Layer]:
     """
     file = WeightFile(model, UNPACK)
     listed = list(operands(file))
-    found = [
+    layers = [
         _layer(file, operand, name)
         for operand, name in zip(listed, operand_names(file, listed, names))
     ]
-    return [layer for layer in found if layer is not None]
+    return [layer for layer in layers if layer is not None]
 
 
 def operand_names(file: WeightFile, listed: Sequence[Operand], names: Names) -> list[str]:
