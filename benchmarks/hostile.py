@@ -4,7 +4,7 @@
 cuts, swapped parts, words of a canary's class), reads each in a child process, and counts: `read`
 (it still means something), `refused` (a tfcompress error of one paragraph), and what must be 0:
 `traceback` (another exception), `crash` (the process died), `executed` (the canary module was
-imported), `slow` (over ten seconds). It goes on where the file ends.
+imported), `slow` (over thirty seconds). It goes on where the file ends.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 CHUNK = 400
-SLOW_SECONDS = 10.0
+SLOW_SECONDS = 30.0
 CANARY = "hostile_canary"
 WORDS = [
     f"{CANARY}:x",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tfcompress._backend import bridge as _keras
 from tfcompress._backend import tfmot as _tfmot
+from tfcompress._backend.bridge._hdf5 import require_readable_hdf5
 from tfcompress.core import ModelError
 from tfcompress.core._types import Model
 
@@ -21,6 +22,7 @@ def load_model(path: str | Path, *, trusted: bool = False) -> Model:
     Raises:
         ModelError: there is no such file, it cannot be read, or it asks for code to be run.
     """
+    require_readable_hdf5(Path(path))
     try:
         return _keras.load_model(path, trusted=trusted)
     except ModelError:
