@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 
 import pytest
 from mutations import json_mutations, mutations
@@ -37,9 +38,17 @@ def test_a_damaged_shared_model_is_made_anew(engine, tmp_path, damage):
     assert b"dynamic2.0" in next(tmp_path.glob("dynamic-seed1*.tflite")).read_bytes()
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own handler of Ctrl-C, which a shell's background job does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("n_jobs", [1])
 def test_an_interrupt_that_the_running_code_swallows_stops_the_study(
-    engine, tmp_path, monkeypatch, n_jobs
+    engine, tmp_path, monkeypatch, n_jobs, interruptible
 ):
     import tfcompress._compress
 
@@ -49,7 +58,7 @@ def test_an_interrupt_that_the_running_code_swallows_stops_the_study(
         if len(engine) == 1:
             try:
                 os.kill(os.getpid(), signal.SIGINT)
-                signal.pause()
+                time.sleep(60)  # the signal ends it
             except KeyboardInterrupt as error:  # as a converter's callback does
                 engine.append(("interrupted", 0))
                 raise RuntimeError("calibration failed") from error
