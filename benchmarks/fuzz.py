@@ -15,8 +15,6 @@ import argparse
 import importlib
 import json
 import os
-import subprocess
-import sys
 import traceback
 import warnings
 from collections import Counter
@@ -27,6 +25,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from children import carry_out, drive, rows_of
 
 CHUNK = 20
 """Cases a child process runs: TensorFlow's graphs of all of them stay in its memory."""
@@ -267,9 +266,8 @@ def trainer(model: Any, samples: list[Any]) -> Callable[[Any, list[Any]], None]:
     """One short epoch of Fit towards the model's own outputs."""
     from tfcompress.training import Fit
 
-    targets = model.predict(samples if len(samples) > 1 else samples[0], verbose=0)
     x = samples if len(samples) > 1 else samples[0]
-    return Fit(x, targets, epochs=1, batch_size=32, loss="mse", verbose=0)
+    return Fit(x, model.predict(x, verbose=0), epochs=1, batch_size=32, loss="mse", verbose=0)
 
 
 def compared(artifact: Any, fresh: list[Any], target: str) -> dict[str, Any]:
@@ -288,40 +286,6 @@ def compared(artifact: Any, fresh: list[Any], target: str) -> dict[str, Any]:
     worst = max(errors)
     is_right = len(expected) == len(outputs) and worst <= BOUNDS.get(target, 0.6)
     return {"result": "right" if is_right else "wrong", "relative_error": worst}
-
-
-def work(out: Path, first: int, last: int) -> None:
-    """Cases first … last − 1, in this process; a line before a case says that it was begun."""
-    for number in range(first, last):
-        out.with_suffix(".begun").write_text(str(number))
-        row = run_case(number)
-        with out.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-
-
-def rows_of(out: Path) -> list[dict[str, Any]]:
-    """What was carried out already."""
-    if not out.exists():
-        return []
-    return [json.loads(line) for line in out.read_text().splitlines() if line.strip()]
-
-
-def drive(out: Path, cases: int, first: int) -> None:
-    """Children for the cases that are not there yet; a child that dies costs the case it was at."""
-    while True:
-        done = {row["case"] for row in rows_of(out)}
-        left = [number for number in range(first, first + cases) if number not in done]
-        if not left:
-            return
-        start = left[0]
-        last = min(start + CHUNK, first + cases)
-        command = [sys.executable, __file__, "--out", str(out), "--work", str(start), str(last)]
-        child = subprocess.run(command, capture_output=True, text=True)
-        if child.returncode != 0:
-            number = int(out.with_suffix(".begun").read_text())
-            row = {"case": number, "result": "crash", "error": child.stderr[-1500:]}
-            with out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
@@ -352,9 +316,9 @@ def main() -> None:
     if options.case is not None:
         print(json.dumps(run_case(options.case), indent=1))
     elif options.work:
-        work(options.out, *options.work)
+        carry_out(options.out, range(*options.work), run_case)
     else:
-        drive(options.out, options.cases, options.first)
+        drive(__file__, options.out, options.first, options.cases, CHUNK)
         print(summary(rows_of(options.out)))
 
 

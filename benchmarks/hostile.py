@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +25,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from children import carry_out, drive, rows_of
 
 CHUNK = 400
 SLOW_SECONDS = 30.0
@@ -142,7 +141,7 @@ def run_one(number: int, files: dict[str, bytes], read: dict[str, Any]) -> dict[
     rng = np.random.default_rng([7, number])
     shares = np.array(list(SHARES.values()), float)
     form = str(rng.choice(list(SHARES), p=shares / shares.sum()))
-    row: dict[str, Any] = {"number": number, "format": form, "result": "read"}
+    row: dict[str, Any] = {"case": number, "format": form, "result": "read"}
     start = time.monotonic()
     try:
         read[form](mutated(files[form], rng))
@@ -168,54 +167,23 @@ def work(out: Path, first: int, last: int) -> None:
         files, read = originals(folder), readers(folder)
         for form, data in files.items():
             read[form](data)  # what is whole is read
-        for number in range(first, last):
-            out.with_suffix(".begun").write_text(str(number))
-            row = run_one(number, files, read)
-            with out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-
-
-def rows_of(out: Path) -> list[dict[str, Any]]:
-    """What was carried out already."""
-    if not out.exists():
-        return []
-    return [json.loads(line) for line in out.read_text().splitlines() if line.strip()]
-
-
-def drive(out: Path, mutations: int) -> None:
-    """Children for what is not there yet; a child that dies costs the mutation it was at."""
-    while True:
-        done = {row["number"] for row in rows_of(out)}
-        left = [number for number in range(mutations) if number not in done]
-        if not left:
-            return
-        last = min(left[0] + CHUNK, mutations)
-        command = [sys.executable, __file__, "--out", str(out), "--work", str(left[0]), str(last)]
-        child = subprocess.run(command, capture_output=True, text=True)
-        if child.returncode != 0:
-            number = int(out.with_suffix(".begun").read_text())
-            row = {
-                "number": number,
-                "format": "?",
-                "result": "crash",
-                "error": child.stderr[-1200:],
-            }
-            with out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+        carry_out(out, range(first, last), lambda number: run_one(number, files, read))
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
     """Counts by format, and everything that must not happen."""
-    counts = Counter((row["format"], row["result"]) for row in rows)
+    counts = Counter((row.get("format", "?"), row["result"]) for row in rows)
     results = ["read", "refused", "traceback", "crash", "executed", "slow"]
     lines = [f"| format | {' | '.join(results)} |", "|---" * (len(results) + 1) + "|"]
-    for form in sorted({row["format"] for row in rows}):
+    for form in sorted({form for form, _ in counts}):
         cells = [f"{counts[form, result]:,}" for result in results]
         lines.append(f"| {form} | {' | '.join(cells)} |")
     for row in rows:
         if row["result"] not in ("read", "refused"):
             last = row.get("error", "").strip().splitlines()[-1:] or [""]
-            lines.append(f"{row['number']} {row['format']}: {row['result']}: {last[0][:200]}")
+            lines.append(
+                f"{row['case']} {row.get('format', '?')}: {row['result']}: {last[0][:200]}"
+            )
     return "\n".join(lines)
 
 
@@ -228,7 +196,7 @@ def main() -> None:
     if options.work:
         work(options.out, *options.work)
     else:
-        drive(options.out, options.mutations)
+        drive(__file__, options.out, 0, options.mutations, CHUNK)
         print(summary(rows_of(options.out)))
 
 
