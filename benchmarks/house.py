@@ -151,25 +151,21 @@ def main() -> None:
     over, lines = long_lines(trees)
     bare, annotated, missing = annotations(trees)
     loose = [path.name for path in (PACKAGE / "_backend").glob("*.py") if path.stem != "__init__"]
-    rows = [
-        ("lines over 100, %", 100 * len(over) / max(lines, 1), 0.5, over),
-        ("functions over 40 lines", len(long_functions(trees)), 5, long_functions(trees)),
-        (
-            "nested comprehensions",
-            len(nested(trees, *COMPREHENSIONS)),
-            0,
-            nested(trees, *COMPREHENSIONS),
-        ),
-        ("nested conditionals", len(nested(trees, ast.IfExp)), 0, nested(trees, ast.IfExp)),
-        ("parameters typed Any, %", 100 * len(bare) / max(annotated, 1), 8, bare),
-        ("parameters without a type", len(missing), 0, missing),
-        ("broken import contracts", len(circles()), 0, circles()),
-        ("loose files in _backend", len(loose), 2, loose),
+    counted = [
+        ("functions over 40 lines", 5, long_functions(trees)),
+        ("nested comprehensions", 0, nested(trees, *COMPREHENSIONS)),
+        ("nested conditionals", 0, nested(trees, ast.IfExp)),
+        ("parameters without a type", 0, missing),
+        ("broken import contracts", 0, circles()),
+        ("loose files in _backend", 2, loose),
     ]
     for kind, (name, home) in MEMBERS.items():
-        rows.append(
-            (f"files a new {kind} touches", len(touched(name, home)), 3, touched(name, home))
-        )
+        counted.append((f"files a new {kind} touches", 3, touched(name, home)))
+    rows = [
+        ("lines over 100, %", 100 * len(over) / max(lines, 1), 0.5, over),
+        ("parameters typed Any, %", 100 * len(bare) / max(annotated, 1), 8, bare),
+        *((name, float(len(places)), aim, places) for name, aim, places in counted),
+    ]
     for name, value, aim, places in rows:
         print(f"{name:30} {value:8.2f}   aim ≤ {aim}{'' if value <= aim else '   MISSED'}")
         if options.list and options.list in name:

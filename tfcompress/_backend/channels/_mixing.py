@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from tfcompress._backend.graph._flavour import is_layer
+from tfcompress._backend.graph._flavour import from_keras, is_layer
 from tfcompress.core._types import Layer
 
 _WIDTH = 6
@@ -26,10 +28,16 @@ def mixes_channels(function: Callable[[Any], Any]) -> bool:
     x [1, 2, 2, 6]: another first channel must change no other one. An activation that is a layer
     with weights is not followed, since its weights have channels too.
     """
-    import tensorflow as tf
-
     if is_layer(function) and getattr(function, "weights", ()):
         return True
+    # Keras's own functions stay what they are: each is tried out once.
+    is_keras_function = isinstance(function, FunctionType) and from_keras(function)
+    return (_tried_once if is_keras_function else _tried)(function)
+
+
+def _tried(function: Callable[[Any], Any]) -> bool:
+    import tensorflow as tf
+
     x = np.random.default_rng(0).normal(size=(1, 2, 2, _WIDTH)).astype("float32")
     other = x.copy()
     other[..., 0] += 1.5
@@ -38,3 +46,6 @@ def mixes_channels(function: Callable[[Any], Any]) -> bool:
     except Exception:  # a function that takes other shapes, or cannot run here
         return True
     return one.shape != x.shape or not np.array_equal(one[..., 1:], two[..., 1:])
+
+
+_tried_once = functools.cache(_tried)
