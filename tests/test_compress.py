@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress._compress import _memory
 from tfcompress.core import (
     ConversionError,
     DataError,
@@ -293,9 +294,10 @@ class LooksBack(Float32):
 
 
 def test_models_that_are_no_longer_needed_are_gone_when_the_file_is_written(
-    keras_flavour, trained, digits
+    keras_flavour, trained, digits, monkeypatch
 ):
     """Keras models are full of cycles: unasked, each lives on while the next step runs."""
+    monkeypatch.setattr(_memory, "SMALLEST", 0)
     SEEN.clear()
     ALIVE.clear()
     recipe = tfc.Recipe([Watched(0.25), Watched(0.5)], LooksBack())
@@ -305,6 +307,14 @@ def test_models_that_are_no_longer_needed_are_gone_when_the_file_is_written(
     finally:
         gc.enable()
     assert len(SEEN) == 2 and ALIVE == [0]
+
+
+def test_a_small_model_asks_for_no_collection(trained, digits, monkeypatch):
+    """Each would take as long as the conversion itself."""
+    asked = []
+    monkeypatch.setattr(_memory.gc, "collect", lambda: asked.append(1))
+    tfc.compress(trained("keras"), "prune50-float32", fit=Fit(digits[0][:64], digits[1][:64]))
+    assert not asked
 
 
 @pytest.mark.parametrize("recipe", ["qat-int8", "prune50-int16x8"])

@@ -112,7 +112,7 @@ def compress(
     if sampled is not None:
         about["samples"] = sampled.how
     artifact = run.artifact(data, about)
-    release()
+    release(model)
     return artifact
 
 
@@ -185,23 +185,23 @@ class _Run:
         self.model = self._changed(technique)
         self.checks += technique.check(before, self.model)
         del before
-        release()
+        release(self.given)
 
     def _changed(self, technique: Technique) -> Model:
         with getattr(self.fit, "scope", nullcontext)():
             wrapped = self.clock(f"{technique.label}: apply", technique.apply, self.model)
         if self.fit is not None and technique.training is not Training.NEVER:
-            release()
+            release(self.given)
             callbacks = technique.callbacks()
             self.clock(f"{technique.label}: train", self.fit, wrapped, callbacks)
-            release()
+            release(self.given)
         return self.clock(f"{technique.label}: strip", technique.strip, wrapped)
 
     def convert(self) -> bytes:
         """Write the model in the format of the target and measure the file."""
         target = self.recipe.target
         data = self.clock(f"{target.label}: convert", target.convert, self.model, self.samples)
-        release()
+        release(self.given)
         self._note_skipped(target.skips(self.model, data))
         self.checks += target.check(self.model, data)
         parity = self.clock(
