@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tfcompress._backend import isolate
 from tfcompress.core import Artifact, InterpreterError, Profile, Recipe, Target
 from tfcompress.core._types import ArrayLike, Model
-from tfcompress.profiling import _isolate, _memory, _profile, profile, profile_many
+from tfcompress.profiling import _memory, _profile, profile, profile_many
 from tfcompress.profiling.__main__ import main
 
 x86 = pytest.mark.skipif(
@@ -201,12 +202,12 @@ def test_no_settled_median_is_noted() -> None:
 def test_missing_operation_times_fall_back_to_macs(
     files: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = _isolate.in_child
+    real = isolate.in_child
 
-    def no_ops(job: str, *arguments: Any, **options: Any) -> Any:
+    def no_ops(module: str, job: str, *arguments: Any, **options: Any) -> Any:
         if job == "ops":
             raise InterpreterError("No libLiteRt.so")
-        return real(job, *arguments, **options)
+        return real(module, job, *arguments, **options)
 
     monkeypatch.setattr(_profile, "in_child", no_ops)
     found = profile(files.fixed, runs=3)

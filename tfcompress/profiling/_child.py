@@ -1,14 +1,10 @@
 """The jobs that run in a child process: `python -m tfcompress.profiling._child OUT`.
 
-The job comes as JSON on stdin.
-
-OUT gets JSON lines: {"doing": …} before each step, then {"result": …} or {"error": …}.
+The job comes as JSON on stdin, OUT gets the answer.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -19,7 +15,7 @@ import numpy as np
 
 from tfcompress._backend.interpreter._interpreter import Interpreter, open_interpreter
 from tfcompress._backend.interpreter._runtimes import load_runtime
-from tfcompress.core import TfcompressError
+from tfcompress._backend.isolate import answer
 from tfcompress.profiling import _memory
 from tfcompress.profiling._graphs import Graph, read_graphs
 from tfcompress.profiling._latency import Series, measure, summary
@@ -161,19 +157,5 @@ def _run_few(opened: Interpreter) -> None:
 JOBS = {"look": look, "memory": memory, "clock": clock, "ops": ops}
 
 
-def main() -> None:
-    with open(sys.argv[1], "w", buffering=1) as out:
-
-        def announce(doing: str) -> None:
-            out.write(json.dumps({"doing": doing}) + "\n")
-
-        task = json.load(sys.stdin)
-        try:
-            answer = {"result": JOBS[task["job"]](announce, **task["arguments"])}
-        except (TfcompressError, RuntimeError, ValueError, MemoryError) as error:
-            answer = {"error": str(error) or type(error).__name__}
-        out.write(json.dumps(answer) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    answer(JOBS)

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tfcompress._backend.interpreter._runtimes import available, choose
+from tfcompress._backend.isolate import in_child
 from tfcompress.core import InterpreterError, Latency, OpTime, Profile
 from tfcompress.profiling._environment import environment, usable_cores
-from tfcompress.profiling._isolate import in_child
 from tfcompress.profiling._matching import matched
 from tfcompress.profiling._source import File, Source, on_disk
 
 OP_SECONDS = 1.0
+
+CHILD = "tfcompress.profiling._child"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Asker:
     ) -> Any:
         """The result of a job of `_child` on the file that messages call `what`."""
         timeout = self.timeout + extra_seconds
-        return in_child(job, arguments, what=what, runtime=self.called, timeout=timeout)
+        return in_child(CHILD, job, arguments, what=what, runtime=self.called, timeout=timeout)
 
     def opening(self, threads: int) -> dict[str, Any]:
         """The arguments that every job which opens an interpreter takes."""

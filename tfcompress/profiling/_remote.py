@@ -11,9 +11,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from tfcompress import core
+from tfcompress._backend.isolate import command, environment, obituary
 from tfcompress.core import DataError, InterpreterError
 from tfcompress.core._types import Array, ArrayLike
-from tfcompress.profiling._isolate import command, environment, obituary
 from tfcompress.profiling._wire import receive, send
 
 CHUNK_BYTES = 1 << 24
@@ -50,7 +50,7 @@ class Remote:
     def __enter__(self) -> Remote:
         self._noise = tempfile.TemporaryFile(prefix="tfc-noise-")
         self._process = subprocess.Popen(
-            command("_serve"),
+            command("tfcompress.profiling._serve"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._noise,

@@ -4,9 +4,10 @@ import pytest
 
 from tfcompress._backend.interpreter import _litert_c as litert_c
 from tfcompress._backend.interpreter._litert_c import library, time_ops
+from tfcompress._backend.isolate import in_child
 from tfcompress.core import InterpreterError
-from tfcompress.profiling._isolate import in_child
 from tfcompress.profiling._memory import SMALLEST
+from tfcompress.profiling._profile import CHILD
 
 
 class Profiled:
@@ -32,7 +33,7 @@ def event(kind, tag, place, taken):
 def test_real_operations_of_a_real_file(tmp_path):
     (tmp_path / "net.tflite").write_bytes(SMALLEST)
     arguments = {"path": str(tmp_path / "net.tflite"), "threads": 1, "seconds": 0.1}
-    found = in_child("ops", arguments, what="net", runtime="litert", timeout=60)
+    found = in_child(CHILD, "ops", arguments, what="net", runtime="litert", timeout=60)
     assert [name for name, _, _ in found if name.startswith("Fully Connected")]
     assert all(taken >= 0 for _, _, taken in found)
 
@@ -43,7 +44,7 @@ def test_a_file_that_litert_refuses_is_an_error(tmp_path):
     with pytest.raises(
         InterpreterError, match=r"LiteRT's LiteRtCreate\w+ failed with status|crashes"
     ):
-        in_child("ops", arguments, what="bad", runtime="litert", timeout=60)
+        in_child(CHILD, "ops", arguments, what="bad", runtime="litert", timeout=60)
 
 
 def test_medians_by_operation(monkeypatch):

@@ -212,17 +212,20 @@ def open_interpreter(
     batch: int | None = None,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
+    arena_bytes: int | None = None,
 ) -> Interpreter:
     """Open a `.tflite` with its tensors allocated.
 
     Args:
         data: the file's bytes or path.
-        runtime: "litert", "tflite_runtime", "tensorflow", or "auto", the first that works here.
+        runtime: "litert", "tflite_runtime", "tensorflow", "micro", or "auto", the first of the
+            first three that works here.
         threads: how many it may use.
         delegates: False leaves XNNPACK out.
         batch: resizes a file that takes any number of samples.
         input_names, output_names: put inputs and outputs in that order (a Keras model's), where
             the file knows the names.
+        arena_bytes: of "micro": the memory that the file gets.
 
     Raises InterpreterError for a missing runtime (with how to install it), a file that is none, or
     one that does not load.
@@ -231,7 +234,10 @@ def open_interpreter(
     what = "The model" if isinstance(data, bytes) else str(data)
     check_file(data)
     name = choose(runtime)
-    raw, load_ms = _load(data, name, what, threads, delegates)
+    options: dict[str, object] = {"num_threads": threads}
+    if arena_bytes is not None:
+        options["arena_bytes"] = arena_bytes
+    raw, load_ms = _load(data, name, what, options, delegates)
     opened = Interpreter(raw, name, what, input_names, output_names)
     opened.load_ms = load_ms
     if batch is not None and opened.batch is None:
@@ -240,11 +246,14 @@ def open_interpreter(
 
 
 def _load(
-    data: bytes | str | os.PathLike[str], name: str, what: str, threads: int, delegates: bool
+    data: bytes | str | os.PathLike[str],
+    name: str,
+    what: str,
+    options: dict[str, object],
+    delegates: bool,
 ) -> tuple[Any, float]:
     """The runtime's own interpreter, allocated, and how many ms that took."""
     interpreter, resolvers = load_runtime(name)
-    options: dict[str, object] = {"num_threads": threads}
     if not delegates:
         options["experimental_op_resolver_type"] = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     source = {"model_content": data} if isinstance(data, bytes) else {"model_path": str(data)}

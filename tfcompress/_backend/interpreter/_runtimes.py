@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from importlib.metadata import PackageNotFoundError, version
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,11 @@ RUNTIMES = {
         "pip install tflite-runtime 'numpy<2' (Python 3.11 or older)",
     ),
     "tensorflow": ("tensorflow", "tensorflow", "pip install tensorflow"),
+    "micro": ("tflite_micro", "tflite-micro", "pip install 'tfcompress[micro]' (Linux on x86-64)"),
 }
 """Runtime → module, distribution, how to get it; in the order in which "auto" tries them."""
+NEVER_AUTO = ("micro",)
+"""Runtimes that are there only where asked for: they stand for another machine than this one."""
 
 
 def load_runtime(name: str) -> tuple[Any, Any]:
@@ -29,6 +33,10 @@ def load_runtime(name: str) -> tuple[Any, Any]:
         kit = importlib.import_module(RUNTIMES[name][0])
     if name == "tensorflow":
         return kit.lite.Interpreter, kit.lite.experimental.OpResolverType
+    if name == "micro":
+        from tfcompress._backend.interpreter._micro import MicroInterpreter
+
+        return MicroInterpreter, SimpleNamespace(BUILTIN_WITHOUT_DEFAULT_DELEGATES=None)
     return kit.Interpreter, kit.OpResolverType
 
 
@@ -61,9 +69,10 @@ def choose(runtime: str = "auto") -> str:
     states = available()
     usable = [name for name, state in states.items() if not state.startswith("missing")]
     if runtime == "auto":
-        if not usable:
+        of_this_host = [name for name in usable if name not in NEVER_AUTO]
+        if not of_this_host:
             raise InterpreterError("No interpreter is installed here: pip install ai-edge-litert.")
-        return usable[0]
+        return of_this_host[0]
     if runtime not in states:
         raise InterpreterError(
             f"Unknown runtime {runtime!r}; choose from auto, {', '.join(states)}."

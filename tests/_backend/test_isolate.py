@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 
+from tfcompress._backend import isolate
+from tfcompress._backend.isolate import environment, in_child, obituary
 from tfcompress.core import InterpreterError
-from tfcompress.profiling import _isolate
-from tfcompress.profiling._isolate import environment, in_child, obituary
 
 
 def child(monkeypatch: pytest.MonkeyPatch, code: str) -> Any:
-    monkeypatch.setattr(_isolate, "command", lambda module, out: [sys.executable, "-c", code, out])
+    monkeypatch.setattr(isolate, "command", lambda module, out: [sys.executable, "-c", code, out])
 
 
 def ask() -> Any:
-    return in_child("look", {"path": "/tmp/x"}, what="net.tflite", runtime="litert 2.3", timeout=20)
+    return in_child(
+        "a_module", "look", {"path": "/tmp/x"}, what="net.tflite", runtime="litert 2.3", timeout=20
+    )
 
 
 def test_the_result_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,22 +8,29 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfcompress.core import InterpreterError
+from tfcompress.core._errors import InterpreterError, TfcompressError
 
 NOT_ERRORS = ("INFO", "WARNING")
 
 
 def in_child(
-    job: str, arguments: Mapping[str, Any], *, what: str, runtime: str, timeout: float
+    module: str,
+    job: str,
+    arguments: Mapping[str, Any],
+    *,
+    what: str,
+    runtime: str,
+    timeout: float,
 ) -> Any:
-    """The result of `tfcompress.profiling._child`'s function `job`, called in a child process.
+    """The result of one of a module's jobs, called in a child process.
 
     Args:
-        job: the function's name.
+        module: its name; run as a program it calls `answer` with its jobs.
+        job: the job's name.
         arguments: its arguments, as JSON data.
         what: names the file in messages.
         runtime: names the interpreter in messages.
@@ -35,7 +42,8 @@ def in_child(
     """
     with tempfile.TemporaryDirectory(prefix="tfc-child-") as folder:
         out, noise = Path(folder) / "out.jsonl", Path(folder) / "noise.txt"
-        status = _run({"job": job, "arguments": dict(arguments)}, out, noise, timeout)
+        task = {"job": job, "arguments": dict(arguments)}
+        status = _run(command(module, str(out)), task, noise, timeout)
         lines = _complete_lines(out)
         printed = noise.read_text(errors="replace")
     doing = next((line["doing"] for line in reversed(lines) if "doing" in line), "starting")
@@ -56,8 +64,28 @@ def in_child(
 
 
 def command(module: str, *arguments: str) -> list[str]:
-    """The command line that runs a module of this folder with this Python."""
-    return [sys.executable, "-m", f"tfcompress.profiling.{module}", *arguments]
+    """The command line that runs a module with this Python."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def answer(jobs: Mapping[str, Callable[..., Any]]) -> None:
+    """Do the job that stdin names, and write the answer as JSON lines: `in_child` reads them.
+
+    The file that the first argument of the command line names gets {"doing": …} before each step,
+    then {"result": …} or {"error": …}. A job takes `announce`, which notes down what it does next
+    so that a crash can be placed, and its arguments.
+    """
+    with open(sys.argv[1], "w", buffering=1) as out:
+
+        def announce(doing: str) -> None:
+            out.write(json.dumps({"doing": doing}) + "\n")
+
+        task = json.load(sys.stdin)
+        try:
+            last = {"result": jobs[task["job"]](announce, **task["arguments"])}
+        except (TfcompressError, RuntimeError, ValueError, MemoryError) as error:
+            last = {"error": str(error) or type(error).__name__}
+        out.write(json.dumps(last) + "\n")
 
 
 def environment() -> dict[str, str]:
@@ -80,12 +108,12 @@ def obituary(status: int, *, what: str, runtime: str, doing: str, noise: str) ->
     return f"{what}: {ended} while {doing}.{last}"
 
 
-def _run(task: Mapping[str, Any], out: Path, noise: Path, timeout: float) -> int | None:
+def _run(line: Sequence[str], task: Mapping[str, Any], noise: Path, timeout: float) -> int | None:
     """The child's exit status; None where it took too long."""
     with open(noise, "wb") as sink:
         try:
             return subprocess.run(
-                command("_child", str(out)),
+                line,
                 input=json.dumps(task).encode(),
                 stdout=sink,
                 stderr=sink,
