@@ -12,6 +12,7 @@ from typing import Any
 from tfcompress import analysis, zoo
 from tfcompress._compress import load_model
 from tfcompress._study._fingerprint import fingerprint
+from tfcompress._study._live import write_report
 from tfcompress._study._scale import scale_for_model, scaled
 from tfcompress._study._spec import read_spec, recipes_of
 from tfcompress._study._study import study
@@ -153,7 +154,7 @@ def _with_dimensions(report: Report, model: Any, folder: Path, x: Any, by: str) 
         report.title,
         {**report.about, "significance": json.loads(kept.read_text()), "threshold": THRESHOLD},
     )
-    report.to_html(folder / "report.html", overwrite=True)
+    write_report(report, folder)
     return report
 
 

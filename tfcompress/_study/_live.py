@@ -17,6 +17,17 @@ PAGE_SECONDS = 3.0
 PAGE_SHARE = 0.1  # of the time that passes may go into writing the page
 
 
+def write_report(report: Report, out: Path) -> None:
+    """report.html, .json, .md and .csv in `out`, over those of an earlier state of the study."""
+    report.to_html(out / "report.html", overwrite=True)
+    texts = {
+        out / "report.json": report.to_json(),
+        out / "report.md": report.to_markdown(),
+        out / "report.csv": report.to_csv(),
+    }
+    write_all(texts, overwrite=True)
+
+
 class Live:
     """Counts what is done of a study, tells it, and keeps `out`/report.html up to date."""
 
@@ -66,7 +77,7 @@ class Live:
             return
         running = {"jobs": self.jobs, "jobs_done": self.done, "left": self.left()}
         with suppress(ArtifactError):  # a page that cannot be written must not cost the cells
-            self.report(running).to_html(self.out / "report.html", overwrite=True)
+            write_report(self.report(running), self.out)
         self.next_page = perf_counter() + max(PAGE_SECONDS, (perf_counter() - now) / PAGE_SHARE)
 
     def ended(self) -> Report:
@@ -75,12 +86,7 @@ class Live:
         if self.out is None:
             return report
         try:
-            report.to_html(self.out / "report.html", overwrite=True)
-            texts = {
-                self.out / "report.md": report.to_markdown(),
-                self.out / "report.csv": report.to_csv(),
-            }
-            write_all(texts, overwrite=True)
+            write_report(report, self.out)
         except ArtifactError as error:
             warnings.warn(
                 f"The study is done and its report could not be written: {error}", stacklevel=4

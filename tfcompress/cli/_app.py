@@ -18,6 +18,7 @@ from tfcompress.cli._measure import compare, cost, profile
 from tfcompress.cli._output import stopped_means
 from tfcompress.cli._recipes import recipes
 from tfcompress.cli._sensitivity import sensitivity
+from tfcompress.cli._serve import serve
 from tfcompress.cli._significance import significance
 from tfcompress.cli._study import study
 
@@ -92,4 +93,5 @@ _add(cost)
 _add(profile)
 _add(compare)
 _add(study)
+_add(serve)
 _add(doctor)

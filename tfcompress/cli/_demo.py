@@ -44,10 +44,7 @@ def demo(
     with _output.stopped_means(kept):
         report = _study(out, seed, epochs)
     _output.warn(report.warnings())
-    table = report.to_markdown(COLUMNS)
-    typer.echo(table)
-    report.to_html(out / "report.html", overwrite=True)
-    write_all({out / "report.md": table, out / "report.csv": report.to_csv()}, overwrite=True)
+    typer.echo(report.to_markdown(COLUMNS))
     failed = [row for row in report.rows if row.get("error")]
     files, seconds = len(report.rows) - len(failed), time.perf_counter() - start
     typer.echo(f"Wrote {out}/report.html and {files} .tflite files in {seconds:.0f} s.", err=True)

@@ -99,6 +99,12 @@ def data_for_model(name: str, model: Model, scale: str) -> tuple[Data, Scale]:
 
 def test_data_for_file(name: str, file: Path, scale: str) -> tuple[tuple[Array, Array], Scale]:
     """Test images and labels on the scale that the `.tflite` takes, resized to its input."""
+    data, chosen = data_for_file(name, file, scale)
+    return (data.x_test, data.y_test), chosen
+
+
+def data_for_file(name: str, file: Path, scale: str) -> tuple[Data, Scale]:
+    """The data set on the scale that the `.tflite` takes, resized to its input."""
     from tfcompress import zoo
     from tfcompress._backend.interpreter._interpreter import open_interpreter
     from tfcompress._study._scale import find_scale
@@ -108,8 +114,7 @@ def test_data_for_file(name: str, file: Path, scale: str) -> tuple[tuple[Array, 
     shape = interpreter.inputs[0].shape[1:]
     data = zoo.load_data(name, input_shape=shape, scale=1)
     chosen = _given(data, divisor) or find_scale(data, lambda x: interpreter.predict([x])[0])
-    data, chosen = _on_scale(data, chosen)
-    return (data.x_test, data.y_test), chosen
+    return _on_scale(data, chosen)
 
 
 def scale_divisor(text: str) -> float | None:

@@ -165,9 +165,17 @@ _BY_NAME = {column.name: column for column in COLUMNS}
 
 
 def column(name: str) -> Column:
-    """The column of that name: an entry of `COLUMNS`, or what its name says of its unit."""
+    """The column of that name: an entry of `COLUMNS`, or what its name says of its unit.
+
+    "latency_ms_p50@browser: Pixel 8" is the column before the @, measured on that device.
+    """
     if name in _BY_NAME:
         return _BY_NAME[name]
+    measured, _, device = name.partition("@")
+    if device:
+        described = column(measured)
+        head = f"{described.head}, {device}"
+        return replace(described, name=name, head=head, on_request=False)
     first, _, threads = name.partition("_threads")
     if threads and first in _BY_NAME:
         head = f"{_BY_NAME[first].head}, {threads} threads"

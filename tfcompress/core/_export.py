@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import import_module
@@ -49,6 +50,15 @@ def line_cells(line: Row, columns: Sequence[str]) -> list[str]:
     if "error" in line:
         return [f"failed: {line['error']}", *[""] * (len(columns) - 1)]
     return [_mean_and_deviation(line, name) for name in columns]
+
+
+def json_text(value: object) -> str:
+    """`value` as JSON; NumPy's numbers as numbers, what JSON has no form of as words."""
+    return json.dumps(value, indent=1, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> object:
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def csv_text(rows: Iterable[Row]) -> str:

@@ -9,14 +9,32 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tfcompress.core import _export
 from tfcompress.core._column import EQUAL_LATENCY, column
-from tfcompress.core._errors import RecipeError
+from tfcompress.core._errors import ArtifactError, RecipeError
 from tfcompress.core._files import write_all
 from tfcompress.core._notebook import table
+from tfcompress.core._schema import FormatError, checked, read_checked
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class _Saved(msgspec.Struct):
+    """The format of a report as JSON."""
+
+    title: str
+    about: dict[str, Any]
+    rows: list[dict[str, Any]]
+
+
+class _Named(msgspec.Struct):
+    """What every row of a report has."""
+
+    recipe: str
+    seed: int | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -150,6 +168,31 @@ class Rows:
         if path is not None:
             write_all({Path(path): text}, overwrite=overwrite)
         return text
+
+    def to_json(self, path: str | Path | None = None, *, overwrite: bool = False) -> str:
+        """Everything as JSON, written to `path` too when given; `from_json` reads it back.
+
+        Raises ArtifactError when `path` is there already and `overwrite` is not set, or cannot be
+        written.
+        """
+        text = _export.json_text({"title": self.title, "about": self.about, "rows": self.rows})
+        if path is not None:
+            write_all({Path(path): text}, overwrite=overwrite)
+        return text
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> Self:
+        """The report that `to_json` wrote; ArtifactError where the file is none."""
+        try:
+            saved = read_checked(path, _Saved)
+            for row in saved.rows:
+                checked(row, _Named)
+        except (OSError, FormatError) as error:
+            raise ArtifactError(
+                f"{path} is not a report that to_json wrote ({error}); a study writes one as "
+                "report.json in its folder."
+            ) from error
+        return cls(saved.rows, saved.title, saved.about)
 
     def to_pandas(self) -> Any:
         """All rows (not the summary) as a pandas data frame without nested data; needs pandas."""

@@ -33,12 +33,13 @@ class Rated(NamedTuple):
     marks: dict[str, str]
 
 
-def page(table: Table, folder: Path | None = None) -> str:
+def page(table: Table, folder: Path | None = None, links: Sequence[tuple[str, str]] = ()) -> str:
     """The report as one HTML page with its styles, script and figures inside it.
 
     Args:
         table: the report.
         folder: where the page will be, for links to the files beside it.
+        links: word and address of the pages beside it, where a server has some.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -49,7 +50,7 @@ def page(table: Table, folder: Path | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return pages.get_template("page.html").render(context(table, folder))
+    return pages.get_template("page.html").render(**context(table, folder), links=links)
 
 
 def context(table: Table, folder: Path | None = None) -> dict[str, Any]:
@@ -91,9 +92,13 @@ def context(table: Table, folder: Path | None = None) -> dict[str, Any]:
 
 
 def _page_columns(table: Table) -> list[str]:
-    """The metric, then the columns that have a place on the page, as far as rows have them."""
+    """The metric, then the columns that have a place on the page, as far as rows have them.
+
+    What was measured on devices comes last.
+    """
     names = [table.metric, *(described.name for described in COLUMNS if described.on_page)]
     have = table.columns()
+    names += [name for name in have if "@" in name and column(name).on_page]
     return [name for name in dict.fromkeys(names) if name in have]
 
 

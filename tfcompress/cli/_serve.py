@@ -1,0 +1,122 @@
+"""`serve`: the web application over a study's folder or over files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tfcompress.cli import _inputs, _options, _output
+from tfcompress.core import DataError, InterpreterError
+
+if TYPE_CHECKING:
+    from tfcompress.serve import Catalogue, Samples
+
+NEEDED = ("fastapi", "uvicorn", "segno", "PIL")
+
+Sources = Annotated[
+    list[Path] | None, typer.Argument(help="A study's folder (or demo's), or .tflite files.")
+]
+Host = Annotated[
+    str, typer.Option(help="Whom to listen to; 0.0.0.0: the network, with a token in the address.")
+]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")]
+LiteRtJs = Annotated[
+    Path | None,
+    typer.Option("--litert-js", help="The folder of LiteRT.js, node_modules/@litertjs."),
+]
+Install = Annotated[
+    bool, typer.Option("--install", help="Fetch LiteRT.js with npm into the cache first.")
+]
+Kept = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder for what visitors measure; default: browser/ in the study."),
+]
+SampleCount = Annotated[
+    int, typer.Option("--samples", min=1, max=2000, help="Test samples that visitors run.")
+]
+
+
+def serve(
+    sources: Sources = None,
+    data: _options.DataName = "",
+    scale: _options.ScaleOption = "auto",
+    samples: SampleCount = 200,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    litert_js: LiteRtJs = None,
+    install: Install = False,
+    out: Kept = None,
+) -> None:
+    """Show a report in the browser, and try and measure its files on the visitor's device."""
+    _require_packages()
+    from tfcompress import serve as web
+    from tfcompress.serve import _litert_js
+
+    if data:
+        _inputs.require_data(data, "serve shows accuracy on test data")
+    runtime = _litert_js.install() if install else _litert_js.find(litert_js)
+    if install:
+        typer.echo(f"LiteRT.js {runtime.version if runtime else ''} is in the cache.", err=True)
+    if not sources:
+        if install:
+            return
+        raise DataError("Nothing to serve: give a study's folder or .tflite files.")
+    where = web.place(host, port)
+    catalogue, chosen = _catalogue(sources, out, data, scale, samples)
+    site = web.Site(catalogue, chosen, runtime)
+    if runtime is None:
+        typer.echo(f"Without LiteRT.js browsers run nothing themselves: {_litert_js.HOW}", err=True)
+    web.run(site, where, ready=_say)
+    typer.echo("Stopped.", err=True)
+
+
+def _say(address: str) -> None:
+    typer.echo(f"Open {address} (Ctrl-C ends the server)", err=True)
+
+
+def _require_packages() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise InterpreterError(
+            f"The web application needs {', '.join(missing)}: pip install 'tfcompress[web]'."
+        )
+
+
+def _catalogue(
+    sources: list[Path], out: Path | None, data: str, scale: str, count: int
+) -> tuple[Catalogue, Samples | None]:
+    """The files and the samples, from a folder or from files."""
+    from tfcompress import serve as web
+
+    for source in sources:
+        if not source.exists():
+            raise DataError(f"No file or folder at {source}.")
+    folders = [source for source in sources if source.is_dir()]
+    if folders and len(sources) > 1:
+        raise DataError("serve takes one study's folder, or .tflite files, not both.")
+    if out is not None:
+        _output.require_folder(out)
+    if folders:
+        catalogue = web.of_folder(folders[0], out)
+        first = next(iter(catalogue.files.values())).path
+        return catalogue, _samples(data, first, scale, count)[0]
+    chosen, evaluate = _samples(data, sources[0], scale, count)
+    kept = out or Path("tfcompress-browser")
+    return web.of_files(sources, kept, evaluate=evaluate), chosen
+
+
+def _samples(
+    name: str, file: Path, scale: str, count: int
+) -> tuple[Samples | None, tuple[object, object] | None]:
+    """Samples for visitors, and the whole test data; None twice without a name."""
+    from tfcompress import serve as web
+
+    if not name:
+        return None, None
+    data, _ = _inputs.data_for_file(name, file, scale)
+    chosen = web.chosen(data.x_test, data.y_test, count, classes=data.class_names)
+    return chosen, (data.x_test, data.y_test)
