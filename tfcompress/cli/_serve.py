@@ -26,6 +26,9 @@ LiteRtJs = Annotated[
     Path | None,
     typer.Option("--litert-js", help="The folder of LiteRT.js, node_modules/@litertjs."),
 ]
+Rate = Annotated[
+    float, typer.Option(min=0, help="Requests a second that one address may send; 0: any number.")
+]
 Install = Annotated[
     bool, typer.Option("--install", help="Fetch LiteRT.js with npm into the cache first.")
 ]
@@ -48,6 +51,7 @@ def serve(
     litert_js: LiteRtJs = None,
     install: Install = False,
     out: Kept = None,
+    rate: Rate = 200.0,
 ) -> None:
     """Show a report in the browser, and try and measure its files on the visitor's device."""
     _require_packages()
@@ -68,7 +72,7 @@ def serve(
     site = web.Site(catalogue, chosen, runtime)
     if runtime is None:
         typer.echo(f"Without LiteRT.js browsers run nothing themselves: {_litert_js.HOW}", err=True)
-    web.run(site, where, ready=_say)
+    web.run(site, where, rate=rate, ready=_say)
     typer.echo("Stopped.", err=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from tfcompress.core._types import Array
 from tfcompress.report._html import page
 from tfcompress.serve._catalogue import Served
 from tfcompress.serve._host import Answer, Busy
-from tfcompress.serve._limits import LOOPBACK, Gate, TooLarge
+from tfcompress.serve._limits import LOOPBACK, REQUESTS_A_SECOND, Gate, TooLarge
 from tfcompress.serve._site import Site
 
 LINKS = (("Report", "/"), ("Try", "/try"), ("Measure here", "/measure"))
@@ -40,8 +41,21 @@ PAGE_POLICY = (
 )
 
 
-def create_app(site: Site, *, token: str = "", hosts: Sequence[str] = LOOPBACK) -> FastAPI:
-    """The application over `site`, for visitors who know `token` and ask for one of `hosts`."""
+def create_app(
+    site: Site,
+    *,
+    token: str = "",
+    hosts: Sequence[str] = LOOPBACK,
+    rate: float = REQUESTS_A_SECOND,
+) -> FastAPI:
+    """The application over `site`.
+
+    Args:
+        site: what it shows and does.
+        token: what visitors must know; "": nothing.
+        hosts: the names that it answers to.
+        rate: requests a second that one address may send for long; 0: any number.
+    """
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -54,7 +68,7 @@ def create_app(site: Site, *, token: str = "", hosts: Sequence[str] = LOOPBACK) 
     _add_answers(app, site)
     _add_errors(app)
 
-    app.add_middleware(Gate, token=token, hosts=hosts)
+    app.add_middleware(Gate, token=token, hosts=hosts, rate=rate or math.inf)
     return app
 
 

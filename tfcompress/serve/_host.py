@@ -14,9 +14,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from tfcompress._backend.interpreter._runtimes import available, choose
+from tfcompress._backend.isolate import environment
 from tfcompress.core import DataError, InterpreterError
 from tfcompress.core._types import Array
-from tfcompress.profiling._isolate import environment
 from tfcompress.profiling._remote import Remote
 from tfcompress.profiling._wire import receive, send
 from tfcompress.serve._catalogue import Served

@@ -47,12 +47,13 @@ def place(host: str, port: int) -> Place:
     return Place(host, port, secrets.token_urlsafe(16), names)
 
 
-def run(site: Site, where: Place, *, ready: Callable[[str], None]) -> None:
+def run(site: Site, where: Place, *, rate: float, ready: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM; what runs then is finished first.
 
     Args:
         site: the application.
         where: the place.
+        rate: requests a second that one address may send for long; 0: any number.
         ready: is told the address before the first request.
 
     Raises:
@@ -64,7 +65,7 @@ def run(site: Site, where: Place, *, ready: Callable[[str], None]) -> None:
     port = listening.getsockname()[1]
     where = Place(where.host, port, where.token, where.names)
     site.join = where.address if where.token else ""
-    app = create_app(site, token=where.token, hosts=where.names)
+    app = create_app(site, token=where.token, hosts=where.names, rate=rate)
     config = uvicorn.Config(
         app,
         log_level="warning",
