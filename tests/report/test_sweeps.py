@@ -121,7 +121,7 @@ def test_lines_pass_through_the_means_and_the_level_is_the_reference(report: Rep
 def test_matplotlib_draws_the_same(report: Report) -> None:
     ax = report.plot_sweep("Prune.sparsity", ["size_bytes", "gzip_bytes"])
     labels = ax.get_legend_handles_labels()[1]
-    assert {"prune…-int8, size_bytes", "prune…-int8, gzip_bytes", "int8, gzip_bytes"} <= set(labels)
+    assert {"prune…-int8, size", "prune…-int8, download", "int8, download"} <= set(labels)
     assert report.plot_sweep("Cluster.clusters").get_xscale() == "log"
     with pytest.raises(
         RecipeError,

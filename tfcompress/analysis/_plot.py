@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from tfcompress.core import Significance
+from tfcompress.core import STYLE, Significance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,16 @@ Curve = Sequence[tuple[int, float]]
 
 def draw(scores: Significance, threshold: float | None, path: FilePath) -> Figure:
     """A Matplotlib figure without a window; saved to `path` if given."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure = _scores(scores, threshold)
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def _scores(scores: Significance, threshold: float | None) -> Figure:
     from matplotlib.figure import Figure
 
     details = scores.details
@@ -34,9 +44,7 @@ def draw(scores: Significance, threshold: float | None, path: FilePath) -> Figur
     _draw_bars(next(axes), scores, threshold)
     if curves:
         _draw_variance(next(axes), curves)
-    figure.suptitle(scores.by, fontsize=10)
-    if path is not None:
-        figure.savefig(path, dpi=150)
+    figure.suptitle(scores.by, fontsize=11)
     return figure
 
 
@@ -45,6 +53,16 @@ def draw_curves(curves: FilterCurves, max_drop: float | None, path: FilePath) ->
 
     As figure 2 of Li et al. 2017.
     """
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure = _curves(curves, max_drop)
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def _curves(curves: FilterCurves, max_drop: float | None) -> Figure:
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -65,12 +83,9 @@ def draw_curves(curves: FilterCurves, max_drop: float | None, path: FilePath) ->
         )
     if max_drop is not None:
         _draw_limit(axis, curves.base - max_drop, f"{max_drop:g} lost")
-    axis.set_xlabel("share of filters removed", fontsize=9)
-    axis.set_ylabel(f"{curves.metric} of {curves.n:,} without fine-tuning", fontsize=9)
-    axis.grid(alpha=0.25)
-    axis.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    if path is not None:
-        figure.savefig(path, dpi=150)
+    axis.set_xlabel("share of filters removed")
+    axis.set_ylabel(f"{curves.metric} of {curves.n:,} without fine-tuning")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -99,7 +114,7 @@ def _draw_profile(axis: Axes, profile: Mapping[str, float], details: Mapping[str
             axis.plot([place, place], interval, color=LINE, alpha=0.5)
     if "base" in details:
         axis.axhline(details["base"], color=PLAIN, linestyle="--", label="nothing changed")
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend()
     is_dimension = "dimension" in details
     what = "dimension of the output" if is_dimension else "metric with this layer changed"
     _label(axis, names, what)
@@ -111,10 +126,10 @@ def _draw_bars(axis: Axes, scores: Significance, threshold: float | None) -> Non
     colours = [MARKED if scores[name] > limit else PLAIN for name in scores]
     heights = [scores[name] for name in scores]
     bars = axis.bar(range(len(scores)), heights, color=colours)
-    axis.bar_label(bars, fmt="%.3g", fontsize=7)
+    axis.bar_label(bars, fmt="%.3g", fontsize=8)
     if threshold is not None:
         _draw_limit(axis, threshold, f"threshold {threshold:g}")
-        axis.legend(frameon=False, fontsize=8)
+        axis.legend()
     _label(axis, list(scores), f"significance ({scores.unit})" if scores.unit else "significance")
 
 
@@ -124,11 +139,10 @@ def _draw_variance(axis: Axes, curves: Mapping[str, Curve]) -> None:
         axis.plot([k for k, _ in curve], [share for _, share in curve], label=name)
     axis.set_xscale("log")
     axis.set_ylim(0, 1.02)
-    axis.set_xlabel("components", fontsize=8)
-    axis.set_ylabel("cumulative variance", fontsize=8)
-    axis.tick_params(labelsize=7)
+    axis.set_xlabel("components")
+    axis.set_ylabel("cumulative variance")
     if len(curves) <= 12:
-        axis.legend(frameon=False, fontsize=7)
+        axis.legend()
 
 
 def _draw_limit(axis: Axes, height: float, label: str) -> None:
@@ -136,6 +150,5 @@ def _draw_limit(axis: Axes, height: float, label: str) -> None:
 
 
 def _label(axis: Axes, names: list[str], what: str) -> None:
-    axis.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
-    axis.tick_params(axis="y", labelsize=7)
-    axis.set_ylabel(what, fontsize=8)
+    axis.set_xticks(range(len(names)), names, rotation=60, ha="right")
+    axis.set_ylabel(what)

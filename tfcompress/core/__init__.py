@@ -21,6 +21,7 @@ from tfcompress.core._recipe import Recipe
 from tfcompress.core._report import Rows, format_number
 from tfcompress.core._rule import Rule
 from tfcompress.core._significance import Significance
+from tfcompress.core._style import STYLE
 from tfcompress.core._target import Target
 from tfcompress.core._technique import Check, Skipped, Stage, Technique, Training
 from tfcompress.core._value import Value
@@ -50,6 +51,7 @@ __all__ = [
     "Rows",
     "Rule",
     "SIZE",
+    "STYLE",
     "Significance",
     "Skipped",
     "SkippedError",

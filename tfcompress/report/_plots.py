@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
 
-from tfcompress.core import RecipeError
+from tfcompress.core import STYLE, RecipeError, column
+from tfcompress.report._axes import label_axis, logarithmic, name_points
 from tfcompress.report._sweeps import Series, sweeps
 from tfcompress.report._table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LOG_FROM = 3
-"""A positive axis that spans this ratio is drawn logarithmic."""
 LOG2_FROM = 8
 STROKES = ("-", "--", ":", "-.")
+P = ParamSpec("P")
 
 
+def _styled(draw: Callable[P, Axes]) -> Callable[P, Axes]:
+    """`draw` in the library's style; Matplotlib's own settings stay as they are."""
+
+    @wraps(draw)
+    def styled(*args: P.args, **options: P.kwargs) -> Axes:
+        from matplotlib import rc_context
+
+        with rc_context(STYLE):
+            return draw(*args, **options)
+
+    return styled
+
+
+@_styled
 def scatter(table: Table, x: str, y: str, ax: Axes | None = None) -> Axes:
     """See `Report.plot`."""
     front = set(table.pareto(x, y).recipes())
@@ -28,34 +43,44 @@ def scatter(table: Table, x: str, y: str, ax: Axes | None = None) -> Axes:
     if front:
         path = sorted((line[x], line[y]) for line in lines if line["recipe"] in front)
         ax.plot(*zip(*path), color="tab:blue", lw=1, alpha=0.6, zorder=0, label="Pareto front")
-    values = [line[x] for line in lines]
-    if values and min(values) > 0 and max(values) / min(values) >= LOG_FROM:
-        ax.set_xscale("log")
-    ax.set(xlabel=x, ylabel=y, title=table.title)
+    ax.set_title(table.title)
+    ax.margins(x=0.12, y=0.12)
+    label_axis(ax.xaxis, x)
+    label_axis(ax.yaxis, y)
+    logarithmic(ax, [line[x] for line in lines])
+    name_points(ax, [(line["recipe"], (line[x], line[y])) for line in lines])
     return ax
 
 
+@_styled
 def sweep(table: Table, option: str, y: str | Sequence[str], ax: Axes | None = None) -> Axes:
     """See `Report.plot_sweep`."""
     by_option = sweeps(table)
     if option not in by_option:
         have = ", ".join(by_option) or "none"
         raise RecipeError(f"No three recipes differ in {option!r} alone; there are: {have}.")
+    from matplotlib.ticker import ScalarFormatter
+
     columns = [y] if isinstance(y, str) else list(y)
     lines = {line["recipe"]: line for line in table.summary()}
     ax = ax or _axes()
     for number, series in enumerate(by_option[option]):
         for name, stroke in zip(columns, STROKES):
-            label = series.name if len(columns) == 1 else f"{series.name}, {name}"
+            label = series.name if len(columns) == 1 else f"{series.name}, {column(name).head}"
             _line(ax, series, lines, name, {"color": f"C{number}", "ls": stroke}, label)
     values = [value for series in by_option[option] for value in series.recipes]
     if min(values) > 0 and max(values) / min(values) >= LOG2_FROM:
         ax.set_xscale("log", base=2)
-    ax.set(xlabel=option, ylabel=", ".join(columns), title=table.title)
-    ax.legend(fontsize=8)
+        ax.xaxis.set_major_formatter(ScalarFormatter())
+    label_axis(ax.yaxis, columns[0])
+    if len(columns) > 1:
+        ax.set_ylabel(", ".join(column(name).head for name in columns))
+    ax.set(xlabel=option, title=table.title)
+    ax.legend()
     return ax
 
 
+@_styled
 def latency(table: Table, ax: Axes | None = None) -> Axes:
     """See `Report.plot_latency`."""
     from matplotlib.ticker import MaxNLocator
@@ -65,10 +90,11 @@ def latency(table: Table, ax: Axes | None = None) -> Axes:
         ax.plot(list(points), list(points.values()), marker="o", label=recipe)
     ax.set(xlabel="threads", ylabel="latency, ms (median)", title=table.title, ylim=(0, None))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.legend(fontsize=8)
+    ax.legend()
     return ax
 
 
+@_styled
 def ops(table: Table, recipe: str, ax: Axes | None = None) -> Axes:
     """See `Report.plot_ops`."""
     profiled = table.profile(recipe).get("ops") or []
@@ -101,8 +127,6 @@ def _point(ax: Axes, line: Mapping[str, Any], x: str, y: str, on_front: bool) ->
         lw=1,
         label=line["recipe"],
     )
-    place = (line[x], line[y])
-    ax.annotate(line["recipe"], place, xytext=(5, 4), textcoords="offset points", fontsize=8)
 
 
 def _line(
@@ -120,7 +144,7 @@ def _line(
     ax.errorbar(list(values), heights, bars, marker="o", capsize=2, label=label, **style)
     level = lines.get(series.reference or "", {}).get(name)
     if level is not None:
-        label = f"{series.reference}, {name}"
+        label = f"{series.reference}, {column(name).head}"
         ax.axhline(level, lw=0.8, alpha=0.6, label=label, **style)
 
 
