@@ -75,13 +75,14 @@ def study(
         title: the report's.
         facts: more of them for the report's `about`.
 
+    Every error is raised before anything runs.
+
     Raises:
         RecipeError: an unknown or repeated recipe, none at all, a `fit` that fixes the seed.
         DataError: test data that do not fit; data that changed since the cells in `out` were
             made; what cannot be pickled, or has no content that an address could be made of.
         TrainingError: a technique needs training, and there is no `fit`.
         ArtifactError: `out` belongs to another study, or another process works in it.
-        All of them before anything runs.
     """
     chosen = [_recipes.recipe(recipe) for recipe in recipes]
     numbers = _checked(chosen, fit, evaluate, samples, seeds)

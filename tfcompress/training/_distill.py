@@ -62,8 +62,8 @@ class Distill:
         beta: β, the weight of attention.
         outputs: "softmax", "sigmoid" or "logits": what student and teacher give, where neither
             their graphs nor their values tell.
-        learning_rate, optimizer, validation_data, callbacks, early_stopping, and which rate a copy
-            made by a technique is trained at: as in Fit.
+        learning_rate, optimizer, validation_data, callbacks, early_stopping: as in Fit, and so is
+            the rate that a copy made by a technique is trained at.
 
     Raises:
         TrainingError: options out of range.
