@@ -218,3 +218,12 @@ def test_weights_that_are_not_finite_are_an_error(options):
     kernel[3, 3] = np.nan
     with pytest.raises(ModelError, match="NaN or infinity"):
         Prune(**options).kept(kernel)
+
+
+def test_the_promise_is_no_rounding_error_above_what_was_done():
+    """1 − 7373/9216 is above 1843/9216 in floating point: `prune20` failed its own check."""
+    rng = np.random.default_rng(0)
+    for shape, sparsity in (((3, 3, 32, 32), 0.2), ((9216, 1), 0.2), ((577, 1), 0.1)):
+        prune, kernel = Prune(sparsity), rng.normal(size=shape)
+        _, share, bound = prune.measure(kernel * prune.kept(kernel))
+        assert share == bound

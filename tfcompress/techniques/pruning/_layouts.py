@@ -37,7 +37,8 @@ class Layout(ABC):
         """The share of `kernel` that is zero, and the share that is promised."""
         scores = self.scores(kernel)
         zeros = scores.size - np.count_nonzero(scores)
-        return zeros / scores.size, 1 - self.keep(scores.shape[-1]) / scores.shape[-1]
+        members = scores.shape[-1]
+        return zeros / scores.size, (members - self.keep(members)) / members
 
     def kept(self, kernel: Array) -> Array:
         """Which weights of `kernel` stay, bool of its shape; ties are broken by position.
