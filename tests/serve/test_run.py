@@ -12,7 +12,7 @@ import threading
 import httpx2 as httpx
 import pytest
 
-from tfcompress.serve._store import Measurement
+from tfcompress.serve._store import MEASURED, Measurement
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_kill_leaves_nothing_half_written(started, folder, posted):
     process.kill()
     for thread in threads:
         thread.join()
-    files = list((folder / "browser").glob("*.json"))
+    files = list((folder / "browser").glob(MEASURED))
     assert len(files) >= kept.count(200) >= 30
     for file in files:
         Measurement(**json.loads(file.read_text()))

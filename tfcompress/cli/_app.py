@@ -15,6 +15,7 @@ from tfcompress.cli._compress import compress, convert
 from tfcompress.cli._demo import demo
 from tfcompress.cli._doctor import doctor
 from tfcompress.cli._measure import compare, cost, profile
+from tfcompress.cli._online import online
 from tfcompress.cli._output import stopped_means
 from tfcompress.cli._recipes import recipes
 from tfcompress.cli._sensitivity import sensitivity
@@ -94,4 +95,5 @@ _add(profile)
 _add(compare)
 _add(study)
 _add(serve)
+_add(online)
 _add(doctor)

@@ -149,11 +149,11 @@ def _on_scale(data: Data, scale: Scale) -> tuple[Data, Scale]:
     return scaled(data, scale.divisor), scale
 
 
-def thread_counts(text: str) -> tuple[int, ...]:
-    """The whole numbers in `--threads`."""
+def thread_counts(text: str, option: str = "--threads") -> tuple[int, ...]:
+    """The whole numbers in `--threads`, or in another `option` of that form."""
     parts = text.split(",")
     if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
-        raise RecipeError(f"--threads {text}: expected whole numbers of 1 or more, such as 1,2,4.")
+        raise RecipeError(f"{option} {text}: expected whole numbers of 1 or more, such as 1,2,4.")
     return tuple(int(part) for part in parts)
 
 

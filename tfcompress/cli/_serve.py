@@ -13,7 +13,8 @@ from tfcompress.core import DataError, InterpreterError
 if TYPE_CHECKING:
     from tfcompress.serve import Catalogue, Samples
 
-NEEDED = ("fastapi", "uvicorn", "segno", "PIL")
+NEEDED = ("fastapi", "uvicorn", "segno", "PIL", "psutil")
+FOLDER = Path("tfcompress-browser")
 
 Sources = Annotated[
     list[Path] | None, typer.Argument(help="A study's folder (or demo's), or .tflite files.")
@@ -25,6 +26,10 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free."
 LiteRtJs = Annotated[
     Path | None,
     typer.Option("--litert-js", help="The folder of LiteRT.js, node_modules/@litertjs."),
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Option("--name", help="A further name or address that visitors ask for, as of a proxy."),
 ]
 Rate = Annotated[
     float, typer.Option(min=0, help="Requests a second that one address may send; 0: any number.")
@@ -47,6 +52,7 @@ def serve(
     scale: _options.ScaleOption = "auto",
     samples: SampleCount = 200,
     host: Host = "127.0.0.1",
+    name: Names = None,
     port: Port = 8000,
     litert_js: LiteRtJs = None,
     install: Install = False,
@@ -54,7 +60,7 @@ def serve(
     rate: Rate = 200.0,
 ) -> None:
     """Show a report in the browser, and try and measure its files on the visitor's device."""
-    _require_packages()
+    require_packages()
     from tfcompress import serve as web
     from tfcompress.serve import _litert_js
 
@@ -63,12 +69,11 @@ def serve(
     runtime = _litert_js.install() if install else _litert_js.find(litert_js)
     if install:
         typer.echo(f"LiteRT.js {runtime.version if runtime else ''} is in the cache.", err=True)
-    if not sources:
-        if install:
-            return
-        raise DataError("Nothing to serve: give a study's folder or .tflite files.")
-    where = web.place(host, port)
-    catalogue, chosen = _catalogue(sources, out, data, scale, samples)
+    if not sources and install:
+        return
+    paths = require_sources(sources)
+    where = web.place(host, port, name or [])
+    catalogue, chosen = _catalogue(paths, kept_folder(paths, out), data, scale, samples)
     site = web.Site(catalogue, chosen, runtime)
     if runtime is None:
         typer.echo(f"Without LiteRT.js browsers run nothing themselves: {_litert_js.HOW}", err=True)
@@ -80,7 +85,8 @@ def _say(address: str) -> None:
     typer.echo(f"Open {address} (Ctrl-C ends the server)", err=True)
 
 
-def _require_packages() -> None:
+def require_packages() -> None:
+    """InterpreterError where a package of the extra `web` is missing."""
     from importlib.util import find_spec
 
     missing = [name for name in NEEDED if find_spec(name) is None]
@@ -90,26 +96,36 @@ def _require_packages() -> None:
         )
 
 
+def require_sources(sources: list[Path] | None) -> list[Path]:
+    """One folder or some files, all there; DataError where they are not."""
+    if not sources:
+        raise DataError("Nothing to serve: give a study's folder or .tflite files.")
+    for source in sources:
+        if not source.exists():
+            raise DataError(f"No file or folder at {source}.")
+    if len(sources) > 1 and any(source.is_dir() for source in sources):
+        raise DataError("serve takes one study's folder, or .tflite files, not both.")
+    return sources
+
+
+def kept_folder(sources: list[Path], out: Path | None) -> Path:
+    """Where measurements are kept: `out`, the study's browser/, or a folder here."""
+    folder = out or (sources[0] / "browser" if sources[0].is_dir() else FOLDER)
+    _output.require_folder(folder)
+    return folder
+
+
 def _catalogue(
-    sources: list[Path], out: Path | None, data: str, scale: str, count: int
+    sources: list[Path], kept: Path, data: str, scale: str, count: int
 ) -> tuple[Catalogue, Samples | None]:
     """The files and the samples, from a folder or from files."""
     from tfcompress import serve as web
 
-    for source in sources:
-        if not source.exists():
-            raise DataError(f"No file or folder at {source}.")
-    folders = [source for source in sources if source.is_dir()]
-    if folders and len(sources) > 1:
-        raise DataError("serve takes one study's folder, or .tflite files, not both.")
-    if out is not None:
-        _output.require_folder(out)
-    if folders:
-        catalogue = web.of_folder(folders[0], out)
+    if sources[0].is_dir():
+        catalogue = web.of_folder(sources[0], kept)
         first = next(iter(catalogue.files.values())).path
         return catalogue, _samples(data, first, scale, count)[0]
     chosen, evaluate = _samples(data, sources[0], scale, count)
-    kept = out or Path("tfcompress-browser")
     return web.of_files(sources, kept, evaluate=evaluate), chosen
 
 

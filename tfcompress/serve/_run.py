@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from tfcompress.serve._site import Site
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 GRACE_SECONDS = 10
+BACKLOG = 128
 ANY = ("0.0.0.0", "::")
 ELSEWHERE = ("192.0.2.1", 9)
 """An address of documentation (RFC 5737): connecting a datagram socket sends nothing."""
@@ -38,13 +39,16 @@ class Place:
         return f"http://{shown}:{self.port}{query}"
 
 
-def place(host: str, port: int) -> Place:
-    """The place for `--host` and `--port`; outside loopback a token is drawn."""
+def place(host: str, port: int, names: Sequence[str] = ()) -> Place:
+    """The place for `--host` and `--port`, asked under `names` too.
+
+    Outside loopback a token is drawn, and the address has the first of `names`.
+    """
     if host in LOCAL:
-        return Place(host, port, "", LOOPBACK)
+        return Place(host, port, "", (*LOOPBACK, *names))
     outside = _own_address() if host in ANY else host
-    names = (outside, socket.gethostname(), f"{socket.gethostname()}.local", *LOOPBACK)
-    return Place(host, port, secrets.token_urlsafe(16), names)
+    own = (outside, socket.gethostname(), f"{socket.gethostname()}.local", *LOOPBACK)
+    return Place(host, port, secrets.token_urlsafe(16), (*names, *own))
 
 
 def run(site: Site, where: Place, *, rate: float, ready: Callable[[str], None]) -> None:
@@ -79,10 +83,12 @@ def run(site: Site, where: Place, *, rate: float, ready: Callable[[str], None]) 
 
 def _listening(where: Place) -> socket.socket:
     family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
-    listening = socket.socket(family)
+    # asyncio sends small answers at once (TCP_NODELAY) on sockets that name their protocol.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((where.host, where.port))
+        listening.listen(BACKLOG)  # who comes before the first answer waits
     except OSError as error:
         listening.close()
         raise ArtifactError(

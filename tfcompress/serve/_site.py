@@ -17,6 +17,7 @@ from tfcompress.report import Report
 from tfcompress.serve._catalogue import Catalogue, Served
 from tfcompress.serve._host import Answer, Pictures, Runner
 from tfcompress.serve._litert_js import LiteRtJs
+from tfcompress.serve._load import Loads, with_loads
 from tfcompress.serve._samples import Samples, noise
 from tfcompress.serve._store import Measurement, Store, Timing, check_timing, with_measurements
 
@@ -42,7 +43,7 @@ class Site:
         join: str = "",
     ) -> None:
         self.catalogue, self.litert_js, self.join = catalogue, litert_js, join
-        self.store = Store(catalogue.folder)
+        self.store, self.loads = Store(catalogue.folder), Loads(catalogue.folder)
         self.runners = {key: Runner(file) for key, file in catalogue.files.items()}
         self.pictures = Pictures()
         self._ends: dict[str, dict[str, Any]] = {}
@@ -57,8 +58,9 @@ class Site:
         self.pictures.close()
 
     def report(self) -> Report:
-        """The report as it is now, with a column for every device that visitors measured on."""
-        return with_measurements(self.catalogue.report(), self.store.all())
+        """The report as it is now, with what visitors measured and what files did under load."""
+        report = with_measurements(self.catalogue.report(), self.store.all())
+        return with_loads(report, self.loads)
 
     def described(self) -> list[dict[str, Any]]:
         """Every file for the pages: key, name, size, ends, and why it cannot be run, if so."""

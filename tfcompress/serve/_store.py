@@ -18,6 +18,8 @@ Word = Annotated[str, msgspec.Meta(min_length=1, max_length=60, pattern=r"^[^<>\
 Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=600_000)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
+MEASURED = "[0-9]*.json"
+"""Names of measurements; a file that a kill left half-written has another."""
 KEPT = ("latency_ms_p50", "latency_ms_p90", "latency_ms_p99", "cold_ms")
 """Columns that a measurement gives to the report."""
 
@@ -77,7 +79,7 @@ class Store:
     def all(self) -> list[Measurement]:
         """What is kept, oldest first; a file that is none is passed over."""
         kept: list[Measurement] = []
-        for file in sorted(self.folder.glob("*.json")):
+        for file in sorted(self.folder.glob(MEASURED)):
             try:
                 kept.append(read_checked(file, Measurement))
             except (OSError, FormatError):
