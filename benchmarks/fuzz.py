@@ -6,7 +6,8 @@ the cases in child processes (a crash of the interpreter costs one case), and en
 
 A case is right if the file's outputs on fresh inputs agree with the model that the Artifact holds:
 ‖file − Keras‖ ≤ bound · max(‖Keras − mean‖, share · ‖Keras‖), per output, and the user's model is
-as it was; or if a tfcompress error of one paragraph is raised.
+as it was; or if a tfcompress error of one paragraph is raised. A packed file of a
+quantization-aware model computes in int8: it is compared with the dense int8 file of that model.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from children import carry_out, drive, rows_of
 
-CHUNK = 20
+CHUNK = 60
 """Cases a child process runs: TensorFlow's graphs of all of them stay in its memory."""
 BOUNDS = {"float32": 1e-3, "float16": 3e-2, "packed": 1e-2, "packedsize": 1e-2}
 """Relative error allowed a target; all others 0.6, since untrained networks hardly vary."""
@@ -273,9 +274,8 @@ def trainer(model: Any, samples: list[Any]) -> Callable[[Any, list[Any]], None]:
 def compared(artifact: Any, fresh: list[Any], target: str) -> dict[str, Any]:
     """The file's outputs against those of the model that it claims to be."""
     from tfcompress._backend.interpreter._interpreter import open_interpreter
-    from tfcompress._backend.keras._inputs import predict
 
-    expected = predict(artifact.model, fresh)
+    expected = expected_of(artifact, fresh, target)
     outputs = open_interpreter(artifact.data).predict(fresh)
     errors = []
     for one, other in zip(expected, outputs):
@@ -286,6 +286,19 @@ def compared(artifact: Any, fresh: list[Any], target: str) -> dict[str, Any]:
     worst = max(errors)
     is_right = len(expected) == len(outputs) and worst <= BOUNDS.get(target, 0.6)
     return {"result": "right" if is_right else "wrong", "relative_error": worst}
+
+
+def expected_of(artifact: Any, fresh: list[Any], target: str) -> list[Any]:
+    """The outputs that the file must have: the model's, or those of its dense int8 file."""
+    from tfcompress._backend.interpreter._interpreter import open_interpreter
+    from tfcompress._backend.keras._inputs import predict
+    from tfcompress._backend.tflite import _converter as converter
+    from tfcompress._backend.tflite._precision import is_quantization_aware
+
+    if not (target.startswith("packed") and is_quantization_aware(artifact.model)):
+        return predict(artifact.model, fresh)
+    dense = converter.convert(artifact.model, converter.Format("dense", optimize=True))
+    return open_interpreter(dense).predict(fresh)
 
 
 def summary(rows: list[dict[str, Any]]) -> str:

@@ -3,7 +3,8 @@
 `python benchmarks/memory.py` makes a VGG16-like model of random weights and carries out
 `prune50-int8` (SGD, two steps, 8 images), each way in a process of its own. Figures are the
 largest resident memory above that of the process with the loaded model, in multiples of the
-model's weights, and what stays at the end. `--width 1 --size 224` is VGG16 itself.
+model's weights, and what stays at the end. `--width 1 --size 224` is VGG16 itself; `--network
+dense` is a stack of Dense layers of 40 MiB, which takes half a minute a way.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 WAYS = ("tfcompress", "tfcompress int8", "TFMOT and raw converter", "raw converter")
 IMAGES = 8
+DENSE_INPUTS, DENSE_UNITS = 1024, 2048
 
 
 def resident() -> int:
@@ -51,8 +53,22 @@ class Peaks:
         self._thread.join()
 
 
-def network(keras: Any, width: float, size: int) -> Any:
-    """VGG16 with `width` times its channels for images of `size` × `size`, compiled."""
+def network(keras: Any, kind: str, width: float, size: int) -> Any:
+    """The network that is compressed, compiled."""
+    model = dense(keras) if kind == "dense" else vgg(keras, width, size)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(1e-4), loss)
+    return model
+
+
+def dense(keras: Any) -> Any:
+    """Three hidden Dense layers."""
+    hidden = [keras.layers.Dense(DENSE_UNITS, activation="relu") for _ in range(3)]
+    return keras.Sequential([keras.Input((DENSE_INPUTS,)), *hidden, keras.layers.Dense(10)])
+
+
+def vgg(keras: Any, width: float, size: int) -> Any:
+    """VGG16 with `width` times its channels for images of `size` × `size`."""
     layers = [keras.layers.Input((size, size, 3))]
     for filters, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         for _ in range(count):
@@ -63,23 +79,21 @@ def network(keras: Any, width: float, size: int) -> Any:
     for _ in range(2):
         layers.append(keras.layers.Dense(int(4096 * width), activation="relu"))
     layers.append(keras.layers.Dense(1000))  # random weights: probabilities would all be 0.001
-    model = keras.Sequential(layers)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(1e-4), loss)
-    return model
+    return keras.Sequential(layers)
 
 
-def measured(way: str, width: float, size: int) -> dict[str, Any]:
+def measured(way: str, kind: str, width: float, size: int) -> dict[str, Any]:
     """Multiples of the model's bytes, by step, of one way."""
     import numpy as np
 
     rng = np.random.default_rng(0)
-    x, y = rng.random((IMAGES, size, size, 3), dtype="float32"), np.arange(IMAGES) % 10
+    shape = (DENSE_INPUTS,) if kind == "dense" else (size, size, 3)
+    x, y = rng.random((IMAGES, *shape), dtype="float32"), np.arange(IMAGES) % 10
     run = _tfcompress(way, x, y) if way.startswith("tfcompress") else _raw(way, x, y)
     import tensorflow_model_optimization  # noqa: F401 - loaded by then, as the converter is
     import tf_keras
 
-    model = network(tf_keras, width, size)
+    model = network(tf_keras, kind, width, size)
     model.predict(x[:1], verbose=0)
     gc.collect()
     weights = sum(array.nbytes for array in model.get_weights())
@@ -143,19 +157,20 @@ def _raw(way: str, x: Any, y: Any) -> Callable[[Any, Peaks], Any]:
 def main() -> None:
     """Measure every way in a process of its own and print one table."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--network", choices=("vgg", "dense"), default="vgg")
     parser.add_argument("--width", type=float, default=0.5)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--way", choices=WAYS)
     parser.add_argument("--in-this-process", action="store_true", help="print one way as JSON")
     args = parser.parse_args()
     if args.in_this_process:
-        print(json.dumps(measured(args.way, args.width, args.size)))
+        print(json.dumps(measured(args.way, args.network, args.width, args.size)))
         return
     steps = ("apply", "train", "strip", "convert", "parity", "afterwards")
     print("| way | " + " | ".join(steps) + " |\n|---|" + "--:|" * len(steps))
-    options = ["--width", str(args.width), "--size", str(args.size), "--in-this-process"]
+    options = ["--network", args.network, "--width", str(args.width), "--size", str(args.size)]
     for way in [args.way] if args.way else WAYS:
-        command = [sys.executable, __file__, *options, "--way", way]
+        command = [sys.executable, __file__, *options, "--in-this-process", "--way", way]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         if done.returncode:
             print(f"| {way} | failed |")

@@ -297,7 +297,7 @@ def test_models_that_are_no_longer_needed_are_gone_when_the_file_is_written(
     keras_flavour, trained, digits, monkeypatch
 ):
     """Keras models are full of cycles: unasked, each lives on while the next step runs."""
-    monkeypatch.setattr(_memory, "SMALLEST", 0)
+    monkeypatch.setattr(_memory, "LARGE", 0)
     SEEN.clear()
     ALIVE.clear()
     recipe = tfc.Recipe([Watched(0.25), Watched(0.5)], LooksBack())

@@ -185,6 +185,12 @@ def test_bad_options(files: SimpleNamespace, options: Any) -> None:
         profile_many([files.fixed], **options)
 
 
+@pytest.mark.parametrize("threads", [0, 2])
+def test_one_number_is_no_sequence_of_thread_counts(files: SimpleNamespace, threads: int) -> None:
+    with pytest.raises(ValueError, match=rf"threads={threads}: expected a sequence of counts"):
+        profile(files.fixed, threads=threads)  # pyright: ignore[reportArgumentType]
+
+
 def test_wrong_kind_of_file() -> None:
     with pytest.raises(InterpreterError, match="ndarray came"):
         profile(np.zeros(3))  # pyright: ignore[reportArgumentType]

@@ -204,6 +204,16 @@ def test_kept_weights_are_the_largest():
     assert Prune(0.6).kept(np.ones((5, 7))).sum() == 14  # ties are broken, not all kept
 
 
+@pytest.mark.parametrize("members", [10, 320, 1000])
+@pytest.mark.parametrize("sparsity", [0.1, 0.3, 0.6, 0.7, 0.9])
+def test_a_kernel_that_was_pruned_so_keeps_the_promise(members, sparsity):
+    """0.3 of 320 weights are 96 zeros, not fewer than 1 − 224/320 in floating point."""
+    technique = Prune(sparsity)
+    kernel = np.random.RandomState(0).randn(members, 1)
+    _, share, promised = technique.measure(kernel * technique.kept(kernel))
+    assert share >= promised
+
+
 def test_labels():
     assert [t.label for t in (Prune(0.8), Prune(0.875), Prune(pattern="2:4"))] == [
         "prune80",

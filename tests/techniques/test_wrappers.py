@@ -55,7 +55,7 @@ def test_masks_reach_every_layer_while_it_trains(keras_flavour, technique, kind)
     )
 
 
-def regularized_net(flavour):
+def regularized_net(flavour, activation):
     """Two Dense layers, the first with an L2 penalty on its outputs."""
     keras = importlib.import_module(flavour)
     keras.utils.set_random_seed(0)
@@ -63,7 +63,7 @@ def regularized_net(flavour):
     model = keras.Sequential(
         [
             keras.layers.Input((8,)),
-            keras.layers.Dense(16, "relu", activity_regularizer=penalty, name="hidden"),
+            keras.layers.Dense(16, activation, activity_regularizer=penalty, name="hidden"),
             keras.layers.Dense(3, "softmax", name="out"),
         ]
     )
@@ -72,14 +72,21 @@ def regularized_net(flavour):
 
 
 @pytest.mark.parametrize(
-    "technique", [Prune(0.5), Cluster(4), QuantizeAware()], ids=lambda technique: technique.label
+    ("technique", "activation"),
+    [
+        (Prune(0.5), "relu"),
+        (Cluster(4), "relu"),
+        (QuantizeAware(), "relu"),
+        (QuantizeAware(), "elu"),
+    ],
+    ids=["prune", "cluster", "qat", "qat, with the activation split off"],
 )
-def test_activity_losses_are_part_of_the_loss(keras_flavour, technique):
+def test_activity_losses_are_part_of_the_loss(keras_flavour, technique, activation):
     """The loss of the wrapped model is that of the labels plus λ·Σa² per example."""
     tf_keras = importlib.import_module("tf_keras")
     random = np.random.RandomState(0)
     x, labels = random.rand(32, 8).astype("float32"), random.randint(0, 3, 32)
-    wrapped = technique.apply(regularized_net(keras_flavour))
+    wrapped = technique.apply(regularized_net(keras_flavour, activation))
     wrapped.fit(x, labels, batch_size=32, verbose=0, callbacks=technique.callbacks())
     loss = wrapped.evaluate(x, labels, batch_size=32, verbose=0)
     likelihoods = wrapped.predict(x, verbose=0)[np.arange(32), labels]

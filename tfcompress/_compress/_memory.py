@@ -7,20 +7,18 @@ import functools
 import gc
 from collections.abc import Callable
 
+from tfcompress._backend.tflite._export import LARGE
 from tfcompress.core._types import Model
-
-SMALLEST = 2**21
-"""Parameters from which a model's memory is given back at once: 8 MiB in float32. A collection
-takes as long as the conversion of a small model, since it looks at all of TensorFlow's objects."""
 
 
 def release(model: Model) -> None:
     """Free models as large as `model` that nothing holds any more, for the system to have.
 
     A Keras model is full of reference cycles, so that it lives on until Python's collector comes
-    by; the C library keeps freed memory for itself until it is asked.
+    by; the C library keeps freed memory for itself until it is asked. Small models wait for it: a
+    collection looks at all of TensorFlow's objects, which takes as long as their conversion.
     """
-    if model.count_params() < SMALLEST:
+    if model.count_params() < LARGE:
         return
     gc.collect()
     trim = _trim()

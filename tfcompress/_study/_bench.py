@@ -23,7 +23,8 @@ class Bench:
 
     It goes to worker processes as a pickle. `shared` is the folder of the models that several
     cells start from, each a `.keras` file with a note beside it; those that no file can hold stay
-    in `_held`, in this process. `scratch` is the folder for temporary files.
+    in `_held`, in this process. Code in these files runs only if they are `trusted`. `scratch` is
+    the folder for temporary files.
     """
 
     fit: Trainer | None
@@ -32,6 +33,7 @@ class Bench:
     metric: str
     runtime: str
     strict: bool
+    trusted: bool
     out: Path | None
     shared: Path
     scratch: Path | None = None
@@ -113,7 +115,7 @@ class Bench:
                 f"{node.name} could not be written to a file, which is how it gets to other "
                 "processes; use n_jobs=1."
             )
-        model = keras.load_model(self._file(node))
+        model = keras.load_model(self._file(node), trusted=self.trusted)
         if node.parent is not None:
             if keras.compile_problem(model):
                 keras.carry_compile(self.model(node.parent), model)

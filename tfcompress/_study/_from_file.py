@@ -83,7 +83,7 @@ def study_file(
         models: those to carry out, else all.
         n_jobs, progress: as for `study`.
         command: what is written down as having made the reports.
-        trusted: as for `load_model`, for the file's own models.
+        trusted: as for `load_model`, for the file's own models and those that cells share.
 
     Returns:
         The model's name → its report, in the file's order.
@@ -109,12 +109,15 @@ def study_file(
         options["seeds"] = seeds or options["seeds"]
         options["facts"] = {**written_down, **options["facts"]}
         options |= {"out": folder / name, "n_jobs": n_jobs, "progress": progress}
+        options["trusted"] = trusted
         title = _title(spec, name, Path(path).stem)
         reports[name] = study(model, recipes_of(spec, name), title=title, **options)
         by = spec["models"][name].get("significance", spec.get("significance"))
         if by:
             inputs = options["fit"].x
-            reports[name] = _with_dimensions(reports[name], model, folder / name, inputs, by)
+            reports[name] = _with_dimensions(
+                reports[name], model, folder / name, inputs, by, trusted
+            )
     return reports
 
 
@@ -134,7 +137,9 @@ def chosen(spec: Mapping[str, Any], models: Sequence[str] | None) -> list[str]:
     return list(models or spec["models"])
 
 
-def _with_dimensions(report: Report, model: Any, folder: Path, x: Any, by: str) -> Report:
+def _with_dimensions(
+    report: Report, model: Any, folder: Path, x: Any, by: str, trusted: bool
+) -> Report:
     """The report, and its page, with the intrinsic dimension of every layer.
 
     It is measured on the first seed's base and `IMAGES` training images.
@@ -145,7 +150,7 @@ def _with_dimensions(report: Report, model: Any, folder: Path, x: Any, by: str) 
         base = (
             model
             if not isinstance(model, Trained)
-            else load_model(sorted(folder.glob("shared/base-*.keras"))[0])
+            else load_model(sorted(folder.glob("shared/base-*.keras"))[0], trusted=trusted)
         )
         significance = analysis.significance(base, x[:IMAGES], by=by, progress=False)
         write_all({kept: json.dumps(significance.to_dict(), default=float)})

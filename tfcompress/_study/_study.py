@@ -45,6 +45,7 @@ def study(
     profile: bool = True,
     training: bool = True,
     strict: bool = False,
+    trusted: bool = False,
     progress: Progress = None,
     title: str = "tfcompress study",
     facts: dict[str, Any] | None = None,
@@ -72,6 +73,8 @@ def study(
             must be a folder that all see). The numbers are the same as one after another.
         threads: thread counts to measure latency at, unless `profile` is off.
         runtime: the interpreter that runs the files.
+        trusted: as for `load_model`, for the models that cells share in `out`: a model with a
+            Lambda layer is read back from there. A study without `out` wrote them itself.
         title: the report's.
         facts: more of them for the report's `about`.
 
@@ -100,6 +103,7 @@ def study(
             metric=metric,
             runtime=runtime,
             strict=strict,
+            trusted=trusted or folder is None,
             out=folder,
             shared=shared,
             scratch=temporary,

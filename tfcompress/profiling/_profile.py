@@ -133,6 +133,8 @@ def profile_many(
 
 
 def _check_options(threads: Sequence[int], runs: int | str, on_error: str) -> None:
+    if isinstance(threads, int):
+        raise ValueError(f"threads={threads!r}: expected a sequence of counts, such as (1, 2).")
     counts_fit = bool(threads) and min(threads) >= 1 and (runs == "auto" or int(runs) >= 1)
     if not counts_fit or on_error not in ("raise", "note"):
         came = f"threads={threads!r}, runs={runs!r}, on_error={on_error!r}"

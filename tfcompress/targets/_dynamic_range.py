@@ -60,5 +60,5 @@ class DynamicRange(Target):
             if kind == "FLOAT32" and may_stay:
                 excused.append((layer, op))
         right, left = precision.check_kernels(model, data, "INT8", self.label, excused=excused)
-        precision.check_ends(data, "FLOAT32", self.label)
+        precision.check_ends(model, data, "FLOAT32", self.label)
         return (Check(self.label, "kernels in int8", right, right + left, relation="of"),)

@@ -39,5 +39,5 @@ class Float32(Target):
         if precision.is_quantization_aware(model):
             excused = precision.layers_with_kernels(model, data, "INT8")
         right, _ = precision.check_kernels(model, data, "FLOAT32", self.label, excused=excused)
-        precision.check_ends(data, "FLOAT32", self.label)
+        precision.check_ends(model, data, "FLOAT32", self.label)
         return (Check(self.label, "kernels in float32", right, right, relation="of"),)

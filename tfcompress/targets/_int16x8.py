@@ -77,5 +77,5 @@ class Int16x8(Target):
         """
         left = precision.float_operators(model, data) if self.fallback else []
         right, excused = precision.check_kernels(model, data, "INT8", self.label, excused=left)
-        precision.check_ends(data, _IO[self.io], self.label)
+        precision.check_ends(model, data, _IO[self.io], self.label)
         return (Check(self.label, "kernels in int8", right, right + excused, relation="of"),)

@@ -106,7 +106,7 @@ class Int8(Target):
         if not self.fallback and not precision.is_quantization_aware(model):
             left = [(layer, op) for layer, op in left if op in _NO_INT8]
         right, excused = precision.check_kernels(model, data, "INT8", self.label, excused=left)
-        precision.check_ends(data, _IO[self.io], self.label)
+        precision.check_ends(model, data, _IO[self.io], self.label)
         checks = [Check(self.label, "kernels in int8", right, right + excused, relation="of")]
         fused = precision.count_operators(data, FUSED)
         if fused:

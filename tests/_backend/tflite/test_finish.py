@@ -5,6 +5,9 @@ import importlib
 import numpy as np
 import pytest
 
+from tfcompress._backend.interpreter._interpreter import open_interpreter
+from tfcompress._backend.keras._inputs import predict
+from tfcompress._backend.tflite import _export
 from tfcompress._backend.tflite._facts import read_facts
 from tfcompress._backend.tflite._flatbuffer import read
 from tfcompress._backend.tflite._precision import kernels
@@ -137,3 +140,55 @@ def test_names_take_no_room_in_a_written_out_recurrent_layer(kind, keras_flavour
     assert {tensor.name for tensor in tensors} == {b"steps", layer.name.encode(), b"out"}
     assert data.count(layer.name.encode()) == 1
     assert len(data) < 130 * len(tensors)
+
+
+@pytest.fixture
+def as_if_large(monkeypatch):
+    """Every model goes to the converter through a temporary SavedModel, as large ones do."""
+    monkeypatch.setattr(_export, "LARGE", 0)
+
+
+def test_a_large_models_file_has_its_inputs_and_outputs_in_order(keras_flavour, as_if_large):
+    """The converter puts those of a SavedModel in an order of its own, output_10 behind output_1;
+    and a SavedModel's names take no "-"."""
+    k = importlib.import_module(keras_flavour)
+    names = ("zeta", "alpha", "b-1.x" if keras_flavour == "keras" else "b_1")
+    inputs = [k.Input((number + 2,), name=name) for number, name in enumerate(names)]
+    hidden = k.layers.Concatenate(name="all")(inputs)
+    outputs = [k.layers.Dense(1 + n % 3, name=f"out{11 - n}")(hidden) for n in range(12)]
+    model = k.Model(inputs, outputs)
+    data = Float32().convert(model)
+    facts = read_facts(data)
+    assert [tensor.name for tensor in facts.inputs] == list(names)
+    assert [tensor.name for tensor in facts.outputs] == [f"out{11 - n}" for n in range(12)]
+    given = [samples(number + 2)[:8] for number in range(3)]
+    written = open_interpreter(data).predict(given)
+    for one, other in zip(predict(model, given), written):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.label)
+def test_a_large_models_file_is_that_of_a_small_one(target, separable, as_if_large, monkeypatch):
+    inputs = samples(8, 8, 3)
+    data = target.convert(separable, inputs)
+    monkeypatch.undo()
+    other = target.convert(separable, inputs)
+    assert [op.kind for op in read_facts(data).ops] == [op.kind for op in read_facts(other).ops]
+    assert kernels(separable, data) == kernels(separable, other)
+    both = (open_interpreter(file).predict([inputs[:8]])[0] for file in (data, other))
+    np.testing.assert_array_equal(*both)
+
+
+def test_a_large_models_inputs_are_calibrated_by_name(two_in_two_out, as_if_large):
+    given = [samples(6), 5 * samples(8)]
+    written = open_interpreter(Int8().convert(two_in_two_out, given)).predict(given)
+    for one, other in zip(predict(two_in_two_out, given), written):
+        assert np.abs(one - other).max() < 0.1 * np.abs(one).max()
+
+
+def test_a_large_recurrent_model_keeps_its_loop(keras_flavour, as_if_large):
+    """Out of a SavedModel the converter fuses LSTMs, whose state outlives a run."""
+    k = importlib.import_module(keras_flavour)
+    inputs = k.Input((6, 5), name="steps")
+    data = Float32().convert(k.Model(inputs, k.layers.LSTM(4, name="memory")(inputs)))
+    assert "WHILE" in [op.kind for op in read_facts(data).ops]

@@ -61,10 +61,14 @@ def parts(layer: Layer, names: Sequence[str], split: bool) -> list[Layer] | None
         return None
     if is_apart and not is_keras3:
         whole.activation = tf_keras.activations.linear
-    core = _separable(whole, names) if is_separable else [whole]
-    if not is_apart:
-        return core
-    return [*core, _activation_layer(layer.activation, names[-1], whole.dtype_policy)]
+    made = _separable(whole, names) if is_separable else [whole]
+    if is_apart:
+        made.append(_activation_layer(layer.activation, names[-1], whole.dtype_policy))
+    if len(made) > 1:
+        # It is a loss of what the layer gives, which the last part gives now.
+        regularizer, whole.activity_regularizer = whole.activity_regularizer, None
+        made[-1].activity_regularizer = regularizer
+    return made
 
 
 def _tf_copy(layer: Layer, name: str) -> Layer:

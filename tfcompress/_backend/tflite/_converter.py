@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tfcompress._backend import bridge as doors
 from tfcompress._backend.keras import _samples as _samples
@@ -23,6 +23,8 @@ from tfcompress.core._errors import ConversionError
 from tfcompress.core._types import Array, Data, Model
 
 __all__ = ["CALIBRATION_LIMIT", "FEW_SAMPLES", "Format", "convert"]
+
+Calibration = Callable[[], Iterator[list[Array] | dict[str, Array]]]
 
 CALIBRATION_LIMIT = 500
 """Most samples that ranges are calibrated on."""
@@ -97,7 +99,7 @@ def _run(exported: Exported, form: Format, arrays: Sequence[Array] | None) -> by
                 converter = tf.lite.TFLiteConverter.from_concrete_functions(
                     [exported.function], exported.holder
                 )
-                _ask(converter, form, arrays)
+                _ask(converter, form, _calibration(exported, arrays))
                 data = bytes(converter.convert())
         except Exception as error:  # becomes one line that names operator, layer and way out
             text = f"{error}\n{noise.text}"
@@ -116,7 +118,7 @@ def _float_file(exported: Exported, form: Format) -> bytes | None:
         return None
 
 
-def _ask(converter: object, form: Format, arrays: Sequence[Array] | None) -> None:
+def _ask(converter: object, form: Format, calibration: Calibration | None) -> None:
     """Set the converter's options to `form`."""
     import tensorflow as tf
 
@@ -138,10 +140,19 @@ def _ask(converter: object, form: Format, arrays: Sequence[Array] | None) -> Non
     kit._experimental_disable_per_channel_quantization_for_dense_layers = form.dense_per_tensor
     if form.io != "float":
         kit.inference_input_type = kit.inference_output_type = tf.dtypes.as_dtype(form.io)
-    if arrays is not None:
-        kit.representative_dataset = lambda: _one_by_one(arrays)
+    if calibration is not None:
+        kit.representative_dataset = calibration
 
 
-def _one_by_one(arrays: Sequence[Array]) -> Iterator[list[Array]]:
-    for index in range(len(arrays[0])):
-        yield [array[index : index + 1] for array in arrays]
+def _calibration(exported: Exported, arrays: Sequence[Array] | None) -> Calibration | None:
+    """A function whose generator gives one sample after the other; None without samples."""
+    if arrays is None:
+        return None
+    by_name = exported.through_a_file and len(arrays) > 1
+
+    def one_by_one() -> Iterator[list[Array] | dict[str, Array]]:
+        for index in range(len(arrays[0])):
+            sample = [array[index : index + 1] for array in arrays]
+            yield dict(zip(exported.inputs, sample)) if by_name else sample
+
+    return one_by_one

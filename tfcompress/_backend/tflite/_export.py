@@ -7,16 +7,21 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from tfcompress._backend import bridge as doors
 from tfcompress._backend.graph._walk import ModelGraph, maker_of, pack
 from tfcompress._backend.quiet import quiet
 from tfcompress._backend.tflite._layer_names import LayerNames
+from tfcompress._backend.tflite._rebuild import is_recurrent
 from tfcompress._backend.tflite._scopes import Scopes
 from tfcompress.core._errors import ConversionError
 from tfcompress.core._types import Model, Tensor
 
 Shape = tuple[int, ...]
+
+LARGE = 2**21
+"""Parameters from which memory counts more than a quick start: 8 MiB in float32."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,9 @@ class Exported:
     """A model as one concrete function of batch 1; `like` is the user's own model.
 
     `inputs` and `outputs` are the names that the file gets for them, in the model's order;
-    `holder` keeps the function's variables alive.
+    `holder` keeps the function's variables alive. Where the model goes `through_a_file`, the
+    converter writes a temporary SavedModel and reads the weights from there; inputs and outputs
+    are known by name alone.
     """
 
     model: Model
@@ -33,6 +40,7 @@ class Exported:
     holder: object
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    through_a_file: bool = False
 
     @cached_property
     def ops(self) -> tuple[tuple[str, str], ...]:
@@ -88,12 +96,32 @@ def export(
         warnings.simplefilter("ignore")
         if fusing:
             function = tf.function(call).get_concrete_function(*specs)
-            return Exported(model, like, function, model, inputs, outputs)
+            return Exported(model, like, function, model, inputs, outputs, True)
         # A plain tf.function calls every output "Identity"; pruning a wrapped one to named
         # operations keeps the names.
         holder = tf.compat.v1.wrap_function(call, specs)
         function = holder.prune(holder.inputs[: len(specs)], named)
-    return Exported(model, like, function, holder, inputs, outputs)
+        through_a_file = _goes_through_a_file(like)
+        if through_a_file:
+            holder = _as_module(function)
+    return Exported(model, like, function, holder, inputs, outputs, through_a_file)
+
+
+def _goes_through_a_file(model: Model) -> bool:
+    """Whether the converter gets a SavedModel: a graph with the weights in it takes ten times
+    their memory. It would fuse LSTMs there, whose state outlives a run of the file."""
+    if model.count_params() < LARGE:
+        return False
+    return not any(is_recurrent(layer) for layer in doors.leaf_layers(model))
+
+
+def _as_module(function: Any) -> object:
+    """A tf.Module that holds the variables of a concrete function."""
+    import tensorflow as tf
+
+    module: Any = tf.Module()
+    module.kept = list(function.graph.variables)
+    return module
 
 
 def _specs(like: Model, shapes: Sequence[Shape] | None) -> list[Tensor]:

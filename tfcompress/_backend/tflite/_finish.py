@@ -46,6 +46,7 @@ class Finish:
         """The bytes of the finished file."""
         model = flatbuffer.read(data)
         main = model.subgraphs[0]
+        _put_in_order(model, self.exported)
         _set_names(main, main.outputs, self.exported.outputs)
         _set_names(main, main.inputs, self.exported.inputs)
         self.unplaced = self._layers_without_operator(model)
@@ -118,6 +119,22 @@ def _recurrent_names(exported: Exported) -> list[str]:
             directions = 2 if hasattr(layer, "backward_layer") else 1
             recurrent += [names[id(layer)]] * directions
     return recurrent
+
+
+def _put_in_order(model: ModelTree, exported: Exported) -> None:
+    """Inputs and outputs in the model's order, which a file made of a SavedModel mixes up.
+
+    The signature that it has tells them by name; the outputs are called output_0, output_1, ….
+    """
+    for signature in model.signatureDefs or []:
+        main = model.subgraphs[signature.subgraphIndex]
+        for field, names in (
+            ("inputs", exported.inputs),
+            ("outputs", [f"output_{number}" for number in range(len(exported.outputs))]),
+        ):
+            places = {_text(item): item.tensorIndex for item in getattr(signature, field)}
+            if set(places) == set(names):
+                setattr(main, field, [places[name] for name in names])
 
 
 def _set_names(graph: GraphTree, indices: Sequence[int], names: tuple[str, ...]) -> None:

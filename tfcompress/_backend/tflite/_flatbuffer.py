@@ -41,6 +41,8 @@ _NUMPY = {
     "INT64": "<i8",
     "UINT64": "<u8",
 }
+SPARE = 1 << 16
+"""Bytes that a file is thought to have beside its constants; more are found where they are not."""
 ALIGNMENT = 16
 """Bytes that a buffer's data start at a multiple of, as the schema demands."""
 
@@ -86,7 +88,7 @@ def read(data: bytes) -> ModelTree:
         ) from error
     for buffer in model.buffers or []:
         if buffer.data is not None:
-            buffer.data = np.frombuffer(bytes(buffer.data), np.uint8)
+            buffer.data = np.frombuffer(buffer.data, np.uint8)  # no copy
     return model
 
 
@@ -99,9 +101,11 @@ def write(model: ModelTree) -> bytes:
     """
     model = drop_unused(model)
     _share_buffers(model)
-    builder = _sharing_builder(1 << 16)
+    # As large as the file: growing would double it, with both sizes in memory.
+    constants = sum(len(buffer.data) + ALIGNMENT for buffer in model.buffers if buffer.size)
+    builder = _sharing_builder(constants + SPARE)
     builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
-    return bytes(builder.Output())
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
 def tensor_type(tensor: TensorTree) -> str:
@@ -194,15 +198,16 @@ class _Constant:
 
     def __init__(self, data: Array | None):
         self.data = data
+        self.size = 0 if data is None else len(data)
 
     def Pack(self, builder: Any) -> int:
         """Write the buffer; called by the generated writer of the model."""
         kit, vector = schema(), None
         if self.data is not None:
-            raw = np.ascontiguousarray(self.data, np.uint8).tobytes()
-            builder.StartVector(1, len(raw), ALIGNMENT)
-            builder.head = builder.Head() - len(raw)
-            builder.Bytes[builder.Head() : builder.Head() + len(raw)] = raw
+            builder.StartVector(1, self.size, ALIGNMENT)
+            builder.head = builder.Head() - self.size
+            place = slice(builder.Head(), builder.Head() + self.size)
+            np.frombuffer(builder.Bytes, np.uint8)[place] = self.data
             vector = builder.EndVector()
         kit.BufferStart(builder)
         if vector is not None:
@@ -223,8 +228,8 @@ class _Buffers:
         data = self.given[index].data
         if data is None or not len(data):
             return 0
-        raw = np.ascontiguousarray(data, np.uint8)
-        key = hashlib.sha256(raw.tobytes()).digest()
+        raw = np.ascontiguousarray(data, np.uint8).reshape(-1)
+        key = hashlib.sha256(raw).digest()
         if key not in self._places:
             self._places[key] = len(self.kept)
             self.kept.append(_Constant(raw))

@@ -99,10 +99,15 @@ def check_kernels(
     return right, left
 
 
-def check_ends(data: bytes, kind: str, what: str) -> None:
-    """InvariantError where an input or output of real numbers is not of type `kind`."""
+def check_ends(model: Model, data: bytes, kind: str, what: str) -> None:
+    """InvariantError where an input or output of real numbers is not of type `kind`.
+
+    An input that takes whole numbers in the model, such as uint8 images, stays as it is.
+    """
     facts = read_facts(data)
-    for tensor in (*facts.inputs, *facts.outputs):
+    given = zip(facts.inputs, doors.input_specs(model))
+    real = [tensor for tensor, (_, _, dtype) in given if "int" not in dtype]
+    for tensor in (*real, *facts.outputs):
         if _is_wrong(tensor, kind):
             raise InvariantError(
                 f"{what}: {tensor.name!r} is {tensor.kind} in the file, expected {kind} at its"

@@ -56,8 +56,11 @@ def quantize(
             wrapped = load().quantization.keras.quantize_apply(annotated, scheme)
         except (RuntimeError, ValueError, TypeError) as error:
             raise _refused(flat, error, tfmot_scheme) from error
+    # A copy through its config has lost the regularizer of an Activation layer.
+    regularizers = {layer.name: layer.activity_regularizer for layer in flat.layers}
     for wrapper in wrapped_quantized(wrapped):
         act_as_inside(wrapper)
+        wrapper._activity_regularizer = regularizers.get(wrapper.layer.name)
     return wrapped
 
 
