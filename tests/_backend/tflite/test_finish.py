@@ -175,8 +175,8 @@ def test_a_large_models_file_is_that_of_a_small_one(target, separable, as_if_lar
     other = target.convert(separable, inputs)
     assert [op.kind for op in read_facts(data).ops] == [op.kind for op in read_facts(other).ops]
     assert kernels(separable, data) == kernels(separable, other)
-    both = (open_interpreter(file).predict([inputs[:8]])[0] for file in (data, other))
-    np.testing.assert_array_equal(*both)
+    one, two = (open_interpreter(file).predict([inputs[:8]])[0] for file in (data, other))
+    np.testing.assert_array_equal(one, two)
 
 
 def test_a_large_models_inputs_are_calibrated_by_name(two_in_two_out, as_if_large):

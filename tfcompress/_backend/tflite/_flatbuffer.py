@@ -229,7 +229,7 @@ class _Buffers:
         if data is None or not len(data):
             return 0
         raw = np.ascontiguousarray(data, np.uint8).reshape(-1)
-        key = hashlib.sha256(raw).digest()
+        key = hashlib.sha256(raw.data).digest()
         if key not in self._places:
             self._places[key] = len(self.kept)
             self.kept.append(_Constant(raw))
