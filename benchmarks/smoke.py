@@ -88,7 +88,9 @@ def command(*words: str) -> Callable[[], None]:
             [sys.executable, "-m", "tfcompress.cli", *words], capture_output=True, text=True
         )
         if done.returncode:
-            raise RuntimeError((done.stderr or done.stdout).strip().splitlines()[-1])
+            lines = (done.stdout + done.stderr).strip().splitlines()
+            failed = [line for line in lines if "failed:" in line]
+            raise RuntimeError((failed or lines)[-1])
 
     return step
 
