@@ -60,8 +60,9 @@ def smaller(png: str) -> str:
 
 
 def kept(output: dict[str, Any]) -> bool:
-    """Whether an output is worth storing: not what was written to stderr."""
-    return output.get("name") != "stderr"
+    """Whether an output is worth storing: not stderr, and not what TensorFlow logs."""
+    logged = "".join(output.get("text", "")).startswith("WARNING:")
+    return output.get("name") != "stderr" and not logged
 
 
 def tidy(notebook: Any, mark: str) -> None:

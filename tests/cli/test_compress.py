@@ -41,7 +41,12 @@ def test_compress_trains_and_saves(
     code, out, err = run(*words, tmp_path / "net")
     assert code == 0, err
     assert "accuracy" in out
-    assert {file.name for file in tmp_path.iterdir()} == {"net.tflite", "net.json", "net.keras"}
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "net.tflite",
+        "net.json",
+        "net.keras",
+        "net.md",
+    }
     monkeypatch.setattr("tfcompress._compress.compress", None)  # refused before any training
     code, _, err = run(*words, tmp_path / "net")
     assert code == 1

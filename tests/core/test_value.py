@@ -1,11 +1,13 @@
 """Values, recipes and artifacts as data: equality, hashing, JSON both ways, atomic saving."""
 
 import errno
+import hashlib
 import importlib
 import json
 import os
+import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +137,7 @@ def artifact():
 
 def test_artifact_round_trip(artifact, tmp_path):
     files = artifact.save(tmp_path / "out" / "net")
-    assert [file.name for file in files] == ["net.tflite", "net.json"]
+    assert [file.name for file in files] == ["net.tflite", "net.json", "net.md"]
     back = Artifact.load(tmp_path / "out" / "net")
     assert (back.data, back.recipe, back.skipped, back.checks, back.about) == (
         artifact.data,
@@ -145,6 +147,31 @@ def test_artifact_round_trip(artifact, tmp_path):
         artifact.about,
     )
     assert json.loads((tmp_path / "out" / "net.json").read_text())["size_bytes"] == 400
+
+
+def test_the_model_card_says_what_was_done_measured_and_left_alone(artifact, tmp_path):
+    measured = {"metric": "accuracy", "before": 0.9, "after": 0.885, "examples": 1000}
+    about = {"seed": 1, "measured": measured, "warnings": ["trained too short"]}
+    replace(artifact, about=about).save(tmp_path / "net")
+    card = (tmp_path / "net.md").read_text()
+    assert card.startswith("# net\n") and "## Warnings\n\n- trained too short" in card
+    assert f"`{Halve(0.5)!r}`" in card and "400 bytes on disk" in card
+    assert "accuracy 0.8850, the float32 file's 0.9000, on 1,000 test examples" in card
+    assert hashlib.sha256(artifact.data).hexdigest() in card
+    assert f"- {artifact.checks[0]}" in card and f"- {artifact.skipped[0]}" in card
+    assert 'Interpreter("net.tflite")' in card and "net.keras" not in card
+    block = re.findall(r"```python\n(.+?)\n```", card, re.S)[0]
+    compile(block, "card", "exec")
+
+
+def test_a_card_without_labels_says_that_nothing_was_measured(artifact, tmp_path):
+    artifact.save(tmp_path / "net")
+    card = (tmp_path / "net.md").read_text()
+    assert "no accuracy: nothing was measured" in card and "## Warnings" not in card
+    assert [file.name for file in artifact.save(tmp_path / "other", card=False)] == [
+        "other.tflite",
+        "other.json",
+    ]
 
 
 def test_nothing_is_overwritten_unasked(artifact, tmp_path):

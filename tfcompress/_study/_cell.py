@@ -185,7 +185,7 @@ def _row(bench: Bench, cell: Cell, artifact: Artifact, seconds: float) -> Row:
 
 
 def _keep(stem: Path, artifact: Artifact, row: Row) -> None:
-    row["made"]["file"] = artifact.save(stem, overwrite=True, model=False)[0].name
+    row["made"]["file"] = artifact.save(stem, overwrite=True, model=False, card=False)[0].name
     # The row comes last: where it is, the cell is whole.
     write_all({_row_file(stem): json.dumps(row, indent=1) + "\n"}, overwrite=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -169,6 +169,7 @@ def _compressed(
     after = evaluate(artifact, data.x_test, data.y_test, metric=metric)
     scores = Scores(metric, before, after, len(data.x_test))
     warnings = [*artifact.warnings, *scores.warnings(data.y_test, "the model")]
+    artifact = _with_facts(artifact, measured=asdict(scores))
     return _with_facts(artifact, warnings=warnings) if warnings else artifact, scores
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from tfcompress.core._card import model_card
 from tfcompress.core._errors import ArtifactError, RecipeError
 from tfcompress.core._files import Content, write_all
 from tfcompress.core._notebook import table
@@ -80,21 +81,32 @@ class Artifact:
         """What a user must know before using the file, one sentence each; empty if all is well."""
         return tuple(self.about.get("warnings", ()))
 
-    def save(self, path: str | Path, *, overwrite: bool = False, model: bool = True) -> list[Path]:
+    def save(
+        self,
+        path: str | Path,
+        *,
+        overwrite: bool = False,
+        model: bool = True,
+        card: bool = True,
+    ) -> list[Path]:
         """Write the artifact's files, all or none.
 
-        They are `path`.tflite, `path`.json (recipe, sizes, checks, skipped) and, with `model`,
-        `path`.keras.
+        They are `path`.tflite, `path`.json (recipe, sizes, checks, skipped), with `model`
+        `path`.keras, and with `card` `path`.md, which tells a person what was done, measured,
+        checked and left alone, and how to load the file.
 
         Raises:
             ArtifactError: where a file exists and `overwrite` is not set, on a missing permission
                 or a full disk; nothing half-written is left behind.
         """
-        tflite, about, keras = artifact_files(path)
+        tflite, about, keras, markdown = artifact_files(path)
         text = json.dumps(self.to_dict(), indent=2, sort_keys=True) + "\n"
         contents: dict[Path, Content] = {tflite: self.data, about: text}
-        if model and self.model is not None:
-            contents[keras] = self.model.save
+        network = self.model if model else None
+        if network is not None:
+            contents[keras] = network.save
+        if card:
+            contents[markdown] = model_card(self, tflite.stem, model=network is not None)
         return write_all(contents, overwrite=overwrite)
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,7 +129,7 @@ class Artifact:
             ArtifactError: one line with the place: a file is missing, is not an artifact's, or
                 the `.tflite` is not the one that the `.json` was written for.
         """
-        tflite, about, _ = artifact_files(path)
+        tflite, about, *_ = artifact_files(path)
         try:
             data, raw = tflite.read_bytes(), about.read_bytes()
         except OSError as error:
@@ -151,10 +163,10 @@ class Artifact:
         return "\n".join(lines + [f"  skipped  {item}" for item in self.skipped])
 
 
-def artifact_files(path: str | Path) -> tuple[Path, Path, Path]:
-    """The .tflite, .json and .keras files of an artifact at `path`, whichever of them it names."""
+def artifact_files(path: str | Path) -> tuple[Path, Path, Path, Path]:
+    """The .tflite, .json, .keras and .md of an artifact at `path`, whichever of them it names."""
     path = Path(path)
-    endings = (".tflite", ".json", ".keras")
+    endings = (".tflite", ".json", ".keras", ".md")
     stem = path.with_suffix("") if path.suffix in endings else path
-    tflite, about, keras = (stem.with_name(stem.name + ending) for ending in endings)
-    return tflite, about, keras
+    tflite, about, keras, card = (stem.with_name(stem.name + ending) for ending in endings)
+    return tflite, about, keras, card

@@ -202,7 +202,7 @@ class Prune(Technique):
                         f"{self.label}: {layer.name!r} has a {what} of {share:.6f}, "
                         f"promised is {bound:.6f}."
                     )
-                checks.append(Check(self.label, what, share, bound, layer.name))
+                checks.append(Check(self.label, what, share, bound, layer.name, "at least"))
         return tuple(checks)
 
     def _plan(self, model: Model) -> tuple[list[Layer], tuple[Skipped, ...]]:
