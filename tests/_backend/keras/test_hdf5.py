@@ -58,3 +58,10 @@ def test_a_cut_file_is_refused_in_one_line(whole):
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_a_whole_file_is_read(whole):
     assert tfc.load_model(whole).count_params() == 10
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_waiting_for_a_busy_machine_makes_no_file_damaged(whole, monkeypatch):
+    monkeypatch.setattr(_hdf5, "SECONDS", 2.0)
+    monkeypatch.setattr(_hdf5, "READ_ALL", "import time; time.sleep(4)\n" + _hdf5.READ_ALL)
+    assert tfc.load_model(whole).count_params() == 10
