@@ -56,6 +56,17 @@ from tfcompress.techniques import (
         ("cluster16-qat-int8", Recipe([Cluster(16), QuantizeAware(preserve="clusters")], Int8())),
         ("cluster16-qatplain-int8", Recipe([Cluster(16), QuantizeAware()], Int8())),
         ("prune80-qat-int8", Recipe([Prune(0.8), QuantizeAware(preserve="sparsity")], Int8())),
+        (
+            "ethos8",
+            Recipe([Cluster(8), QuantizeAware(preserve="clusters")], Int8(io="int8")),
+        ),
+        (
+            "prune60-ethos",
+            Recipe(
+                [Prune(0.6), Cluster(16, keep_zeros=True), QuantizeAware(preserve="both")],
+                Int8(io="int8"),
+            ),
+        ),
         ("xnor", Recipe([MixedPrecision(1)], Packed())),
         ("mixed4-int8", Recipe([MixedPrecision(4)], Int8())),
         ("twonn-mixed21", Recipe([MixedPrecision(SignificanceBits())], Packed())),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # what editors and type checkers see
     from tfcompress import analysis as analysis
     from tfcompress import core as core
+    from tfcompress import devices as devices
     from tfcompress import profiling as profiling
     from tfcompress import recipes as recipes
     from tfcompress import report as report
@@ -68,6 +69,7 @@ _HOME = {
 _FOLDERS = (
     "analysis",
     "core",
+    "devices",
     "profiling",
     "recipes",
     "report",

@@ -1,6 +1,6 @@
-"""The contract that every technique, target and estimator must pass; yours too.
+"""The contract that every technique, target, estimator and device must pass; yours too.
 
-from tfcompress.testing import check_estimator, check_technique, check_target
+from tfcompress.testing import check_device, check_estimator, check_technique, check_target
 
 def test_my_technique():
     check_technique(MyTechnique(0.5), keras="keras")
@@ -21,7 +21,17 @@ from tfcompress._backend import bridge as _keras
 from tfcompress._backend.interpreter import _parity as _parity
 from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress.analysis import Dimension, Estimator, SignificanceBits
-from tfcompress.core import DataError, Recipe, Target, Technique, Training
+from tfcompress.core import (
+    COLUMNS,
+    DataError,
+    Device,
+    InterpreterError,
+    Profile,
+    Recipe,
+    Target,
+    Technique,
+    Training,
+)
 from tfcompress.core._types import Array, Data, Model
 from tfcompress.training import Fit
 
@@ -151,6 +161,46 @@ def check_estimator(estimator: Estimator) -> Dimension:
     _assert_sees_shape_alone(estimator, points, result)
     _assert_degenerate_points_are_told(estimator, points)
     return result
+
+
+def check_device(device: Device, data: bytes, x: Array) -> Profile:
+    """Assert the contract of a device on a `.tflite` that it runs; returns the file's profile.
+
+    It is a hashable value that survives JSON, with a name that can stand in a column's. `profile`
+    has the file's size, the device's name and at least one measured column; `run` gives what LiteRT
+    gives within 2 % of its spread; bytes that are no file are refused.
+
+    Args:
+        device: yours, with what it needs installed.
+        data: the bytes of a file that it runs.
+        x: inputs [n, …] of the file.
+    """
+    device.require()
+    restored = type(device).from_dict(json.loads(device.to_json()))
+    assert restored == device and hash(restored) == hash(device)
+    assert device.name and not set(device.name) & set("@, \n"), (
+        "a device's name stands in the names of columns: no @, comma or space"
+    )
+    profile = device.profile(data, "net")
+    assert (profile.name, profile.device, profile.size_bytes) == ("net", device.name, len(data))
+    assert any(_amounts(profile).values()), "the profile has no measured column beside the sizes"
+    if device.runs:
+        _parity.check_parity(
+            open_interpreter(data).predict([x]), device.run(data, [x]), bound=0.02, what=device.name
+        )
+    for wrong in (b"", b"this is no model", data[: len(data) // 2]):
+        try:
+            device.profile(wrong)
+        except InterpreterError:
+            continue
+        raise AssertionError(f"no InterpreterError for {len(wrong)} bytes that are no file")
+    return profile
+
+
+def _amounts(profile: Profile) -> dict[str, float]:
+    """The columns that a profile has a number for, sizes left out."""
+    values = {column.name: getattr(profile, column.name, None) for column in COLUMNS[2:]}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _assert_is_data(estimator: Estimator) -> None:

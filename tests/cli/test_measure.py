@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -56,3 +58,42 @@ def test_truncated_file_is_named(run: Run, tmp_path: Path) -> None:
     code, _, err = run("profile", tmp_path / "half.tflite")
     assert code == 1
     assert "half.tflite" in err
+
+
+def test_a_file_on_devices(run: Run, saved: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tflite_micro")
+    pytest.importorskip("ethosu.vela")
+    for target in ("int8io", "float16"):
+        code, _, err = run(
+            "convert", saved, f"--target {target} --data digits --out", tmp_path / target
+        )
+        assert code == 0, err
+    files = [tmp_path / "int8io.tflite", tmp_path / "float16.tflite"]
+    devices = "--device micro --device ethos-u55-128"
+    code, out, err = run("profile", files[0], devices, "--json")
+    assert code == 0, err
+    micro, npu = json.loads(out)
+    assert micro["arena_bytes"] > 0 and npu["estimated_cycles"] > 0
+    code, out, err = run("profile", files[1], devices)
+    assert code == 1 and "weights stored as float16" in out
+    code, out, err = run("compare", *files, devices, "--json --html", tmp_path / "page.html")
+    assert code == 0, err
+    rows = json.loads(out)
+    assert rows[0]["arena_bytes@micro"] == micro["arena_bytes"]
+    assert rows[0]["estimated_flash_bytes@ethos-u55-128"] == npu["estimated_flash_bytes"]
+    assert "arena_bytes@micro" not in rows[1]
+    assert any("micro cannot run it" in warning for warning in rows[1]["warnings"])
+    page = (tmp_path / "page.html").read_text()
+    assert "arena, micro" in page and "micro cannot run it" in page
+    code, _, err = run("profile", files[0], "--device ethos-u5")
+    assert code == 1 and "ethos-u55" in err
+
+
+def test_the_kit_of_a_file(run: Run, saved: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tflite_micro")
+    code, _, err = run("convert", saved, "--target int8io --data digits --out", tmp_path / "net")
+    assert code == 0, err
+    code, _, err = run("micro", tmp_path / "net.tflite", "--out", tmp_path / "kit")
+    assert code == 0 and "model_operators.h" in err
+    code, _, err = run("micro", tmp_path / "net.tflite", "--out", tmp_path / "kit")
+    assert code == 1 and "--overwrite" in err

@@ -14,10 +14,12 @@ from tfcompress._study._measure import (
     check_evaluate,
     labels_of,
     measured,
+    on_devices,
+    require_devices,
     scored,
     warn_of,
 )
-from tfcompress.core import Artifact, ArtifactError, RecipeError, TfcompressError
+from tfcompress.core import Artifact, ArtifactError, Device, RecipeError, TfcompressError
 from tfcompress.core._types import Data
 from tfcompress.core._verdict import with_warnings
 from tfcompress.report import Report
@@ -32,6 +34,7 @@ def compare(
     runtime: str = "auto",
     names: Sequence[str] | None = None,
     base: str | None = None,
+    on: Sequence[Device] = (),
     title: str = "tfcompress compare",
 ) -> Report:
     """Measure several `.tflite` alike and report them side by side.
@@ -47,12 +50,16 @@ def compare(
         runtime: the interpreter that runs the files.
         names: one a file; without them, recipe or file names.
         base: the name that the others are held against; without it, the first.
+        on: devices of `tfcompress.devices`, measured beside this host: their columns say which. A
+            file that one cannot run has a warning that says why.
         title: the report's.
 
     Raises:
         RecipeError: no file, names that do not fit or repeat, an unknown `base`.
         DataError: test data that do not fit.
+        InterpreterError: what measures a device is not installed.
     """
+    require_devices(on)
     files = list(files)
     artifacts = [_artifact(file) for file in files]
     labels = list(names) if names is not None else _labels(files, artifacts)
@@ -64,6 +71,7 @@ def compare(
     rows = measured(rows, sound, threads=threads, runtime=runtime)
     if evaluate is not None:
         rows = [_scored(row, file, evaluate, metric, runtime) for row, file in zip(rows, files)]
+    rows = on_devices(rows, sound, on)
     rows = with_warnings(rows, metric, base, labels_of(evaluate))
     facts = about(metric, base, evaluate, threads=list(threads), runtime=runtime)
     report = Report(rows, title, facts)

@@ -10,8 +10,8 @@ from tfcompress._study._bench import Bench
 from tfcompress._study._cell import Cell, finished
 from tfcompress._study._contents import options
 from tfcompress._study._formats import Row
-from tfcompress._study._measure import labels_of, profiled
-from tfcompress.core import Artifact
+from tfcompress._study._measure import labels_of, on_devices, profiled
+from tfcompress.core import Artifact, Device
 from tfcompress.core._verdict import with_warnings
 from tfcompress.report import Report
 
@@ -62,3 +62,10 @@ class Ledger:
         files = [self.files.get(cell) for cell in self.cells]
         timed = profiled(rows, files, bench.out, threads, bench.runtime)
         self.rows = dict(zip(self.cells, timed))
+
+    def measure_on(self, on: Sequence[Device]) -> None:
+        """Enter in the rows what every device measures of their files."""
+        rows = [self.rows[cell] for cell in self.cells]
+        files = [self.files.get(cell) for cell in self.cells]
+        sound = [None if "error" in row else file for row, file in zip(rows, files)]
+        self.rows = dict(zip(self.cells, on_devices(rows, sound, on)))

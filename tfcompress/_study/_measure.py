@@ -22,6 +22,7 @@ from tfcompress.core import (
     Artifact,
     ArtifactError,
     DataError,
+    Device,
     Profile,
     ResultWarning,
     Rows,
@@ -186,6 +187,40 @@ def _first(part: Data) -> Data:
         return next(iter(part.values()))
     several = isinstance(part, (list, tuple)) and part and getattr(part[0], "ndim", 0)
     return part[0] if several else part
+
+
+def on_devices(
+    rows: Sequence[Row], files: Sequence[File | None], on: Sequence[Device]
+) -> list[Row]:
+    """`rows` with what every device measured of each one's file, in columns `name@device`.
+
+    What a device refuses is a warning of the row.
+    """
+    measured_rows: list[Row] = []
+    for row, file in zip(rows, files):
+        more: Row = {}
+        refusals: list[str] = []
+        for profile in profiling.profile(file, on=on) if file is not None and on else ():
+            more |= _device_columns(profile)
+            if profile.refusal:
+                refusals.append(f"{profile.device} cannot run it: {profile.refusal}")
+        warned = {"warnings": [*row.get("warnings", ()), *refusals]} if refusals else {}
+        measured_rows.append({**row, **more, **warned})
+    return measured_rows
+
+
+def require_devices(on: Sequence[Device]) -> None:
+    """Refuse before any work what is no device, or what is not installed here."""
+    for device in on:
+        profiling.require_device(device)
+        device.require()
+
+
+def _device_columns(profile: Profile) -> Row:
+    """A profile's columns under `name@device`; sizes are the file's, whatever the device."""
+    sizes = ("size_bytes", "gzip_bytes", "macs", "weights")
+    found = {name: value for name, value in columns(profile).items() if name != "profile"}
+    return {f"{name}@{profile.device}": value for name, value in found.items() if name not in sizes}
 
 
 def columns(profile: Profile) -> Row:

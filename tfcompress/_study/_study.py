@@ -17,12 +17,12 @@ from tfcompress._study._folder import check_owner, locked, parts
 from tfcompress._study._interrupt import Interrupts
 from tfcompress._study._ledger import Ledger
 from tfcompress._study._live import Live
-from tfcompress._study._measure import check_evaluate, warn_of
+from tfcompress._study._measure import check_evaluate, require_devices, warn_of
 from tfcompress._study._plan import Plan, Subject, planned, subject_of
 from tfcompress._study._pool import workers
 from tfcompress._study._run import carry_out
 from tfcompress._study._scratch import scratch, temporary_files_in
-from tfcompress.core import DataError, Recipe, RecipeError, Target
+from tfcompress.core import DataError, Device, Recipe, RecipeError, Target
 from tfcompress.core._types import Data, Model, Trainer
 from tfcompress.report import Report
 
@@ -42,6 +42,7 @@ def study(
     n_jobs: int = 1,
     threads: Sequence[int] = (1,),
     runtime: str = "auto",
+    on: Sequence[Device] = (),
     profile: bool = True,
     training: bool = True,
     strict: bool = False,
@@ -75,6 +76,8 @@ def study(
         runtime: the interpreter that runs the files.
         trusted: as for `load_model`, for the models that cells share in `out`: a model with a
             Lambda layer is read back from there. A study without `out` wrote them itself.
+        on: devices of `tfcompress.devices`, measured beside this host: their columns say which. A
+            file that one cannot run has a warning that says why.
         title: the report's.
         facts: more of them for the report's `about`.
 
@@ -87,6 +90,7 @@ def study(
         TrainingError: a technique needs training, and there is no `fit`.
         ArtifactError: `out` belongs to another study, or another process works in it.
     """
+    require_devices(on)
     chosen = [_recipes.recipe(recipe) for recipe in recipes]
     numbers = _checked(chosen, fit, evaluate, samples, seeds)
     fit = _trainer(chosen, fit, training)
@@ -114,11 +118,16 @@ def study(
         timed = list(threads) if profile else []
         more = {"seeds": numbers, "threads": timed, **(facts or {})}
         ledger = Ledger(bench, plan.cells, title, about(metric, _base(chosen), evaluate, **more))
-        return _run(ledger, plan, n_jobs, timed if profile else None, progress)
+        return _run(ledger, plan, n_jobs, timed if profile else None, on, progress)
 
 
 def _run(
-    ledger: Ledger, plan: Plan, n_jobs: int, threads: Sequence[int] | None, progress: Progress
+    ledger: Ledger,
+    plan: Plan,
+    n_jobs: int,
+    threads: Sequence[int] | None,
+    on: Sequence[Device],
+    progress: Progress,
 ) -> Report:
     """Make the cells that are missing, measure all files (`threads` None: do not), and report."""
     bench, missing = ledger.bench, ledger.missing
@@ -140,6 +149,7 @@ def _run(
             live.says(f"latency of {len(files)} files")
             with temporary_files_in(bench.scratch):
                 ledger.profile(threads)
+        ledger.measure_on(on)
         interrupts.check()
         report = live.ended()
     warn_of(report)

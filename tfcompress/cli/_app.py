@@ -14,7 +14,7 @@ from tfcompress import recipes as _words
 from tfcompress.cli._compress import compress, convert
 from tfcompress.cli._demo import demo
 from tfcompress.cli._doctor import doctor
-from tfcompress.cli._measure import compare, cost, profile
+from tfcompress.cli._measure import compare, cost, micro, profile
 from tfcompress.cli._online import online
 from tfcompress.cli._output import stopped_means
 from tfcompress.cli._recipes import recipes
@@ -93,6 +93,7 @@ _add(sensitivity)
 _add(cost)
 _add(profile)
 _add(compare)
+_add(micro)
 _add(study)
 _add(serve)
 _add(online)

@@ -1,8 +1,9 @@
-"""`cost`, `profile` and `compare`: what a model costs and what files do, measured alike."""
+"""`cost`, `profile`, `compare`, `micro`: what a model costs, and what files do."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +12,15 @@ import typer
 from tfcompress.cli import _inputs, _options, _output
 
 if TYPE_CHECKING:
+    from tfcompress.core import Profile
     from tfcompress.report import Difference, Report
 
 ProfiledFiles = Annotated[
     list[Path], typer.Argument(help=".tflite files; several are measured interleaved.")
+]
+MicroFile = Annotated[Path, typer.Argument(help="A .tflite file.")]
+Margin = Annotated[
+    float, typer.Option(min=0.0, help="Of the arena, above what was measured; 0.2 is 20 %.")
 ]
 ComparedFiles = Annotated[list[Path], typer.Argument(help=".tflite files; the first is the base.")]
 
@@ -36,17 +42,51 @@ def profile(
     files: ProfiledFiles,
     threads: _options.Threads = "1",
     runtime: _options.Runtime = "auto",
+    device: _options.Devices = None,
     as_json: _options.Json = False,
 ) -> None:
-    """Size, latency by threads, memory and time per operation of .tflite files."""
+    """Size, latency by threads, memory and time per operation of .tflite files, on any device."""
     from tfcompress.profiling import profile_many
 
     counts = _inputs.thread_counts(threads)
+    if device:
+        _print_profiles(_profiles_on(files, device), as_json)
+        return
     profiles = profile_many([str(file) for file in files], threads=counts, runtime=runtime)
+    _print_profiles(profiles, as_json)
+
+
+def _profiles_on(files: Sequence[Path], names: Sequence[str]) -> list[Profile]:
+    """A profile of every file on every device of these names."""
+    from tfcompress.devices import by_name
+    from tfcompress.profiling import profile
+
+    on = [by_name(name) for name in names]
+    return [one for file in files for one in profile(str(file), on=on)]
+
+
+def _print_profiles(profiles: Sequence[Profile], as_json: bool) -> None:
+    """All of them; the exit status is 1 where a device refuses a file."""
     if as_json:
         _output.print_json([item.to_dict() for item in profiles])
     else:
         typer.echo("\n\n".join(str(item) for item in profiles))
+    if any(item.refusal for item in profiles):
+        raise typer.Exit(1)
+
+
+def micro(
+    file: MicroFile,
+    out: _options.Out = Path("kit"),
+    margin: Margin = 0.2,
+    overwrite: _options.Overwrite = False,
+) -> None:
+    """What a firmware needs of a .tflite: C array, operators, arena, quantization, test vector."""
+    from tfcompress.devices import write_kit
+
+    _output.require_folder(out)
+    for path in write_kit(str(file), out, margin=margin, overwrite=overwrite):
+        typer.echo(f"wrote {path}", err=True)
 
 
 def compare(
@@ -57,12 +97,14 @@ def compare(
     max_bytes: _options.MaxBytes = "",
     threads: _options.Threads = "1",
     runtime: _options.Runtime = "auto",
+    device: _options.Devices = None,
     html: _options.Html = None,
     overwrite: _options.Overwrite = False,
     as_json: _options.Json = False,
 ) -> None:
     """Compare .tflite files: accuracy on test data, size, latency, and which one to take."""
     from tfcompress._study import compare as measure
+    from tfcompress.devices import by_name
 
     counts, limit = _inputs.thread_counts(threads), _inputs.byte_count(max_bytes)
     _output.require_writable([html], overwrite=overwrite)
@@ -76,6 +118,7 @@ def compare(
         metric=metric,
         threads=counts,
         runtime=runtime,
+        on=[by_name(name) for name in device or ()],
     )
     _output.warn(report.warnings())
     if as_json:

@@ -25,6 +25,13 @@ Attention = Annotated[
 Alpha = Annotated[float, typer.Option(help="The teacher's share of the loss, 0 to 1.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images of one training step.")]
 DataName = Annotated[str, typer.Option("--data", help=DATA_HELP)]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        help="Also measure on this device: micro, ethos-u55-128, litert-2threads; repeatable.",
+    ),
+]
 Epochs = Annotated[int, typer.Option(min=0, help="Epochs of training with each technique.")]
 Html = Annotated[Path | None, typer.Option(help="Also write the comparison as one HTML page.")]
 Images = Annotated[int, typer.Option(min=1, help="Images used.")]

@@ -2,6 +2,7 @@
 
 from tfcompress.core._artifact import Artifact, artifact_files
 from tfcompress.core._column import COLUMNS, DOWNLOAD, EQUAL_LATENCY, LATENCY, SIZE, Column, column
+from tfcompress.core._device import Device
 from tfcompress.core._errors import (
     ArtifactError,
     ConversionError,
@@ -36,6 +37,7 @@ __all__ = [
     "ConversionError",
     "DOWNLOAD",
     "DataError",
+    "Device",
     "EQUAL_LATENCY",
     "InterpreterError",
     "InvariantError",

@@ -158,6 +158,19 @@ COLUMNS = (
     Column("macs", "MACs", "", True, Format.COUNT, on_request=True),
     Column("weights", "weights", "", True, Format.COUNT, on_request=True),
     Column("images_per_second", "images/s", on_request=True, derive=_images_per_second),
+    Column("arena_bytes", "arena", "bytes", True, Format.BYTES, on_page=True),
+    Column("flash_bytes", "flash", "bytes", True, Format.BYTES, on_page=True),
+    Column("estimated_sram_bytes", "SRAM, estimate", "bytes", True, Format.BYTES, on_page=True),
+    Column("estimated_flash_bytes", "flash, estimate", "bytes", True, Format.BYTES, on_page=True),
+    Column("estimated_cycles", "cycles, estimate", "", True, Format.COUNT, on_page=True),
+    Column(
+        "estimated_latency_ms",
+        "latency, estimate",
+        "ms",
+        True,
+        Format.MILLISECONDS,
+        on_page=True,
+    ),
     Column("seeds", "seeds", format=Format.COUNT),
 )
 SIZE, DOWNLOAD, LATENCY = COLUMNS[:3]

@@ -65,6 +65,12 @@ class Profile:
     another file, `anon_memory_bytes` what stays of it beside the mapped file. `ops_source` says
     where `ops` come from: "litert" (times measured inside the runtime) or "macs" (counted, no
     times).
+
+    `device` is the Device's name, and `refusal` says why it cannot run the file. Of a
+    microcontroller, `arena_bytes` is the memory that the file takes while it runs, of which
+    `arena_parts` names the (what, bytes), and `flash_bytes` is the file itself. The `estimated_…`
+    fields are a compiler's, measured on no device: SRAM and flash, cycles and time of one run;
+    `cpu_ops` are the operators that its accelerator leaves to the processor.
     """
 
     name: str
@@ -85,6 +91,16 @@ class Profile:
     outputs: tuple[dict[str, Any], ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    device: str = ""
+    refusal: str = ""
+    arena_bytes: int | None = None
+    arena_parts: tuple[tuple[str, int], ...] = ()
+    flash_bytes: int | None = None
+    estimated_sram_bytes: int | None = None
+    estimated_flash_bytes: int | None = None
+    estimated_cycles: int | None = None
+    estimated_latency_ms: float | None = None
+    cpu_ops: tuple[str, ...] = ()
 
     @property
     def latency_ms_p50(self) -> float | None:
@@ -98,7 +114,7 @@ class Profile:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [f"{self.name}  ({self.runtime})"]
+        lines = [f"{self.name}  ({self._where()})"]
         lines += [f"  {name:<9} {text}" for name, text in self._facts()]
         for op in self._costliest():
             time = "" if op.time_us_p50 is None else f"{op.time_us_p50:9.1f} us"
@@ -110,7 +126,7 @@ class Profile:
 
     def _repr_html_(self) -> str:
         rows = [[name, text] for name, text in self._facts()]
-        facts = table(["", ""], rows, title=f"{self.name} ({self.runtime})", notes=self.notes)
+        facts = table(["", ""], rows, title=f"{self.name} ({self._where()})", notes=self.notes)
         ops: list[list[str]] = []
         for op in self._costliest():
             time = "" if op.time_us_p50 is None else f"{op.time_us_p50:,.1f}"
@@ -133,7 +149,29 @@ class Profile:
             facts.append((name, text))
         if self.peak_memory_bytes is not None:
             facts.append(("memory", f"{self.peak_memory_bytes / 2**20:.1f} MiB at its peak"))
+        return facts + self._device_facts()
+
+    def _device_facts(self) -> list[tuple[str, str]]:
+        """What was measured or estimated of a device that is not this host."""
+        facts: list[tuple[str, str]] = []
+        if self.refusal:
+            facts.append(("refused", self.refusal))
+        if self.arena_bytes is not None:
+            facts.append(("arena", f"{self.arena_bytes:,} bytes"))
+        facts += [("", f"{size:,} bytes of {what}") for what, size in self.arena_parts]
+        if self.flash_bytes is not None:
+            facts.append(("flash", f"{self.flash_bytes:,} bytes, the file"))
+        if self.estimated_cycles is not None:
+            memory = f"{self.estimated_sram_bytes:,} bytes of SRAM"
+            flash = f"{self.estimated_flash_bytes:,} of flash"
+            time = f"{self.estimated_cycles:,} cycles, {self.estimated_latency_ms:.3f} ms"
+            facts.append(("estimate", f"{memory}, {flash}, {time}"))
+            facts.append(("on the CPU", ", ".join(self.cpu_ops) or "no operator"))
         return facts
+
+    def _where(self) -> str:
+        """The runtime, behind the device where one is named."""
+        return f"{self.device}: {self.runtime}" if self.device else self.runtime
 
     def _costliest(self) -> list[OpTime]:
         """The operations that take most time, or multiply most where no time was measured."""

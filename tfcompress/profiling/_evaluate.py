@@ -9,15 +9,18 @@ import numpy as np
 
 from tfcompress._backend.interpreter._runtimes import available, choose
 from tfcompress._backend.keras._metrics import keras_metric
-from tfcompress.core import DataError
+from tfcompress.core import DataError, Device
 from tfcompress.core._types import Array, Data
 from tfcompress.profiling._metrics import NATIVE, OF_CLASSES, are_classes
+from tfcompress.profiling._on import OnDevice, require_device
 from tfcompress.profiling._remote import Remote
 from tfcompress.profiling._source import File, Source, on_disk
 
 Metric: TypeAlias = "str | Callable[[Array, Array], float]"
 """A name, a Keras Metric, or a function (labels, outputs) → number."""
 Metrics: TypeAlias = "Metric | Sequence[Metric]"
+Opened: TypeAlias = "Remote | OnDevice"
+"""A file that predicts: its inputs and outputs are described as dicts."""
 Score: TypeAlias = "float | dict[str, float]"
 """A number, or one a metric."""
 
@@ -38,6 +41,7 @@ def evaluate(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     timeout: float = 120.0,
+    on: Device | None = None,
 ) -> Any:
     """Score of a `.tflite` on data; real numbers in and out, whatever the file stores.
 
@@ -57,6 +61,7 @@ def evaluate(
         output_names: the order of a list `y`, if it is not the file's.
         timeout: seconds without an answer after which the child process that runs the file is
             given up.
+        on: the device that runs the file, in place of `runtime`, `threads` and `batch_size`.
 
     Returns:
         A float; for several metrics {metric: float}; for several outputs {output: either}, where an
@@ -67,8 +72,12 @@ def evaluate(
         DataError: shapes, no samples, labels that the metric cannot score, an unknown metric.
         InterpreterError: the file does not load or run, or crashes its interpreter.
     """
-    runtime = choose(runtime)
     source = Source.of(file)
+    if on is not None:
+        require_device(on)
+        on.require()
+        return _scored(OnDevice(on, source), x, y, metric, batch_size, predictions)
+    runtime = choose(runtime)
     options = {"threads": threads, "input_names": input_names, "output_names": output_names}
     with on_disk([source]) as paths:
         remote = Remote(
@@ -79,8 +88,20 @@ def evaluate(
             options={"runtime": runtime, **options},
         )
         with remote as opened:
-            labels, outputs = _predict(opened, x, y, batch_size)
-            names = [item["name"] for item in opened.outputs]
+            return _scored(opened, x, y, metric, batch_size, predictions)
+
+
+def _scored(
+    opened: Opened,
+    x: Data,
+    y: Data,
+    metric: Metrics | Mapping[str, Metrics],
+    batch_size: int,
+    predictions: bool,
+) -> Any:
+    """What `evaluate` returns for an open file."""
+    labels, outputs = _predict(opened, x, y, batch_size)
+    names = [item["name"] for item in opened.outputs]
     if len(names) == 1 and not isinstance(metric, Mapping):
         score = _score(metric, labels[0], outputs[0])
         return (score, outputs[0]) if predictions else score
@@ -145,7 +166,7 @@ def _name(metric: Metric) -> str:
     return getattr(metric, "name", getattr(metric, "__name__", type(metric).__name__))
 
 
-def _predict(opened: Remote, x: Data, y: Data, batch_size: int) -> tuple[list[Array], list[Array]]:
+def _predict(opened: Opened, x: Data, y: Data, batch_size: int) -> tuple[list[Array], list[Array]]:
     """Labels and outputs, one array an output of the file."""
     labels: list[list[Array]] = []
     outputs: list[list[Array]] = []
@@ -161,7 +182,7 @@ def _joined(batches: list[list[Array]]) -> list[Array]:
     return [np.concatenate(column) for column in zip(*batches)]
 
 
-def _batches(opened: Remote, x: Data, y: Data) -> Iterator[tuple[Any, Any]]:
+def _batches(opened: Opened, x: Data, y: Data) -> Iterator[tuple[Any, Any]]:
     """(inputs, labels) batch by batch; all at once where they came as arrays."""
     if y is not None:
         yield _arrays(x, opened), y
@@ -183,7 +204,7 @@ def _batches(opened: Remote, x: Data, y: Data) -> Iterator[tuple[Any, Any]]:
 
 
 def _as_batch(
-    opened: Remote, inputs: list[Array] | dict[str, Array], targets: Any
+    opened: Opened, inputs: list[Array] | dict[str, Array], targets: Any
 ) -> tuple[Any, Any]:
     """A pair as it is, or, of an unbatched data set, as a batch of one."""
     arrays = inputs.values() if isinstance(inputs, dict) else inputs
@@ -202,7 +223,7 @@ def _with_axis(values: Any) -> Any:
     return np.asarray(values)[None]
 
 
-def _arrays(x: Data, opened: Remote) -> list[Array] | dict[str, Array]:
+def _arrays(x: Data, opened: Opened) -> list[Array] | dict[str, Array]:
     if isinstance(x, Mapping):
         return {str(name): np.asarray(values) for name, values in x.items()}
     if isinstance(x, (list, tuple)) and len(opened.inputs) > 1:
@@ -210,7 +231,7 @@ def _arrays(x: Data, opened: Remote) -> list[Array] | dict[str, Array]:
     return [np.asarray(x)]
 
 
-def _by_output(opened: Remote, y: Data) -> list[Array]:
+def _by_output(opened: Opened, y: Data) -> list[Array]:
     """Labels in the order of the file's outputs."""
     names = [item["name"] for item in opened.outputs]
     if len(names) == 1:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 from tfcompress._backend.interpreter._runtimes import available, choose
 from tfcompress._backend.isolate import in_child
-from tfcompress.core import InterpreterError, Latency, OpTime, Profile
+from tfcompress.core import Device, InterpreterError, Latency, OpTime, Profile
 from tfcompress.profiling._environment import environment, usable_cores
 from tfcompress.profiling._matching import matched
+from tfcompress.profiling._on import profile_on
 from tfcompress.profiling._source import File, Source, on_disk
 
 OP_SECONDS = 1.0
-
 CHILD = "tfcompress.profiling._child"
 
 
@@ -55,19 +55,43 @@ class Asker:
         return {"runtime": self.runtime, "threads": threads, "delegates": self.delegates}
 
 
+@overload
 def profile(
     file: File,
     *,
+    on: None = None,
     threads: Sequence[int] = (1,),
     runtime: str = "auto",
     runs: int | str = "auto",
     ops: bool = True,
     **options: Any,
-) -> Profile:
+) -> Profile: ...
+
+
+@overload
+def profile(file: File, *, on: Sequence[Device], **options: Any) -> list[Profile]: ...
+
+
+def profile(
+    file: File,
+    *,
+    on: Sequence[Device] | None = None,
+    threads: Sequence[int] = (1,),
+    runtime: str = "auto",
+    runs: int | str = "auto",
+    ops: bool = True,
+    **options: Any,
+) -> Profile | list[Profile]:
     """Measure one `.tflite`, given as path, bytes or Artifact.
 
-    `profile_many` has the options and the errors.
+    Args:
+        file: path, bytes or Artifact.
+        on: devices of `tfcompress.devices`: a list of profiles comes, one a device. One that
+            cannot run the file gives its sizes and a `refusal`. Without it, this host is measured.
+        threads, runtime, runs, ops, options: as for `profile_many`, which has the errors too.
     """
+    if on is not None:
+        return profile_on(file, on, options.get("name"))
     return profile_many([file], threads=threads, runtime=runtime, runs=runs, ops=ops, **options)[0]
 
 

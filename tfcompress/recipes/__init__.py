@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from tfcompress import targets, techniques
 from tfcompress.analysis.dimension import ESTIMATORS
 from tfcompress.core import Recipe, RecipeError, Target, Technique
-from tfcompress.recipes._words import TARGETS, WORDS, Word
+from tfcompress.recipes._words import SHORT, TARGETS, WORDS, Word
 
 __all__ = ["READY", "WORDS", "Word", "recipe", "words_as_markdown", "words_in_short"]
 
@@ -60,7 +60,7 @@ def recipe(name: str | Recipe | Target) -> Recipe:
             f"Expected a recipe's name, a Recipe or a Target, "
             f"got {name!r} of type {type(name).__name__}."
         )
-    words = _split(name)
+    words = [word for part in _split(name) for word in _split(_in_full(part))]
     _refuse_early_target(words, name)
     members: list[Technique] = []
     target: Target | None = None
@@ -99,6 +99,14 @@ def _split(name: str) -> list[str]:
     return words
 
 
+def _in_full(word: str) -> str:
+    """The words that `word` is short for, or `word` itself."""
+    for entry in SHORT:
+        if match := entry.match(word):
+            return match.expand(entry.words)
+    return word
+
+
 def _is_target(word: str) -> bool:
     return any(entry in TARGETS and entry.match(word) for entry in WORDS)
 
@@ -123,7 +131,8 @@ def _refuse_early_target(words: Sequence[str], name: str) -> None:
 def _build(word: str, before: Sequence[Technique], name: str) -> Technique | Target:
     """What `word` means behind the techniques `before`; RecipeError with near names if nothing."""
     for entry in WORDS:
-        if match := entry.match(word):
+        match = entry.match(word)
+        if match and entry.build:
             return entry.build(match, before)
     known = [entry.example for entry in WORDS] + [target.spelling for target in TARGETS]
     near = get_close_matches(name, READY, 3, 0.4) + get_close_matches(word, known, 3, 0.6)

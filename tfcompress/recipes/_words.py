@@ -17,14 +17,16 @@ class Word:
     """One word of a recipe's name: how it is written, what it means, and what it builds.
 
     `spelling` has capital letters where numbers go (S: a percentage, decimals allowed; N, M, A, B,
-    R: whole numbers). `build` gets the match of `pattern` and the techniques before the word.
+    R: whole numbers). `build` gets the match of `pattern` and the techniques before the word; a
+    word without it is short for other words, of which `words` is the template.
     """
 
     spelling: str
     meaning: str
     example: str
     pattern: str
-    build: Callable[[re.Match[str], Sequence[Technique]], Technique | Target]
+    build: Callable[[re.Match[str], Sequence[Technique]], Technique | Target] | None = None
+    words: str = ""
 
     def match(self, word: str) -> re.Match[str] | None:
         """The match of the whole `word`, or None."""
@@ -220,5 +222,17 @@ TARGETS = (
 )
 """The words for targets; `base` is another word for `float32`."""
 
-WORDS = (*TECHNIQUES, *TARGETS)
+SHORT = (
+    Word(
+        "ethosN",
+        "short for `clusterN-qat-int8io`: trained clusters, which Arm's Ethos-U NPUs hold in fewer "
+        "bytes, and integers throughout, without which nothing runs there",
+        "ethos16",
+        r"ethos(\d*)",
+        words=r"cluster\1-qat-int8io",
+    ),
+)
+"""The words that are short for others."""
+
+WORDS = (*TECHNIQUES, *TARGETS, *SHORT)
 """Every word of the grammar."""
