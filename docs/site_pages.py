@@ -42,6 +42,7 @@ REFERENCE = {
     "targets": "Targets",
     "analysis": "Analysis",
     "profiling": "Measuring",
+    "devices": "Devices",
     "report": "Reports",
     "recipes": "Recipes",
     "zoo": "Networks and data",

@@ -14,7 +14,8 @@ import pytest
 import tfcompress
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("analysis", "core", "profiling", "report", "targets", "techniques", "training", "zoo")
+FOLDERS = ("analysis", "core", "devices", "profiling", "report", "targets", "techniques")
+FOLDERS += ("training", "zoo")
 
 
 @pytest.mark.parametrize("name", tfcompress.__all__)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tfcompress as tfc
+from tfcompress import devices
 from tfcompress._backend import vela
 from tfcompress._backend.interpreter import _runtimes
 from tfcompress.core import DataError, Device, InterpreterError, Profile, RecipeError, column
@@ -19,7 +20,15 @@ from tfcompress.devices import EthosU, Host, Micro, by_name, names
 from tfcompress.testing import check_device
 
 
-@pytest.mark.parametrize("device", [Micro(), EthosU(), Host()], ids=lambda device: device.name)
+PUBLIC = [getattr(devices, name) for name in devices.__all__]
+MEMBERS = [one() for one in PUBLIC if isinstance(one, type) and issubclass(one, Device)]
+
+
+def test_every_member_is_found() -> None:
+    assert {type(member) for member in MEMBERS} >= {EthosU, Host, Micro}
+
+
+@pytest.mark.parametrize("device", MEMBERS, ids=lambda device: device.name)
 def test_every_device_keeps_the_contract(device: Device, nets: SimpleNamespace) -> None:
     check_device(device, nets.int8, nets.x)
 
