@@ -19,7 +19,6 @@ from tfcompress.core._types import Array, ArrayLike
 from tfcompress.devices import EthosU, Host, Micro, by_name, names
 from tfcompress.testing import check_device
 
-
 PUBLIC = [getattr(devices, name) for name in devices.__all__]
 MEMBERS = [one() for one in PUBLIC if isinstance(one, type) and issubclass(one, Device)]
 
@@ -201,7 +200,7 @@ def test_vela_that_fails_names_the_file_and_what_would_run(
     nets: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vela.sys, "executable", "/bin/false")
-    with pytest.raises(InterpreterError, match=r"net: Vela .* exit code 1.*CONV_2D.*Int8"):
+    with pytest.raises(InterpreterError, match=r"net: Vela .*\(exit code 1\).*CONV_2D.*Int8"):
         EthosU().profile(nets.int8, "net")
 
 
@@ -217,3 +216,21 @@ def test_mlperfs_file(shared: Path) -> None:
     assert micro.arena_bytes == 55_984
     assert npu.estimated_flash_bytes == round(77.390625 * 1024)
     assert npu.estimated_cycles == 201_747
+
+
+def test_a_study_has_columns_of_devices(tiny, tmp_path: Path) -> None:
+    model, x, y = tiny("keras")
+    report = tfc.study(
+        model,
+        ["float16", "int8io"],
+        samples=x[:100],
+        evaluate=(x, y),
+        on=[Micro()],
+        profile=False,
+        out=tmp_path,
+    )
+    half, whole = report.rows
+    assert "arena_bytes@micro" not in half and whole["arena_bytes@micro"] > 0
+    assert whole["flash_bytes@micro"] == whole["size_bytes"]
+    assert any("micro cannot run it" in warning for warning in report.warnings())
+    assert "arena, micro" in report.to_html(tmp_path / "page.html").read_text()
