@@ -1,6 +1,7 @@
 """Fixtures that every test folder shares: real embedded data and small models in both Kerases."""
 
 import functools
+import gc
 import importlib
 import os
 import shlex
@@ -13,6 +14,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
+from filelock import FileLock
+
+# TensorFlow's objects are half a million, and every full collection looks at all of them.
+gc.set_threshold(10_000, 10, 10)
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +86,32 @@ def small_cnn():
                 keras.losses.SparseCategoricalCrossentropy(),
                 metrics=["accuracy"],
             )
+        return model
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def trained_cnn(small_cnn, digits, tmp_path_factory):
+    """`trained_cnn(flavour)` makes a compiled `small_cnn` with the weights of six epochs.
+
+    It is trained once a test run, whatever the number of pytest-xdist's workers, and is the
+    caller's own: it may be changed. Take it wherever a test needs a network that has learned.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def build(flavour):
+        model = small_cnn(flavour)
+        file = folder / f"trained_cnn-{flavour}.npz"
+        with FileLock(f"{file}.lock"):
+            if not file.exists():
+                model.fit(digits[0], digits[1], epochs=6, verbose=0)
+                np.savez(file, *model.get_weights())
+                model = small_cnn(flavour)
+        with np.load(file) as weights:
+            model.set_weights([weights[name] for name in weights.files])
         return model
 
     return build

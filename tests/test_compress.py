@@ -1,6 +1,7 @@
 """The engine: real recipes on real digits, its promises, and each bad input with its message."""
 
 import dataclasses
+import functools
 import gc
 import importlib
 import weakref
@@ -29,30 +30,25 @@ from tfcompress.training import Fit
 
 
 @pytest.fixture(scope="module")
-def trained(small_cnn, digits):
-    made = {}
-
-    def get(flavour):
-        if flavour not in made:
-            made[flavour] = small_cnn(flavour)
-            made[flavour].fit(digits[0], digits[1], epochs=6, verbose=0)
-        return made[flavour]
-
-    return get
+def trained(trained_cnn):
+    return functools.cache(trained_cnn)
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("flavour", "name"),
     [
-        "int8",
-        "prune60-int8",
-        "cluster16-qat-int8",
-        "prune60-cluster16-qat-int8",
-        "slim20-finetune-qat-int8",
+        ("keras", "int8"),
+        ("keras", "prune60-int8"),
+        ("keras", "cluster16-qat-int8"),
+        ("keras", "prune60-cluster16-qat-int8"),
+        ("keras", "slim20-finetune-qat-int8"),
+        ("tf_keras", "int8"),
+        ("tf_keras", "prune60-cluster16-qat-int8"),
+        ("tf_keras", "slim20-finetune-qat-int8"),
     ],
 )
-def test_recipe_gives_a_small_accurate_checked_file(name, keras_flavour, trained, digits):
-    model = trained(keras_flavour)
+def test_recipe_gives_a_small_accurate_checked_file(flavour, name, trained, digits):
+    model = trained(flavour)
     x, y, x_test, y_test = digits
     with untouched(model, x):
         base = tfc.convert(model, "float32")
@@ -63,7 +59,7 @@ def test_recipe_gives_a_small_accurate_checked_file(name, keras_flavour, trained
     assert "relative error" in parity.what
     assert parity.value <= parity.bound
     assert art.about["seed"] == 1
-    assert art.about["flavour"] == keras_flavour
+    assert art.about["flavour"] == flavour
 
 
 def test_plain_results_come_back_in_the_users_keras(keras_flavour, trained, digits):
@@ -79,7 +75,7 @@ def test_plain_results_come_back_in_the_users_keras(keras_flavour, trained, digi
 def test_same_seed_same_bytes(trained, digits):
     model, fit = trained("keras"), Fit(digits[0][:256], digits[1][:256], epochs=1)
     one, two = (
-        tfc.compress(model, "prune50-int8", fit=fit, samples=digits[0][:64], seed=3)
+        tfc.compress(model, "prune50-int8", fit=fit, samples=digits[0][:100], seed=3)
         for _ in range(2)
     )
     assert one.data == two.data
@@ -90,7 +86,7 @@ def test_artifact_with_model_round_trips(trained, digits, tmp_path):
         trained("keras"),
         "qat-int8",
         fit=Fit(digits[0][:64], digits[1][:64], epochs=1),
-        samples=digits[0][:64],
+        samples=digits[0][:100],
     )
     art.save(tmp_path / "net")
     assert (tmp_path / "net.tflite").stat().st_size == art.size_bytes
@@ -104,13 +100,14 @@ def test_artifact_with_model_round_trips(trained, digits, tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["qat", "prune50-cluster16-qat"])
-def test_quantization_aware_model_in_float_and_converted_again(
-    name, keras_flavour, trained, digits
-):
-    x, y = digits[0][:64], digits[1][:64]
+@pytest.mark.parametrize(
+    ("flavour", "name"),
+    [("keras", "qat"), ("keras", "prune50-cluster16-qat"), ("tf_keras", "qat")],
+)
+def test_quantization_aware_model_in_float_and_converted_again(flavour, name, trained, digits):
+    x, y = digits[0][:100], digits[1][:100]
     art = tfc.compress(
-        trained(keras_flavour), name, fit=Fit(x, y), samples=x
+        trained(flavour), name, fit=Fit(x, y), samples=x
     )  # ends in float32, fake-quantized
     again = tfc.convert(art.model, "int8", samples=x)
     assert again.size_bytes < 0.6 * art.size_bytes
@@ -122,7 +119,7 @@ def test_progress_is_told(trained, digits):
         trained("keras"),
         "prune50-int8",
         fit=Fit(digits[0][:64], digits[1][:64]),
-        samples=digits[0][:64],
+        samples=digits[0][:100],
         progress=lambda *a: heard.append(a),
     )
     assert [what for what, _, _ in heard][-1] == "done"
@@ -185,20 +182,20 @@ def test_wrong_samples(trained, samples, message):
 
 def test_no_trainer_for_what_needs_training(trained, digits):
     with pytest.raises(TrainingError, match="fit=Fit"):
-        tfc.compress(trained("keras"), "qat-int8", samples=digits[0][:64])
+        tfc.compress(trained("keras"), "qat-int8", samples=digits[0][:100])
 
 
 @pytest.mark.parametrize("name", ["prune80-int8", "cluster16", "macs50", "lowrank50"])
 def test_training_is_not_left_out_silently(trained, digits, name):
     """Untrained, an 80 % pruned network falls to chance: that must be asked for."""
     with pytest.raises(TrainingError, match="training=False"):
-        tfc.compress(trained("keras"), name, samples=digits[0][:64])
+        tfc.compress(trained("keras"), name, samples=digits[0][:100])
 
 
 def test_training_left_out_on_request_is_said_on_every_output(trained, digits, tmp_path):
     never = lambda model, callbacks: pytest.fail("trained in spite of training=False")  # noqa: E731
     art = tfc.compress(
-        trained("keras"), "prune80-int8", fit=never, samples=digits[0][:64], training=False
+        trained("keras"), "prune80-int8", fit=never, samples=digits[0][:100], training=False
     )
     assert art.warnings and "prune80 was not trained" in art.warnings[0]
     assert "WARNING  prune80 was not trained" in str(art)

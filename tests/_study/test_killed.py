@@ -14,6 +14,10 @@ import work
 
 from tfcompress import study
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.* points below float32:tfcompress.core.ResultWarning"
+)  # work.py trains so briefly that its files are poor
+
 TWELVE = [
     *(
         "float32",

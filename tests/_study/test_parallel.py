@@ -18,6 +18,10 @@ from tfcompress._study._child import in_own_process
 from tfcompress._study._pool import pack, run_all, workers
 from tfcompress.core import DataError
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.* points below float32:tfcompress.core.ResultWarning"
+)  # work.py trains so briefly that its files are poor
+
 
 def test_two_processes_give_the_numbers_of_one(one_process, tmp_path):
     report = study(work.build, work.RECIPES, **work.options(seeds=1, out=tmp_path, n_jobs=2))
@@ -98,6 +102,16 @@ def test_a_child_serves_many_jobs_and_is_replaced_when_it_dies(tmp_path):
     with pytest.raises(RuntimeError, match="ZeroDivisionError: no"):
         in_own_process(_job, packed, 8)
     assert in_own_process(_job, packed, 3)[1] == third
+
+
+def test_the_process_of_a_thread_ends_with_the_thread(tmp_path):
+    packed = str(pack({"dies": 7, "raises": 8}, tmp_path / "what.pkl"))
+    numbers: list[int] = []
+    thread = threading.Thread(target=lambda: numbers.append(in_own_process(_job, packed, 1)[1]))
+    thread.start()
+    thread.join()
+    with pytest.raises(ProcessLookupError):
+        os.kill(numbers[0], 0)
 
 
 def test_what_cannot_be_pickled_is_refused_before_anything_runs(tmp_path):

@@ -364,13 +364,12 @@ def test_what_a_trainer_remembers_is_no_part_of_it():
 
 
 @pytest.fixture(scope="module")
-def digits_study(tmp_path_factory, digits, small_cnn):
+def digits_study(tmp_path_factory, digits, trained_cnn):
     """A real model, trained on real digits, studied for real."""
     from tfcompress.training import Fit
 
     x, y, x_test, y_test = digits
-    model = small_cnn("keras")
-    model.fit(x, y, epochs=4, verbose=0)
+    model = trained_cnn("keras")
     out = tmp_path_factory.mktemp("study")
     options = {
         "fit": Fit(x[:400], y[:400], epochs=1),

@@ -61,7 +61,7 @@ def options(**more):
     fit = Fit(x[:400], y[:400], epochs=1)
     return {
         "fit": fit,
-        "samples": x[:50],
+        "samples": x[:100],
         "evaluate": (x[1200:], y[1200:]),
         "profile": False,
         "progress": False,

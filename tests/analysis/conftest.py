@@ -38,8 +38,6 @@ def quantnet():
 
 
 @pytest.fixture(scope="package", params=["keras", "tf_keras"])
-def trained(request, small_cnn, digits):
-    """The small net after four epochs on the digits, in each Keras; nobody may change it."""
-    model = small_cnn(request.param)
-    model.fit(digits[0], digits[1], epochs=4, batch_size=64, verbose=0)
-    return model
+def trained(request, trained_cnn):
+    """The small net that has learned the digits, in each Keras; nobody may change it."""
+    return trained_cnn(request.param)

@@ -13,14 +13,10 @@ Digits = tuple[Array, Array, Array, Array]
 
 
 @pytest.fixture(scope="session")
-def saved(
-    small_cnn: Callable[..., Model], digits: Digits, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def saved(trained_cnn: Callable[[str], Model], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained model's .keras file."""
     path = tmp_path_factory.mktemp("cli") / "net.keras"
-    model = small_cnn("keras")
-    model.fit(digits[0], digits[1], epochs=4, verbose=0)
-    model.save(path)
+    trained_cnn("keras").save(path)
     return path
 
 

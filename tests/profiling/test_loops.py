@@ -27,8 +27,9 @@ def keras(request: pytest.FixtureRequest) -> ModuleType:
 def recurrent(keras: ModuleType, name: str) -> bytes:
     """The float32 `.tflite` of one recurrent layer with non-zero biases before a Dense(3)."""
     inputs = keras.layers.Input((STEPS, FEATURES))
-    layer = getattr(keras.layers, name)(UNITS, bias_initializer="uniform")
-    dense = keras.layers.Dense(3, bias_initializer="uniform")
+    biases = keras.initializers.RandomUniform(seed=1)
+    layer = getattr(keras.layers, name)(UNITS, bias_initializer=biases)
+    dense = keras.layers.Dense(3, bias_initializer=biases)
     model = keras.Model(inputs, dense(layer(inputs)))
     samples = np.zeros((4, STEPS, FEATURES), np.float32)
     return Float32().convert(model, samples)

@@ -1,24 +1,18 @@
 """One trained net in both Kerases for every technique's tests."""
 
+import functools
+
 import numpy as np
 import pytest
 
 
 @pytest.fixture(scope="session")
-def trained(small_cnn, digits):
-    """`trained(flavour)`: the small net after two epochs on the digits.
+def trained(trained_cnn):
+    """`trained(flavour)`: the small net that has learned the digits.
 
     It is the same object every time: nobody may change it.
     """
-    models = {}
-
-    def get(flavour):
-        if flavour not in models:
-            models[flavour] = small_cnn(flavour)
-            models[flavour].fit(digits[0], digits[1], epochs=2, verbose=0)
-        return models[flavour]
-
-    return get
+    return functools.cache(trained_cnn)
 
 
 @pytest.fixture

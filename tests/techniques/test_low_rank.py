@@ -187,10 +187,9 @@ def test_nested_and_shared_layers(keras_flavour):
     assert new.count_params() == 2 * (2 * 3 * 20 + 20)
 
 
-def test_fine_tuned_file_in_int8(keras_flavour, small_cnn, digits):
+def test_fine_tuned_file_in_int8(keras_flavour, trained_cnn, digits):
     x, y, x_test, y_test = digits
-    model = small_cnn(keras_flavour)
-    model.fit(x, y, epochs=8, verbose=0)
+    model = trained_cnn(keras_flavour)
     artifact = tfc.compress(model, "lowrank40-int8", fit=Fit(x, y, epochs=4), samples=x[:200])
     assert artifact.model is not None
     assert artifact.model.count_params() <= 0.4 * model.count_params()

@@ -38,10 +38,14 @@ def masked_net(flavour, kind):
 
 
 @pytest.mark.parametrize("kind", ["recurrent", "bidirectional", "attention"])
-@pytest.mark.parametrize("technique", [Prune(0.5), Cluster(4)], ids=lambda t: t.label)
-def test_masks_reach_every_layer_while_it_trains(keras_flavour, technique, kind):
+@pytest.mark.parametrize(
+    ("flavour", "technique"),  # both are wrapped as tf_keras, whichever Keras the model is of
+    [("keras", Prune(0.5)), ("tf_keras", Prune(0.5)), ("keras", Cluster(4))],
+    ids=str,
+)
+def test_masks_reach_every_layer_while_it_trains(flavour, technique, kind):
     ids, labels = padded_ids()
-    model = masked_net(keras_flavour, kind)
+    model = masked_net(flavour, kind)
     wrapped = technique.apply(model)
     if technique.label == "prune50":  # whose masks are still all ones
         np.testing.assert_allclose(

@@ -73,10 +73,8 @@ def student_of(flavour, classes=10, name="student"):
 
 
 @pytest.fixture(scope="module")
-def teacher(small_cnn, digits):
-    model = small_cnn("keras")
-    model.fit(digits[0], digits[1], epochs=8, verbose=0)
-    return model
+def teacher(trained_cnn):
+    return trained_cnn("keras")
 
 
 @pytest.mark.parametrize("attention", [None, "auto", {"late": "relu2"}])

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any, TypeVar
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 _THIS = threading.local()
+SECONDS_TO_END = 10
+"""How long a process may take to end once it gets no more jobs."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -61,6 +64,7 @@ class _Child:
         os.close(answers_out)
         self.sending = Connection(self._to, readable=False)
         self.receiving = Connection(self._from, writable=False)
+        weakref.finalize(self, _end, self.process, self.sending, self.receiving)
 
     def ask(self, task: bytes) -> Any:
         """The answer to a packed job; RuntimeError where the process died of it."""
@@ -73,6 +77,17 @@ class _Child:
             self.sending.close()
             status = self.process.wait()
             raise RuntimeError(f"The process of this cell died (status {status}).") from error
+
+
+def _end(process: subprocess.Popen[bytes], sending: Connection, receiving: Connection) -> None:
+    """Let a process whose thread is over see the end of its jobs, and wait until it is gone."""
+    sending.close()
+    receiving.close()
+    try:
+        process.wait(SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def serve() -> None:

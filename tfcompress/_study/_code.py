@@ -9,7 +9,7 @@ import importlib.util
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from importlib import metadata
 from pathlib import Path
@@ -38,14 +38,24 @@ def _file_of(top: str) -> str:
     return (spec.origin if spec else None) or (folders[0] if folders else "")
 
 
-@functools.cache
 def _release(module: str) -> str:
     """The version that tells what is in an installed module."""
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
         return f"python {sys.version_info[0]}.{sys.version_info[1]}"
-    packages = metadata.packages_distributions().get(top, ())
+    return _release_of_package(top)
+
+
+@functools.cache
+def _release_of_package(top: str) -> str:
+    packages = _distributions().get(top, ())
     return " ".join(metadata.version(name) for name in packages)
+
+
+@functools.cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Top-level package → the distributions it came with; reads the list of all their files."""
+    return metadata.packages_distributions()
 
 
 def reference(thing: object, name: str = "") -> str:

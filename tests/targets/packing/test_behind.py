@@ -24,6 +24,11 @@ Edge = Callable[[dict[str, tuple[bytes, Array]]], dict[str, list[Array]]]
 
 CLUSTERS = np.random.RandomState(5).normal(0, 0.2, 16).astype(np.float32)
 BITS = {"binary": [-1, 1], "2-bit": [-3, -1, 1, 3], "ternary": [-1, 0, 1]}
+LEVELS = [
+    *(("keras", levels) for levels in ("binary", "2-bit", "16 clusters")),
+    ("tf_keras", "16 clusters"),
+]
+"""What is packed is the float file: tf_keras's is packed once for each kind of layer."""
 
 
 def on_levels(kernel: Array, levels: str, seed: int = 0) -> Array:
@@ -79,15 +84,15 @@ def converted(model: Model, target: Packed) -> Artifact:
     return artifact
 
 
-@pytest.mark.parametrize("levels", ["binary", "2-bit", "16 clusters"])
+@pytest.mark.parametrize(("flavour", "levels"), LEVELS)
 @pytest.mark.parametrize("kind", ["Conv2D", "DepthwiseConv2D"])
-def test_normalization_behind_an_activation(keras_flavour: str, kind: str, levels: str) -> None:
-    layers = importlib.import_module(keras_flavour).layers
+def test_normalization_behind_an_activation(flavour: str, kind: str, levels: str) -> None:
+    layers = importlib.import_module(flavour).layers
     if kind == "Conv2D":
         first = layers.Conv2D(16, 3, activation="relu", name="first")
     else:
         first = layers.DepthwiseConv2D(3, activation="relu", name="first")
-    model = network(keras_flavour, first, [layers.BatchNormalization(name="bn")])
+    model = network(flavour, first, [layers.BatchNormalization(name="bn")])
     put_on_levels(model, levels)
     for target in (Packed(prefer="size"), Packed(prefer="size", runtime="any"), Packed()):
         artifact = converted(model, target)
@@ -129,13 +134,13 @@ def test_a_constant_in_front_of_the_models_own_multiplication(
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("levels", ["binary", "2-bit", "16 clusters"])
+@pytest.mark.parametrize(("flavour", "levels"), LEVELS)
 @pytest.mark.parametrize("size", [1, 3])
-def test_grouped_convolutions(keras_flavour: str, size: int, levels: str) -> None:
-    layers = importlib.import_module(keras_flavour).layers
+def test_grouped_convolutions(flavour: str, size: int, levels: str) -> None:
+    layers = importlib.import_module(flavour).layers
     filters = 2048 if size == 1 else 256  # so many weights that words of digits are smaller
     first = layers.Conv2D(filters, size, groups=2, activation="relu", name="first")
-    model = put_on_levels(network(keras_flavour, first, []), levels)
+    model = put_on_levels(network(flavour, first, []), levels)
     for target in (Packed(prefer="size"), Packed(prefer="size", runtime="any"), Packed()):
         artifact = converted(model, target)
         assert packed_layers(artifact.data)[0].name == "first"
