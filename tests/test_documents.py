@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def kernel():
     from nbclient import NotebookClient
 
     empty = NotebookClient(nbformat.v4.new_notebook(), kernel_name="python3")
-    manager = empty.create_kernel_manager()
+    manager: Any = empty.create_kernel_manager()
     yield manager
     if manager.has_kernel:
         run_sync(manager.shutdown_kernel)(now=True)
