@@ -28,7 +28,7 @@ def test_doctor_names_what_does_not_fit(run: Run, monkeypatch: pytest.MonkeyPatc
         "numpy": "2.1.0",
         "tflite-runtime": "2.14.0",
     }
-    monkeypatch.setattr(_doctor, "_version", versions.get)
+    monkeypatch.setattr(_doctor, "installed", versions.get)
     code, out, _ = run("doctor")
     assert code == 1
     for words in (

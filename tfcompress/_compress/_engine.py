@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
 
 from tfcompress import recipes
@@ -37,19 +36,10 @@ from tfcompress.core import (
     Training,
 )
 from tfcompress.core._types import Array, Data, Model, Trainer
+from tfcompress.core._versions import versions
 from tfcompress.training._curves import joined, recording
 
 MOST_SAMPLES = 1000
-PACKAGES = (
-    "tfcompress",
-    "tensorflow",
-    "keras",
-    "tf_keras",
-    "tensorflow-model-optimization",
-    "ai-edge-litert",
-    "numpy",
-)
-
 Result = TypeVar("Result")
 
 
@@ -223,7 +213,7 @@ class _Run:
         return {
             "seed": self.seed,
             "seconds": self.clock.seconds,
-            "versions": _versions(),
+            "versions": versions(),
             "flavour": _keras.flavour(self.given),
             "model": self.given.name,
         }
@@ -255,14 +245,3 @@ class _Clock:
         result = function(*arguments)
         self.seconds[what] = round(time.perf_counter() - start, 3)
         return result
-
-
-def _versions() -> dict[str, str]:
-    return {name: _version(name) for name in PACKAGES}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"

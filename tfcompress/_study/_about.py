@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tfcompress._study._fingerprint import versions
 from tfcompress._study._measure import examples
 from tfcompress.core._types import Data
+from tfcompress.core._versions import versions
 from tfcompress.profiling import environment
 
 NO_COMMAND = ("", "-c", "-m", "__main__.py", "ipykernel_launcher.py")

@@ -9,12 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tfcompress._study._fingerprint import fingerprint, versions
+from tfcompress._study._fingerprint import fingerprint
 from tfcompress._study._formats import NodeNote, file_hash
 from tfcompress._study._node import Node
 from tfcompress.core import ModelError, write_all
 from tfcompress.core._schema import FormatError, read_checked
 from tfcompress.core._types import Data, Model, Trainer
+from tfcompress.core._versions import versions
 
 
 @dataclass(eq=False, kw_only=True)

@@ -14,7 +14,6 @@ import inspect
 import threading
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -30,16 +29,6 @@ from tfcompress._study._code import (
 from tfcompress.core import DataError
 from tfcompress.core._types import Layer
 
-PACKAGES = (
-    "tfcompress",
-    "tensorflow",
-    "keras",
-    "tf_keras",
-    "tensorflow-model-optimization",
-    "ai-edge-litert",
-    "tflite-runtime",
-    "numpy",
-)
 SCALARS = (bool, int, float, complex, str, bytes, Path)
 LOCKS = (type(threading.Lock()), type(threading.RLock()))
 
@@ -223,14 +212,3 @@ def _settings(thing: object) -> dict[str, object] | None:
     if not names or not all(hasattr(thing, name) for name in names):
         return None
     return {name: getattr(thing, name) for name in names}
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that a file depends on; packages not installed are left out."""
-    installed = {}
-    for name in PACKAGES:
-        try:
-            installed[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return installed

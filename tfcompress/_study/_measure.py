@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress import profiling
-from tfcompress._study._fingerprint import fingerprint, versions
+from tfcompress._study._fingerprint import fingerprint
 from tfcompress._study._formats import Profiles, Row, check_columns
 from tfcompress.core import (
     COLUMNS,
@@ -30,6 +30,7 @@ from tfcompress.core import (
 )
 from tfcompress.core._schema import FormatError, read_checked
 from tfcompress.core._types import Array, Data
+from tfcompress.core._versions import versions
 
 File = str | Path | Artifact
 """A `.tflite`: where it is, or the artifact that holds it."""

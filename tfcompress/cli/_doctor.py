@@ -6,21 +6,12 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 
 import typer
 
 from tfcompress.cli import _options, _output
+from tfcompress.core._versions import PACKAGES, installed
 
-PACKAGES = (
-    "tensorflow",
-    "keras",
-    "tf_keras",
-    "tensorflow-model-optimization",
-    "ai-edge-litert",
-    "tflite-runtime",
-    "numpy",
-)
 PYTHONS = ((3, 10), (3, 13))
 TENSORFLOWS = ((2, 17), (2, 21))
 
@@ -29,13 +20,12 @@ Versions = Mapping[str, str | None]
 
 def doctor(as_json: _options.Json = False) -> None:
     """What is installed here, whether it fits together, and what to do where it does not."""
-    packages = {name: _version(name) for name in PACKAGES}
+    packages = {name: installed(name) for name in PACKAGES}
     problems = problems_of(packages)
     facts = {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
-        "tfcompress": _version("tfcompress"),
         **packages,
         "TF_USE_LEGACY_KERAS": os.environ.get("TF_USE_LEGACY_KERAS", ""),
     }
@@ -130,13 +120,6 @@ def _backend(packages: Versions) -> list[str]:
         f"KERAS_BACKEND={backend}: in your own programs tfcompress needs the TensorFlow backend; "
         "unset it there (the command sets it itself)."
     ]
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _pair(text: str | None) -> tuple[int, int] | None:
