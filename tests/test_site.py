@@ -65,6 +65,12 @@ def test_formulas_are_mathml(site: Path) -> None:
     assert text.count("<math") >= 2 and "$$" not in text and 'class="arithmatex"' not in text
 
 
+def test_a_page_shows_the_notebooks_pictures(site: Path) -> None:
+    pictures = list((site / "tutorials").rglob("*.png"))
+    assert len(pictures) >= len(NOTEBOOKS)
+    assert "<img" in (site / "tutorials" / "01_first_compression.html").read_text()
+
+
 BLOCKS = [
     pytest.param(path, number, block, id=f"{path.stem}-{number}")
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES)
