@@ -136,3 +136,18 @@ def run(
         return int(ended.value.code or 0), printed.out, printed.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def litert_js():
+    """The browsers' runtime, fetched with npm where it is not there; skips without either."""
+    from tfcompress._backend import litert_js as _litert_js
+    from tfcompress.core import InterpreterError
+
+    runtime = _litert_js.find()
+    if runtime is not None:
+        return runtime
+    try:
+        return _litert_js.install()
+    except InterpreterError as error:
+        pytest.skip(f"LiteRT.js is not here: {error}")

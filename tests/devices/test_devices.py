@@ -16,7 +16,7 @@ from tfcompress._backend import vela
 from tfcompress._backend.interpreter import _runtimes
 from tfcompress.core import DataError, Device, InterpreterError, Profile, RecipeError, column
 from tfcompress.core._types import Array, ArrayLike
-from tfcompress.devices import EthosU, Host, Micro, by_name, names
+from tfcompress.devices import Browser, EthosU, Host, Micro, by_name, names
 from tfcompress.testing import check_device
 
 PUBLIC = [getattr(devices, name) for name in devices.__all__]
@@ -24,12 +24,15 @@ MEMBERS = [one() for one in PUBLIC if isinstance(one, type) and issubclass(one, 
 
 
 def test_every_member_is_found() -> None:
-    assert {type(member) for member in MEMBERS} >= {EthosU, Host, Micro}
+    assert {type(member) for member in MEMBERS} >= {Browser, EthosU, Host, Micro}
 
 
 @pytest.mark.parametrize("device", MEMBERS, ids=lambda device: device.name)
-def test_every_device_keeps_the_contract(device: Device, nets: SimpleNamespace) -> None:
-    check_device(device, nets.int8, nets.x)
+def test_every_device_keeps_the_contract(
+    device: Device, nets: SimpleNamespace, litert_js: object
+) -> None:
+    takes_int8 = not isinstance(device, Browser)
+    check_device(device, nets.int8 if takes_int8 else nets.float32, nets.x)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,7 @@ import pytest
 
 import tfcompress as tfc
 from tfcompress import serve
-from tfcompress.core import InterpreterError
 from tfcompress.report import Report
-from tfcompress.serve import _litert_js
 
 
 @pytest.fixture(scope="session")
@@ -94,15 +92,3 @@ def posted(site):
         return SimpleNamespace(address=f"/api/measurements/{file.key}", content=content)
 
     return body
-
-
-@pytest.fixture(scope="session")
-def litert_js():
-    """The browsers' runtime, fetched with npm where it is not there; skips without either."""
-    runtime = _litert_js.find()
-    if runtime is not None:
-        return runtime
-    try:
-        return _litert_js.install()
-    except InterpreterError as error:
-        pytest.skip(f"LiteRT.js is not here: {error}")

@@ -62,11 +62,11 @@ def serve(
     """Show a report in the browser, and try and measure its files on the visitor's device."""
     require_packages()
     from tfcompress import serve as web
-    from tfcompress.serve import _litert_js
+    from tfcompress._backend import litert_js as browsers
 
     if data:
         _inputs.require_data(data, "serve shows accuracy on test data")
-    runtime = _litert_js.install() if install else _litert_js.find(litert_js)
+    runtime = browsers.install() if install else browsers.find(litert_js)
     if install:
         typer.echo(f"LiteRT.js {runtime.version if runtime else ''} is in the cache.", err=True)
     if not sources and install:
@@ -76,7 +76,7 @@ def serve(
     catalogue, chosen = _catalogue(paths, kept_folder(paths, out), data, scale, samples)
     site = web.Site(catalogue, chosen, runtime)
     if runtime is None:
-        typer.echo(f"Without LiteRT.js browsers run nothing themselves: {_litert_js.HOW}", err=True)
+        typer.echo(f"Without LiteRT.js browsers run nothing themselves: {browsers.HOW}", err=True)
     web.run(site, where, rate=rate, ready=_say)
     typer.echo("Stopped.", err=True)
 

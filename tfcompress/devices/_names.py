@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from tfcompress._backend.vela import ACCELERATORS
 from tfcompress.core import Device, RecipeError
+from tfcompress.devices._browser import Browser
 from tfcompress.devices._ethos_u import EthosU
 from tfcompress.devices._host import HOSTS, Host
 from tfcompress.devices._micro import Micro
@@ -17,13 +18,16 @@ NAMES: dict[str, Callable[[re.Match[str]], Device]] = {
     rf"({_HOSTS})(?:-(\d+)threads)?": lambda match: Host(match[1], int(match[2] or 1)),
     r"micro(?:-(\d+)bytes)?": lambda match: Micro(int(match[1]) if match[1] else None),
     r"ethos-(u\d+-\d+)": lambda match: EthosU(match[1]),
+    r"browser(?:-(\d+)threads)?": lambda match: Browser(threads=int(match[1] or 1)),
+    r"browser-webgpu": lambda match: Browser("webgpu"),
 }
 """What a device's name looks like → the device."""
 
 
 def names() -> list[str]:
     """The names of all devices, without the options that a name may have."""
-    return [*HOSTS, "micro", *(f"ethos-{one}" for one in ACCELERATORS)]
+    accelerators = (f"ethos-{one}" for one in ACCELERATORS)
+    return [*HOSTS, "micro", *accelerators, "browser", "browser-webgpu"]
 
 
 def by_name(name: str) -> Device:

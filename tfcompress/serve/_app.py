@@ -33,6 +33,8 @@ ASSETS = {
     "try.js": "text/javascript",
     "measure.js": "text/javascript",
 }
+HOMES = {"page.css": ("tfcompress.report", ""), "runtime.js": ("tfcompress.devices", "pages")}
+"""Package and folder of what pages share with others."""
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 REPORT_POLICY = f"{NOTHING}; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 PAGE_POLICY = (
@@ -256,6 +258,5 @@ def _page(name: str, site: Site, here: str) -> HTMLResponse:
 
 @cache
 def _asset(name: str) -> bytes:
-    package = "tfcompress.report" if name == "page.css" else "tfcompress.serve"
-    folder = files(package) if name == "page.css" else files(package) / "pages"
-    return (folder / name).read_bytes()
+    package, folder = HOMES.get(name, ("tfcompress.serve", "pages"))
+    return (files(package) / folder / name).read_bytes()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress._backend.interpreter._parity import compare
+from tfcompress._backend.litert_js import LiteRtJs, refusal
 from tfcompress.core import DataError, InterpreterError, ParityError
 from tfcompress.core._schema import FormatError, checked
 from tfcompress.core._types import Array
@@ -16,7 +17,6 @@ from tfcompress.profiling._metrics import NATIVE
 from tfcompress.report import Report
 from tfcompress.serve._catalogue import Catalogue, Served
 from tfcompress.serve._host import Answer, Pictures, Runner
-from tfcompress.serve._litert_js import LiteRtJs
 from tfcompress.serve._load import Loads, with_loads
 from tfcompress.serve._samples import Samples, noise
 from tfcompress.serve._store import Measurement, Store, Timing, check_timing, with_measurements
@@ -140,8 +140,13 @@ class Site:
         try:
             inputs, outputs = self.runners[file.key].ends()
         except InterpreterError as error:
-            return {"inputs": [], "outputs": [], "refused": str(error)}
-        return {"inputs": inputs, "outputs": outputs, "refused": self._refused(inputs)}
+            return {"inputs": [], "outputs": [], "refused": str(error), "browser_refused": ""}
+        return {
+            "inputs": inputs,
+            "outputs": outputs,
+            "refused": self._refused(inputs),
+            "browser_refused": refusal(inputs, outputs),
+        }
 
     def _refused(self, inputs: list[dict[str, Any]]) -> str:
         """Why the samples do not fit a file; "" where they do."""

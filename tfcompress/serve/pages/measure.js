@@ -1,11 +1,6 @@
 // Runs every file on this device, shows what it took, and posts it.
 
-import {Runner, ask, bytes, load} from './runtime.js';
-
-const BLOCK_MS = 5;
-const BLOCKS = 40;
-const LEAST_MS = 1000;
-const MOST_MS = 8000;
+import {Runner, answers, ask, bytes, load, percentiles} from './runtime.js';
 
 const element = (name) => document.getElementById(name);
 const rows = new Map();
@@ -63,7 +58,7 @@ function addRow(file) {
   head.textContent = file.name;
   row.append(head);
   addCell(row, file.size_bytes.toLocaleString('en'), 'size, bytes');
-  if (file.refused) fail(row, file.refused);
+  if (file.refused || file.browser_refused) fail(row, file.refused || file.browser_refused);
   element('results').tBodies[0].append(row);
   rows.set(file.key, row);
 }
@@ -95,7 +90,7 @@ async function measureAll() {
   localStorage.setItem('device', device);
   element('start').disabled = true;
   element('bar').hidden = false;
-  const runnable = files.filter((file) => !file.refused);
+  const runnable = files.filter((file) => !file.refused && !file.browser_refused);
   let done = 0;
   for (const file of runnable) {
     const row = rows.get(file.key);
@@ -137,61 +132,13 @@ async function measure(file, accelerator, threads) {
   try {
     await runner.run(sample(0));
     const cold = performance.now() - begin;
-    const outputs = await answers(runner, file, sample);
-    const {block, times} = await blocks(runner, sample(0));
-    times.sort((one, other) => one - other);
-    const at = (share) => times[Math.min(times.length - 1, Math.floor(share * times.length))];
-    const timing = {
-      blocks: times.length,
-      runs_a_block: block,
-      latency_ms_p50: at(0.5),
-      latency_ms_p90: at(0.9),
-      latency_ms_p99: at(0.99),
-      cold_ms: Math.max(cold, 0.001),
-    };
+    const outputs = await answers(runner, samples.shape[0], sample);
+    const {times, ...found} = await percentiles(runner, sample(0));
+    const timing = {...found, blocks: times.length, cold_ms: Math.max(cold, 0.001)};
     return {timing, outputs};
   } finally {
     runner.close();
   }
-}
-
-// Every output of the file on all samples, as nested lists of its shape.
-async function answers(runner, file, sample) {
-  const collected = file.outputs.map(() => []);
-  for (let at = 0; at < samples.shape[0]; at++) {
-    const outputs = await runner.run(sample(at));
-    outputs.forEach((output, place) => {
-      collected[place].push(nested(Array.from(output), file.outputs[place].shape.slice(1)));
-    });
-    if (at % 32 === 31) await new Promise((resume) => setTimeout(resume));
-  }
-  return collected;
-}
-
-function nested(flat, shape) {
-  if (shape.length <= 1) return flat;
-  const step = flat.length / shape[0];
-  const parts = [];
-  for (let at = 0; at < shape[0]; at++) {
-    parts.push(nested(flat.slice(at * step, (at + 1) * step), shape.slice(1)));
-  }
-  return parts;
-}
-
-// Milliseconds a run, one mean a block; a block is as many runs as take BLOCK_MS.
-async function blocks(runner, sample) {
-  const once = (await runner.time(sample, 5)) / 5;
-  const block = Math.max(1, Math.min(1000, Math.ceil(BLOCK_MS / Math.max(once, 0.001))));
-  const times = [];
-  const begin = performance.now();
-  for (;;) {
-    const spent = performance.now() - begin;
-    if (spent > MOST_MS && times.length >= 5) break;
-    if (times.length >= BLOCKS && spent > LEAST_MS) break;
-    times.push(Math.max((await runner.time(sample, block)) / block, 1e-6));
-    if (times.length % 10 === 0) await new Promise((resume) => setTimeout(resume));
-  }
-  return {block, times};
 }
 
 function post(file, timing, outputs) {

@@ -213,7 +213,7 @@ async function answerAll() {
   const here = element('where').value === 'here';
   for (const file of files.filter((one) => !one.refused)) {
     try {
-      const answer = here ? await onDevice(file, values) : await onServer(file, values);
+      const answer = here && !file.browser_refused ? await onDevice(file, values) : await onServer(file, values);
       if (mine !== asked) return;
       show(file, answer);
     } catch (error) {

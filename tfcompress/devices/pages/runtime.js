@@ -1,9 +1,12 @@
 // LiteRT.js behind the few calls that the pages need; real numbers go in and come out.
 
-const ARRAYS = {
-  float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int16: Int16Array, int32: Int32Array,
-};
-const RANGES = {int8: [-128, 127], uint8: [0, 255], int16: [-32768, 32767]};
+const ARRAYS = {float32: Float32Array, int32: Int32Array, uint8: Uint8Array};
+const BYTE = [0, 255];
+
+const BLOCK_MS = 5;
+const BLOCKS = 40;
+const LEAST_MS = 1000;
+const MOST_MS = 8000;
 
 let library = null;
 
@@ -94,9 +97,9 @@ export class Runner {
 // q = round(x / scale) + zero point, within the type's range.
 function stored(values, info) {
   const Type = ARRAYS[info.dtype];
-  if (!Type) throw new Error(`its input is ${info.dtype}, which browsers do not take`);
+  if (!Type) throw new Error(`its input is ${info.dtype}, which LiteRT.js does not take`);
   if (!info.scale) return info.dtype === 'float32' ? values : Type.from(values);
-  const [low, high] = RANGES[info.dtype];
+  const [low, high] = BYTE;
   const zero = info.zero_point || 0;
   return Type.from(values, (x) => Math.min(high, Math.max(low, Math.round(x / info.scale) + zero)));
 }
@@ -105,4 +108,53 @@ function real(values, info) {
   if (!info || !info.scale) return Float32Array.from(values);
   const zero = info.zero_point || 0;
   return Float32Array.from(values, (q) => info.scale * (q - zero));
+}
+
+// Every output of the file on `count` samples, as nested lists of its shape.
+export async function answers(runner, count, sample) {
+  const collected = runner.file.outputs.map(() => []);
+  for (let at = 0; at < count; at++) {
+    const outputs = await runner.run(sample(at));
+    outputs.forEach((output, place) => {
+      const shape = runner.file.outputs[place].shape.slice(1);
+      collected[place].push(nested(Array.from(output), shape));
+    });
+    if (at % 32 === 31) await new Promise((resume) => setTimeout(resume));
+  }
+  return collected;
+}
+
+function nested(flat, shape) {
+  if (shape.length <= 1) return flat;
+  const step = flat.length / shape[0];
+  const parts = [];
+  for (let at = 0; at < shape[0]; at++) {
+    parts.push(nested(flat.slice(at * step, (at + 1) * step), shape.slice(1)));
+  }
+  return parts;
+}
+
+// Percentiles of the milliseconds a run, over blocks of as many runs as take BLOCK_MS, because
+// browsers round their clocks. `times` are the blocks' means in their order.
+export async function percentiles(runner, sample) {
+  const once = (await runner.time(sample, 5)) / 5;
+  const block = Math.max(1, Math.min(1000, Math.ceil(BLOCK_MS / Math.max(once, 0.001))));
+  const times = [];
+  const begin = performance.now();
+  for (;;) {
+    const spent = performance.now() - begin;
+    if (spent > MOST_MS && times.length >= 5) break;
+    if (times.length >= BLOCKS && spent > LEAST_MS) break;
+    times.push(Math.max((await runner.time(sample, block)) / block, 1e-6));
+    if (times.length % 10 === 0) await new Promise((resume) => setTimeout(resume));
+  }
+  const sorted = [...times].sort((one, other) => one - other);
+  const at = (share) => sorted[Math.min(times.length - 1, Math.floor(share * times.length))];
+  return {
+    times,
+    runs_a_block: block,
+    latency_ms_p50: at(0.5),
+    latency_ms_p90: at(0.9),
+    latency_ms_p99: at(0.99),
+  };
 }

@@ -9,9 +9,10 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfcompress.core import ArtifactError, InterpreterError
 
@@ -22,6 +23,7 @@ SCRIPTS = {
     "wasm-utils.js": Path("wasm-utils/dist/index.js"),
 }
 WASM = Path("core/wasm")
+TYPES = ("float32", "int32", "uint8")
 HOW = (
     f"`npm install {PACKAGE}@{VERSION}` here, --litert-js FOLDER, or `tfcompress serve --install` "
     "gets it."
@@ -34,6 +36,20 @@ class LiteRtJs:
 
     version: str
     files: dict[str, Path]
+
+
+def refusal(inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> str:
+    """Why the runtime does not take a file of these ends (name, shape, dtype); "" where it does."""
+    if len(inputs) != 1:
+        return f"it has {len(inputs)} inputs; files with one input run in browsers."
+    for word, ends in (("input", inputs), ("output", outputs)):
+        for end in ends:
+            if end["dtype"] not in TYPES:
+                return (
+                    f"its {word} is {end['dtype']}, which LiteRT.js does not take: convert it with "
+                    "float ends (int8) or uint8 ends (uint8io)."
+                )
+    return ""
 
 
 def find(folder: Path | None = None) -> LiteRtJs | None:

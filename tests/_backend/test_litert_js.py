@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from tfcompress._backend import litert_js as _litert_js
 from tfcompress.core import ArtifactError, InterpreterError
-from tfcompress.serve import _litert_js
 
 
 @pytest.fixture
