@@ -31,6 +31,7 @@ def compare(
     evaluate: Data | None = None,
     metric: str = "accuracy",
     threads: Sequence[int] = (1,),
+    batches: Sequence[int] = (),
     runtime: str = "auto",
     names: Sequence[str] | None = None,
     base: str | None = None,
@@ -47,6 +48,7 @@ def compare(
             is no accuracy.
         metric: a Keras metric's name.
         threads: thread counts to measure latency at, interleaved over all files.
+        batches: batch sizes to measure samples a second at; none unless asked for.
         runtime: the interpreter that runs the files.
         names: one a file; without them, recipe or file names.
         base: the name that the others are held against; without it, the first.
@@ -68,7 +70,7 @@ def compare(
         check_evaluate(evaluate)
     rows = [_row(file, label, one) for file, label, one in zip(files, labels, artifacts)]
     sound = [None if "error" in row else file for row, file in zip(rows, files)]
-    rows = measured(rows, sound, threads=threads, runtime=runtime)
+    rows = measured(rows, sound, threads=threads, runtime=runtime, batches=batches)
     if evaluate is not None:
         rows = [_scored(row, file, evaluate, metric, runtime) for row, file in zip(rows, files)]
     rows = on_devices(rows, sound, on)

@@ -116,6 +116,7 @@ def measured(
     *,
     threads: Sequence[int],
     runtime: str,
+    batches: Sequence[int] = (),
 ) -> list[Row]:
     """`rows` with the profile of each one's file (None: has none), all latencies interleaved.
 
@@ -128,6 +129,7 @@ def measured(
     profiles = profiling.profile_many(
         [file for _, file in present],
         threads=threads,
+        batches=batches,
         runtime=runtime,
         names=[row["recipe"] for row, _ in present],
         on_error="note",

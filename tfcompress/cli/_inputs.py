@@ -157,6 +157,11 @@ def thread_counts(text: str, option: str = "--threads") -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
+def counts_or_none(text: str, option: str) -> tuple[int, ...]:
+    """The whole numbers in an option that may be left out; none where it is."""
+    return thread_counts(text, option) if text else ()
+
+
 def byte_count(text: str) -> float | None:
     """The bytes in `--max-bytes`, e.g. 50000, 50kB or 1.5MB; None where nothing is given."""
     if not text:

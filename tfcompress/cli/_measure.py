@@ -41,6 +41,7 @@ def cost(
 def profile(
     files: ProfiledFiles,
     threads: _options.Threads = "1",
+    batches: _options.Batches = "",
     runtime: _options.Runtime = "auto",
     device: _options.Devices = None,
     as_json: _options.Json = False,
@@ -52,7 +53,12 @@ def profile(
     if device:
         _print_profiles(_profiles_on(files, device), as_json)
         return
-    profiles = profile_many([str(file) for file in files], threads=counts, runtime=runtime)
+    profiles = profile_many(
+        [str(file) for file in files],
+        threads=counts,
+        batches=_inputs.counts_or_none(batches, "--batches"),
+        runtime=runtime,
+    )
     _print_profiles(profiles, as_json)
 
 
@@ -96,6 +102,7 @@ def compare(
     metric: _options.Metric = "accuracy",
     max_bytes: _options.MaxBytes = "",
     threads: _options.Threads = "1",
+    batches: _options.Batches = "",
     runtime: _options.Runtime = "auto",
     device: _options.Devices = None,
     html: _options.Html = None,
@@ -117,6 +124,7 @@ def compare(
         evaluate=evaluate,
         metric=metric,
         threads=counts,
+        batches=_inputs.counts_or_none(batches, "--batches"),
         runtime=runtime,
         on=[by_name(name) for name in device or ()],
     )

@@ -23,6 +23,9 @@ Attention = Annotated[
     bool, typer.Option(help="Attention transfer too, between the last layers of every size.")
 ]
 Alpha = Annotated[float, typer.Option(help="The teacher's share of the loss, 0 to 1.")]
+Batches = Annotated[
+    str, typer.Option(help="Batch sizes to measure samples a second at, e.g. 1,8,32.")
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images of one training step.")]
 DataName = Annotated[str, typer.Option("--data", help=DATA_HELP)]
 Devices = Annotated[

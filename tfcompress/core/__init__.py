@@ -17,7 +17,7 @@ from tfcompress.core._errors import (
     TrainingError,
 )
 from tfcompress.core._files import refuse_existing, write_all
-from tfcompress.core._profile import Latency, OpTime, Profile
+from tfcompress.core._profile import Latency, OpTime, Profile, Throughput
 from tfcompress.core._recipe import Recipe
 from tfcompress.core._report import Rows, format_number
 from tfcompress.core._rule import Rule
@@ -62,6 +62,7 @@ __all__ = [
     "Technique",
     "TfcompressError",
     "Training",
+    "Throughput",
     "TrainingError",
     "Value",
     "artifact_files",

@@ -56,6 +56,21 @@ class OpTime:
 
 
 @dataclass(frozen=True)
+class Throughput:
+    """Samples a second of one file in batches of `batch`, run one after another.
+
+    `processor_cores` is processor time over time, of all threads: how many cores are busy.
+    `memory_bytes` is the process's resident memory at the end; None where it is not known.
+    """
+
+    batch: int
+    threads: int
+    images_per_second: float
+    processor_cores: float
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Profile:
     """Everything measured of one `.tflite`; `notes` says what could not be measured and why.
 
@@ -91,6 +106,7 @@ class Profile:
     outputs: tuple[dict[str, Any], ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    throughput: tuple[Throughput, ...] = ()
     device: str = ""
     refusal: str = ""
     arena_bytes: int | None = None
@@ -108,6 +124,27 @@ class Profile:
         if not self.latency:
             return None
         return min(self.latency, key=lambda item: item.threads).latency_ms_p50
+
+    @property
+    def throughput_per_second(self) -> float | None:
+        """The most samples a second over all batch sizes and threads measured."""
+        best = self._fastest()
+        return best.images_per_second if best else None
+
+    @property
+    def processor_cores(self) -> float | None:
+        """How many cores are busy where the throughput is highest."""
+        best = self._fastest()
+        return best.processor_cores if best else None
+
+    @property
+    def running_memory_bytes(self) -> int | None:
+        """Resident memory of the process where the throughput is highest."""
+        best = self._fastest()
+        return best.memory_bytes if best else None
+
+    def _fastest(self) -> Throughput | None:
+        return max(self.throughput, key=lambda item: item.images_per_second, default=None)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON data."""
@@ -147,6 +184,10 @@ class Profile:
             mean = f"mean {row.latency_ms_mean:.3f} ± {row.latency_ms_std:.3f}"
             text = f"p50 {row.latency_ms_p50:.3f} ms  {percentiles}  {mean}  ({row.runs} runs)"
             facts.append((name, text))
+        for item in self.throughput:
+            name = f"batch {item.batch}"
+            rate = f"{item.images_per_second:,.0f} samples/s at {_threads(item.threads)}"
+            facts.append((name, f"{rate}, {item.processor_cores:.2f} cores busy"))
         if self.peak_memory_bytes is not None:
             facts.append(("memory", f"{self.peak_memory_bytes / 2**20:.1f} MiB at its peak"))
         return facts + self._device_facts()
@@ -177,3 +218,7 @@ class Profile:
         """The operations that take most time, or multiply most where no time was measured."""
         cost = sorted(self.ops, key=lambda op: (-(op.time_us_p50 or 0.0), -op.macs))
         return cost[:OPS_SHOWN]
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"

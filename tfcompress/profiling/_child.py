@@ -18,8 +18,10 @@ from tfcompress._backend.interpreter._runtimes import load_runtime
 from tfcompress._backend.isolate import answer
 from tfcompress.profiling import _memory
 from tfcompress.profiling._graphs import Graph, read_graphs
+from tfcompress.profiling._inputs import random_inputs
 from tfcompress.profiling._latency import Series, measure, summary
 from tfcompress.profiling._macs import count_ops, count_weights, graph_macs, main_graph
+from tfcompress.profiling._throughput import throughput
 
 Announce = Callable[[str], None]
 """Notes down what the job does next, so that a crash can be placed."""
@@ -129,32 +131,19 @@ def ops(
     ]
 
 
-def random_inputs(opened: Interpreter) -> list[np.ndarray]:
-    """One batch (of 1 where it is dynamic) for every input.
-
-    Floats are uniform in 0..1, quantized inputs uniform over their whole range, other integers 0.
-    """
-    rng = np.random.default_rng(0)
-    inputs: list[np.ndarray] = []
-    for info in opened.inputs:
-        shape = [n or 1 for n in info.shape]
-        if info.dtype.kind == "f":
-            inputs.append(rng.random(shape, dtype=np.float32).astype(info.dtype))
-        elif info.scale:
-            kind = np.iinfo(info.dtype)
-            inputs.append(rng.integers(kind.min, kind.max, shape, dtype=info.dtype, endpoint=True))
-        else:
-            inputs.append(np.zeros(shape, info.dtype))
-    return inputs
-
-
 def _run_few(opened: Interpreter) -> None:
     opened.set_inputs(random_inputs(opened))
     for _ in range(3):
         opened.invoke()
 
 
-JOBS = {"look": look, "memory": memory, "clock": clock, "ops": ops}
+JOBS = {
+    "look": look,
+    "memory": memory,
+    "clock": clock,
+    "ops": ops,
+    "throughput": throughput,
+}
 
 
 if __name__ == "__main__":

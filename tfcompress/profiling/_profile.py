@@ -11,13 +11,14 @@ from typing import Any, overload
 
 from tfcompress._backend.interpreter._runtimes import available, choose
 from tfcompress._backend.isolate import in_child
-from tfcompress.core import Device, InterpreterError, Latency, OpTime, Profile
+from tfcompress.core import Device, InterpreterError, Latency, OpTime, Profile, Throughput
 from tfcompress.profiling._environment import environment, usable_cores
 from tfcompress.profiling._matching import matched
 from tfcompress.profiling._on import profile_on
 from tfcompress.profiling._source import File, Source, on_disk
 
 OP_SECONDS = 1.0
+THROUGHPUT_SECONDS = 1.0
 CHILD = "tfcompress.profiling._child"
 
 
@@ -99,6 +100,7 @@ def profile_many(
     files: Sequence[File],
     *,
     threads: Sequence[int] = (1,),
+    batches: Sequence[int] = (),
     runtime: str = "auto",
     runs: int | str = "auto",
     ops: bool = True,
@@ -117,6 +119,8 @@ def profile_many(
     Args:
         files: paths, bytes or Artifacts.
         threads: thread counts to time.
+        batches: batch sizes to measure samples a second at, with every thread count; a file that
+            does not take one says so in its notes.
         runtime: "auto", "litert", "tflite_runtime" or "tensorflow".
         runs: timed runs of each file and thread count; "auto" stops when every median is known to
             ± `precision` (95 %), or after `seconds` for each of them.
@@ -135,7 +139,7 @@ def profile_many(
             names file, runtime and reason.
         ValueError: a count below 1, or an `on_error` that is neither.
     """
-    _check_options(threads, runs, on_error)
+    _check_options(threads, batches, runs, on_error)
     runtime = choose(runtime)
     labels = names or [None] * len(files)
     sources = [Source.of(file, name) for file, name in zip(files, labels)]
@@ -153,15 +157,23 @@ def profile_many(
                     raise
                 profile = replace(_sizes(source, ask.called), notes=(str(error),))
             profiles.append(replace(profile, environment=here))
-        return _timed(ask, sources, paths, profiles, threads, timing)
+        timed = _timed(ask, sources, paths, profiles, threads, timing)
+        return [
+            _with_throughput(ask, profile, path, threads, batches)
+            for profile, path in zip(timed, paths)
+        ]
 
 
-def _check_options(threads: Sequence[int], runs: int | str, on_error: str) -> None:
-    if isinstance(threads, int):
-        raise ValueError(f"threads={threads!r}: expected a sequence of counts, such as (1, 2).")
-    counts_fit = bool(threads) and min(threads) >= 1 and (runs == "auto" or int(runs) >= 1)
-    if not counts_fit or on_error not in ("raise", "note"):
-        came = f"threads={threads!r}, runs={runs!r}, on_error={on_error!r}"
+def _check_options(
+    threads: Sequence[int], batches: Sequence[int], runs: int | str, on_error: str
+) -> None:
+    for name, counts in (("threads", threads), ("batches", batches)):
+        if isinstance(counts, int):
+            raise ValueError(f"{name}={counts!r}: expected a sequence of counts, such as (1, 2).")
+    counts_fit = bool(threads) and min([*threads, *batches]) >= 1
+    runs_fit = runs == "auto" or int(runs) >= 1
+    if not (counts_fit and runs_fit) or on_error not in ("raise", "note"):
+        came = f"threads={threads!r}, batches={batches!r}, runs={runs!r}, on_error={on_error!r}"
         raise ValueError(f"{came}: counts start at 1; on_error is 'raise' or 'note'.")
 
 
@@ -250,6 +262,25 @@ def _timed(
             notes = (*profile.notes, *_timing_notes(row, settled, timing.precision))
             timed[place] = replace(profile, latency=(*profile.latency, row), notes=notes)
     return timed
+
+
+def _with_throughput(
+    ask: Asker, profile: Profile, path: str, threads: Sequence[int], batches: Sequence[int]
+) -> Profile:
+    """The profile with its throughput at every batch size and thread count, where it runs."""
+    if profile.init_ms is None or not batches:
+        return profile
+    rows: list[Throughput] = []
+    notes: list[str] = []
+    for count in threads:
+        arguments = {"path": path, **ask.opening(count), "batches": list(batches)}
+        arguments["seconds"] = THROUGHPUT_SECONDS
+        extra = 2 * THROUGHPUT_SECONDS * len(batches)
+        measured = ask("throughput", profile.name, arguments, extra_seconds=extra)
+        rows += [Throughput(**row) for row in measured["rows"]]
+        notes += measured["refused"]
+    kept = (*profile.notes, *dict.fromkeys(notes))
+    return replace(profile, throughput=tuple(rows), notes=kept)
 
 
 def _clock(
