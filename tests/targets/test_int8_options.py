@@ -10,7 +10,8 @@ from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress._backend.tflite._facts import read_facts
 from tfcompress._backend.tflite._flatbuffer import read, tensor_type
 from tfcompress.core import ConversionError, RecipeError
-from tfcompress.targets import Float32, Int8
+from tfcompress.targets import DynamicRange, Float16, Float32, Int8
+from tfcompress.techniques import QuantizeAware
 
 
 def random(*shape):
@@ -64,6 +65,18 @@ def test_a_bidirectional_lstm_cannot_be_fused(keras_flavour):
         Int8(lstm="fused").convert(model, random(6, 5))
     with pytest.raises(ConversionError, match="lstm='unrolled'"):
         Int8(lstm="fused").require(model)
+
+
+def test_recurrent_kernels_of_a_quantization_aware_model_stay_float32(keras_flavour):
+    """The converter leaves them so in float16 and dynamic range; the files are right and say it."""
+    k = importlib.import_module(keras_flavour)
+    inputs = k.Input((5, 8), name="steps")
+    hidden = k.layers.LSTM(40, name="memory")(inputs)
+    model = QuantizeAware().apply(k.Model(inputs, k.layers.Dense(2, name="out")(hidden)))
+    for target in (Float16(), DynamicRange()):
+        data = target.convert(model, random(5, 8))
+        assert target.check(model, data)
+        assert "memory" in {skipped.layer for skipped in target.skips(model, data)}
 
 
 def test_images_of_bytes_stay_bytes(keras_flavour):

@@ -53,8 +53,14 @@ class DynamicRange(Target):
         return tuple(Skipped(*place, self.label, reason) for place, reason in reasons.items())
 
     def check(self, model: Model, data: bytes) -> tuple[Check, ...]:
-        """Every Conv2D, DepthwiseConv2D and Dense kernel of 1,024 weights or more is int8."""
+        """Every Conv2D, DepthwiseConv2D and Dense kernel of 1,024 weights or more is int8.
+
+        The converter leaves those of recurrent layers in float32 where the model is
+        quantization-aware.
+        """
         excused = []
+        if precision.is_quantization_aware(model) and precision.is_recurrent_model(model):
+            excused = precision.layers_with_kernels(model, data, "FLOAT32")
         for layer, op, kind, size in precision.kernels(model, data):
             may_stay = size < precision.DYNAMIC_THRESHOLD or op not in _HYBRID
             if kind == "FLOAT32" and may_stay:

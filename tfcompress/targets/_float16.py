@@ -41,11 +41,14 @@ class Float16(Target):
     def check(self, model: Model, data: bytes) -> tuple[Check, ...]:
         """Every kernel is float16.
 
-        Of a quantization-aware model those that the converter has already made int8 are let be.
+        Of a quantization-aware model those that the converter has already made int8 are let be,
+        and those of recurrent layers, which it leaves in float32.
         """
         excused = []
         if precision.is_quantization_aware(model):
             excused = precision.layers_with_kernels(model, data, "INT8")
+            if precision.is_recurrent_model(model):
+                excused += precision.layers_with_kernels(model, data, "FLOAT32")
         right, _ = precision.check_kernels(model, data, "FLOAT16", self.label, excused=excused)
         precision.check_ends(model, data, "FLOAT32", self.label)
         return (Check(self.label, "kernels in float16", right, right, relation="of"),)
