@@ -239,7 +239,7 @@ def test_check_names_what_was_lost(clustered, sparse):
     technique = QuantizeAware(preserve="clusters")
     with pytest.raises(InvariantError, match="no layer is no longer quantized"):
         technique.check(clustered, clustered)
-    with pytest.raises(InvariantError, match=r"had \d different values and has \d\d"):
+    with pytest.raises(InvariantError, match=r"had \d different values and has \d+"):
         technique.check(clustered, QuantizeAware().apply(sparse))
     with pytest.raises(InvariantError, match="zeros of 'conv1'"):
         QuantizeAware(preserve="sparsity").check(sparse, QuantizeAware().apply(clustered))
