@@ -14,9 +14,11 @@ import tfcompress as tfc
 from tfcompress import devices
 from tfcompress._backend import vela
 from tfcompress._backend.interpreter import _runtimes
+from tfcompress._backend.tflite._facts import read_facts
 from tfcompress.core import DataError, Device, InterpreterError, Profile, RecipeError, column
 from tfcompress.core._types import Array, ArrayLike
 from tfcompress.devices import Browser, EthosU, Host, Micro, by_name, names
+from tfcompress.devices._ethos_u import _on_cpu
 from tfcompress.testing import check_device
 
 PUBLIC = [getattr(devices, name) for name in devices.__all__]
@@ -87,6 +89,13 @@ def test_a_file_on_several_devices(nets: SimpleNamespace) -> None:
     assert npu.estimated_cycles and npu.estimated_flash_bytes and npu.cpu_ops == ()
     assert "not measured" in npu.notes[0] and "estimate" in str(npu)
     assert "arena" in str(micro) and "micro" in str(micro)
+
+
+def test_a_custom_operator_of_another_is_none_of_the_npus(nets: SimpleNamespace) -> None:
+    compiled = vela.estimate(nets.int8, "u55-128", what="net").compiled
+    assert [op.kind for op in read_facts(compiled).ops] == ["ethos-u"]
+    renamed = compiled.replace(b"ethos-u\0", b"ethos-v\0")
+    assert _on_cpu(compiled) == () and _on_cpu(renamed) == ("ethos-v",)
 
 
 def test_float_ends_are_left_to_the_cpu(nets: SimpleNamespace) -> None:

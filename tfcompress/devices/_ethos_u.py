@@ -14,6 +14,9 @@ from tfcompress.core._types import Array, ArrayLike
 from tfcompress.devices._refusals import INTEGER
 from tfcompress.profiling._source import Source
 
+NPU_OPERATOR = "ethos-u"
+"""The custom operator into which Vela writes what the NPU runs."""
+
 
 @dataclass(frozen=True, eq=False)
 class EthosU(Device):
@@ -112,5 +115,5 @@ def _compiled_ops(compiled: bytes) -> tuple[Op, ...]:
 
 
 def _on_cpu(compiled: bytes) -> tuple[str, ...]:
-    """The operators of a compiled file that are none of the NPU's: its own are custom ones."""
-    return tuple(op.kind for op in _compiled_ops(compiled) if op.kind != "CUSTOM")
+    """The operators of a compiled file that the NPU does not run."""
+    return tuple(op.kind for op in _compiled_ops(compiled) if op.kind != NPU_OPERATOR)

@@ -38,7 +38,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Op:
-    """One operator: `kind` (`CONV_2D`), its inputs (None where one is left out) and outputs."""
+    """One operator: its inputs (None where one is left out) and outputs.
+
+    `kind` is `CONV_2D` and so on, of a custom operator its own name.
+    """
 
     kind: str
     inputs: tuple[Tensor | None, ...]
@@ -106,11 +109,8 @@ class _Reader:
     """Reads the subgraphs of one file in place."""
 
     def __init__(self, model: FlatTable):
-        names = enum_names("BuiltinOperator")
         codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
-        self.kinds = [
-            names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())] for code in codes
-        ]
+        self.kinds = [_kind(code) for code in codes]
         buffers = [model.Buffers(i) for i in range(model.BuffersLength())]
         self.filled = [buffer.DataLength() > 0 or buffer.Size() > 1 for buffer in buffers]
 
@@ -139,6 +139,14 @@ class _Reader:
         kind = enum_names("TensorType")[tensor.Type()]
         name = (tensor.Name() or b"").decode()
         return Tensor(name, kind, shape, self.filled[tensor.Buffer()])
+
+
+def _kind(code: FlatTable) -> str:
+    """The name of an operator, a custom one's own."""
+    custom = code.CustomCode()
+    if custom:
+        return custom.decode()
+    return enum_names("BuiltinOperator")[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
 
 
 def _indices(values: Sequence[int] | int) -> list[int]:
