@@ -123,7 +123,7 @@ def test_dark_is_dark(opened: OpenPage) -> None:
     assert paper("dark") < 150 < 600 < paper("light")
 
 
-@pytest.mark.parametrize("width", [390, 800, 1400])
+@pytest.mark.parametrize("width", [390, 800, 1100, 1400])
 def test_no_number_is_cut_and_no_label_lies_over_another(opened: OpenPage, width: int) -> None:
     page, _, _ = opened(viewport={"width": width, "height": 800})
     cut = """cells => cells.filter(cell => cell.getBoundingClientRect().right >
