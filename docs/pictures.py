@@ -285,14 +285,14 @@ def screenshot(page: Path) -> None:
         browser = kit.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        view = browser.new_page(viewport={"width": 1100, "height": 1000})
+        view = browser.new_page(viewport={"width": 1240, "height": 1000})
         view.goto(page.resolve().as_uri())
         box = view.locator("figure").first.bounding_box()
         end = box["y"] + box["height"] + 16
         view.screenshot(
             path=str(HERE / "report.png"),
             full_page=True,
-            clip={"x": 0, "y": 0, "width": 1100, "height": end},
+            clip={"x": 0, "y": 0, "width": 1240, "height": end},
         )
         browser.close()
     image = Image.open(HERE / "report.png").convert("RGB").quantize(128)
