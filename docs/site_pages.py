@@ -74,6 +74,26 @@ downloaded. Each takes a minute or two on two cores, and `python notebooks/make.
 """
 
 
+def on_config(config: Any) -> Any:
+    """A page that mkdocs.yml does not name stands at the end of How-to, or of Results."""
+    named = set(_names(config.nav))
+    sections = {title: pages for section in config.nav for title, pages in section.items()}
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        page = path.relative_to(ROOT / "docs").as_posix()
+        if page not in named:
+            sections["Results" if page.startswith("results/") else "How-to"].append(page)
+    return config
+
+
+def _names(nav: Any) -> Iterator[str]:
+    """Every page of a navigation."""
+    if isinstance(nav, str):
+        yield nav
+        return
+    for part in nav.values() if isinstance(nav, dict) else nav:
+        yield from _names(part)
+
+
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made."""
     for page, text in (*_readme(), *_whole(), *_tutorials(config, files), *_reference()):
