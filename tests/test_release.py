@@ -36,7 +36,7 @@ def test_the_conda_recipe_asks_for_what_the_package_does(
     config: configparser.ConfigParser, recipe: dict[str, Any]
 ) -> None:
     run = [line for line in recipe["requirements"]["run"] if not line.startswith("python ")]
-    named = {CONDA_NAMES.get(line, line).replace(" ", "") for line in run}
+    named = {str(CONDA_NAMES.get(line, line)).replace(" ", "") for line in run}
     assert named == requirements(config["options"]["install_requires"])
     python = next(line for line in recipe["requirements"]["run"] if line.startswith("python "))
     filled = python.replace("${{ python_min }}", recipe["context"]["python_min"])
