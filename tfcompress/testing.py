@@ -19,6 +19,7 @@ import numpy as np
 
 from tfcompress._backend import bridge as _keras
 from tfcompress._backend.interpreter import _parity as _parity
+from tfcompress._backend.interpreter._file import runtime_for
 from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress.analysis import Dimension, Estimator, SignificanceBits
 from tfcompress.core import (
@@ -124,8 +125,8 @@ def check_target(
         assert all(item.layer and item.reason for item in target.skips(model, data))
         _parity.check_parity(
             _keras.predict(model, [x[:16]]),
-            open_interpreter(data).predict([x[:16]]),
-            bound=target.max_relative_error,
+            open_interpreter(data, runtime=runtime_for(data)).predict([x[:16]]),
+            bound=target.error_bound(),
             what=target.label,
         )
         assert len(target.convert(model, x[:100])) == len(data)

@@ -7,6 +7,7 @@ import warnings
 
 from tfcompress._backend import bridge as _keras
 from tfcompress._backend.interpreter import _parity
+from tfcompress._backend.interpreter._file import runtime_for
 from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress._backend.keras import _samples
 from tfcompress._backend.tflite import _converter, _precision
@@ -28,8 +29,8 @@ off by 1 of the spread and, where the outputs are a distribution, by 0.7 to 1 of
 def check_parity(model: Model, data: bytes, target: Target, samples: Data) -> Check:
     """The file against the model it was written from, on the samples or on random inputs."""
     inputs = _samples.take(model, samples, _parity_inputs(model))
-    interpreter = open_interpreter(data)
-    bound = target.max_relative_error if samples is not None else target.max_error_on_noise
+    interpreter = open_interpreter(data, runtime=runtime_for(data))
+    bound = target.error_bound() if samples is not None else target.max_error_on_noise
     if _precision.is_quantization_aware(model):
         # The last bit in front of a rounding flips a step behind it, in any format.
         bound = max(bound, FAKE_QUANT_ERROR)
@@ -56,9 +57,8 @@ def only_rounds(recipe: Recipe) -> bool:
 def check_rounding(model: Model, data: bytes, recipe: Recipe, samples: Data) -> Check:
     """The file against the user's own model; a warning where one constant would be as near."""
     inputs = _samples.take(model, samples, _parity_inputs(model))
-    parity = _parity.compare(
-        _keras.predict(model, inputs), open_interpreter(data).predict(inputs), what=recipe.name
-    )
+    outputs = open_interpreter(data, runtime=runtime_for(data)).predict(inputs)
+    parity = _parity.compare(_keras.predict(model, inputs), outputs, what=recipe.name)
     if parity.error >= ROUNDED_AWAY:
         decided = f" ({parity.decisions})" if parity.decisions else ""
         warnings.warn(

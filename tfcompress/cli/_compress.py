@@ -145,6 +145,7 @@ def _compressed(
     job: Job, recipe: Recipe, model: Model, data: Data | None, fit: Trainer | None
 ) -> tuple[Artifact, Scores | None]:
     """The artifact, with warnings, and its scores where there are labels."""
+    from tfcompress._backend.interpreter._file import runtime_for
     from tfcompress._compress import compress as carry_out
     from tfcompress.profiling import evaluate
 
@@ -166,7 +167,8 @@ def _compressed(
     )
     if not measured or data is None:
         return artifact, None
-    after = evaluate(artifact, data.x_test, data.y_test, metric=metric)
+    runtime = runtime_for(artifact.data)
+    after = evaluate(artifact, data.x_test, data.y_test, metric=metric, runtime=runtime)
     scores = Scores(metric, before, after, len(data.x_test))
     warnings = [*artifact.warnings, *scores.warnings(data.y_test, "the model")]
     artifact = _with_facts(artifact, measured=asdict(scores))

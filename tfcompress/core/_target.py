@@ -13,7 +13,6 @@ from tfcompress.core._value import Value
 class Target(Value, ABC):
     """A frozen value that turns a model into the bytes of a `.tflite`."""
 
-    needs_samples: ClassVar[bool] = False
     max_relative_error: ClassVar[float]
     """Parity bound on the samples given: ‖file − Keras‖ / ‖Keras − its mean over the inputs‖ of
     every output must stay below it. The bounds are about twice the largest error that
@@ -23,6 +22,15 @@ class Target(Value, ABC):
     max_differing_decisions: ClassVar[float] = 0.1
     """Of the samples that the model decides by 0.1 of probability or more, so large a share may
     be decided otherwise; 0.05 is the largest that the same command prints for a sound file."""
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether `convert` calibrates on samples and refuses to work without."""
+        return False
+
+    def error_bound(self) -> float:
+        """The parity bound on the samples given: `max_relative_error` unless an option moves it."""
+        return self.max_relative_error
 
     @abstractmethod
     def convert(self, model: Model, samples: Data | None = None) -> bytes:

@@ -111,5 +111,10 @@ def integer_ends(match: re.Match[str], before: Sequence[Technique]) -> Target:
     return targets.Int8(io=match[1])
 
 
+def packed_for_micro(match: re.Match[str], before: Sequence[Technique]) -> Target:
+    arena = 1000 * int(match[1]) if match[1] else None
+    return targets.Packed(runtime="micro", max_arena_bytes=arena)
+
+
 def to(target: Target) -> Callable[[re.Match[str], Sequence[Technique]], Target]:
     return lambda match, before: target

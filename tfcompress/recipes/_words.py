@@ -219,6 +219,15 @@ TARGETS = (
         "packedsize",
         _builders.to(targets.Packed(prefer="size")),
     ),
+    Word(
+        "packedmicro, packedmicroNk",
+        "target: `int8` for microcontrollers, weights decoded from look-up tables where they are "
+        "used, with as little flash and arena as can be; `Nk`: least flash in an arena of at most "
+        "N · 1000 bytes",
+        "cluster16-packedmicro",
+        r"packedmicro(?:(\d+)k)?",
+        _builders.packed_for_micro,
+    ),
 )
 """The words for targets; `base` is another word for `float32`."""
 

@@ -33,7 +33,6 @@ class Int16x8(Target):
     io: str = "float"
     fallback: bool = False
 
-    needs_samples: ClassVar[bool] = True
     max_relative_error: ClassVar[float] = 0.12
 
     def __post_init__(self) -> None:
@@ -42,6 +41,10 @@ class Int16x8(Target):
             raise RecipeError(
                 f"Int16x8(io={self.io!r}): expected one of {', '.join(map(repr, _IO))}."
             )
+
+    @property
+    def needs_samples(self) -> bool:
+        return True
 
     @property
     def label(self) -> str:

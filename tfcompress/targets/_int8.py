@@ -49,7 +49,6 @@ class Int8(Target):
     dense_scales: str = "channel"
     lstm: str = "unrolled"
 
-    needs_samples: ClassVar[bool] = True
     max_relative_error: ClassVar[float] = 0.25
 
     def __post_init__(self) -> None:
@@ -61,6 +60,10 @@ class Int8(Target):
                 raise RecipeError(
                     f"Int8({name}={given!r}): expected one of {', '.join(map(repr, known))}."
                 )
+
+    @property
+    def needs_samples(self) -> bool:
+        return True
 
     @property
     def label(self) -> str:

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tfcompress._backend.interpreter._interpreter import open_interpreter
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
 from tfcompress._backend.tflite._builder import Builder
 from tfcompress.core._types import Array
 from tfcompress.targets.packing import ENCODINGS, pack
 from tfcompress.targets.packing._find import find_layers
+from tfcompress.targets.packing._layer import KINDS
 
 SHAPES = {
     "FULLY_CONNECTED": (40, 256),
@@ -119,6 +121,82 @@ def _encodings_for(source: bytes, runtime: str) -> list[str]:
     layer = find_layers(flatbuffer.read(source))[0]
     fitting = [encoding.name for encoding in ENCODINGS if encoding.fits(layer, runtime)]
     return [name for name in fitting if name != "float"]
+
+
+def _codes_of(shape: tuple[int, ...], axis: int | None, values: int, seed: int) -> Array:
+    """int8 codes with at most so many values in each channel, or in all."""
+    rng = np.random.default_rng(seed)
+    channels = 1 if axis is None else shape[axis]
+    tables = rng.integers(-128, 128, (channels, values))
+    places = rng.integers(0, values, (channels, int(np.prod(shape)) // channels))
+    rows = np.take_along_axis(tables, places, axis=1).astype(np.int8)
+    if axis is None:
+        return rows.reshape(shape)
+    moved = [shape[axis], *shape[:axis], *shape[axis + 1 :]]
+    return np.ascontiguousarray(np.moveaxis(rows.reshape(moved), 0, axis))
+
+
+def _integer_net(
+    kind: str,
+    shape: tuple[int, ...],
+    *,
+    values: int = 4,
+    per_channel: bool = True,
+    bias: bool = True,
+    seed: int = 0,
+) -> tuple[bytes, Array]:
+    """An int8 `.tflite` of one operator called "layer", its weights of few values, and inputs."""
+    rng = np.random.default_rng(seed)
+    builder = Builder()
+    axis = KINDS[kind]
+    channels = shape[axis]
+    scale = rng.uniform(0.001, 0.01, channels if per_channel else 1).astype(np.float32)
+    codes = _codes_of(shape, axis if per_channel else None, values, seed)
+    ends = {"scale": np.float32(0.05), "zero_point": -3}, {"scale": 0.07, "zero_point": 4}
+    spatial = [] if kind == "FULLY_CONNECTED" else [4, 4]
+    inputs = shape[1] if kind == "FULLY_CONNECTED" else shape[3]
+    x = builder.tensor([1, *spatial, inputs], "INT8", **ends[0])
+    y = builder.tensor([1, *spatial, channels], "INT8", **ends[1])
+    weight = builder.tensor(shape, "INT8", data=codes, scale=scale, axis=axis)
+    shift = -1
+    if bias:
+        numbers = rng.integers(-900, 900, channels).astype(np.int32)
+        shift = builder.tensor([channels], "INT32", data=numbers, scale=scale * np.float32(0.05))
+    builder.graph.tensors[y].name = "layer"
+    options = {"fusedActivationFunction": 1}
+    if kind != "FULLY_CONNECTED":
+        ones = ("strideH", "strideW", "dilationHFactor", "dilationWFactor")
+        options |= {"padding": 0, **dict.fromkeys(ones, 1)}
+    if kind == "DEPTHWISE_CONV_2D":
+        options["depthMultiplier"] = 1
+    builder.op(kind, [x, weight, shift], y, **options)
+    graph = builder.graph
+    graph.inputs, graph.outputs, graph.operators = [x], [y], builder.ops
+    samples = rng.integers(-128, 128, (3, *builder.shape(x)[1:])).astype(np.int8)
+    return flatbuffer.write(builder.model), samples
+
+
+def _answers(data: bytes, x: Array) -> Array:
+    """The outputs of the only graph, in the runtime of microcontrollers."""
+    return open_interpreter(data, runtime="micro").predict([x])[0]
+
+
+@pytest.fixture(scope="session")
+def codes_of() -> Callable[..., Array]:
+    """int8 codes of few values: (shape, axis or None, values, seed)."""
+    return _codes_of
+
+
+@pytest.fixture(scope="session")
+def integer_net() -> Callable[..., tuple[bytes, Array]]:
+    """An int8 `.tflite` of one layer and inputs: (operator, shape, values=4, per_channel=True)."""
+    return _integer_net
+
+
+@pytest.fixture(scope="session")
+def answers() -> Callable[[bytes, Array], Array]:
+    """The outputs of a file in the runtime of microcontrollers: (file, inputs)."""
+    return _answers
 
 
 @pytest.fixture(scope="session")

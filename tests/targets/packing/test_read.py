@@ -145,7 +145,7 @@ def test_packing_converts_the_model_once(
     data = target.convert(model)
     checks = target.check(model, data)
     assert len(conversions) == 1 and len(checks) == len(CONVOLUTIONS)
-    assert model not in _packed._last_plain, "the plain file must not stay in memory"
+    assert model not in _packed._last, "the plain file must not stay in memory"
     target.check(model, data)
     assert len(conversions) == 2, "checked again: nothing was kept"
 

@@ -17,6 +17,14 @@ HINTS = {
 }
 """What a file is that begins with these bytes."""
 
+DECODE = b"TFLM_DECODE"
+"""The operator by which weights are decoded on microcontrollers; no other runtime has it."""
+
+
+def runtime_for(data: bytes) -> str:
+    """The runtime that a `.tflite`'s operators ask for: "micro", or "auto" for any of this host."""
+    return "micro" if DECODE in data else "auto"
+
 
 def check_file(data: Source) -> None:
     """InterpreterError unless `data` starts as a `.tflite` does: TFL3 from the fifth byte on."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress._backend.interpreter._ends import in_order, require_fit, under_signature
-from tfcompress._backend.interpreter._file import Source, check_file
+from tfcompress._backend.interpreter._file import DECODE, Source, check_file
 from tfcompress._backend.interpreter._runtimes import RUNTIMES, choose, load_runtime
 from tfcompress._backend.interpreter._tensors import OpInfo, TensorInfo, tensor_info
 from tfcompress._backend.quiet import quiet
@@ -290,4 +290,9 @@ def _reason(error: Exception, noise: str) -> str:
         for line in noise.splitlines()
         if line.startswith("ERROR") and line[7:].strip() not in message
     ]
+    if DECODE.decode() in message + noise:
+        more.append(
+            "Its weights are packed for TensorFlow Lite for Microcontrollers, which alone decodes"
+            " them: runtime='micro' runs the file; for this host pack with Packed()."
+        )
     return " ".join([message or type(error).__name__, *more])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from tfcompress._backend.tflite._flatbuffer import SMALL_TYPES, pack_bits, schema
+from tfcompress._backend.tflite._flatbuffer import SMALL_TYPES, custom_name, pack_bits, schema
 from tfcompress._backend.tflite._sparse import sparse_values
 from tfcompress._backend.tflite._tree import ModelTree, OperatorTree, QuantizationTree, Sparsity
 from tfcompress.core._types import Array, ArrayLike
@@ -167,6 +167,14 @@ class Builder:
         self.ops.append(op)
         return output
 
+    def custom_op(self, name: str, inputs: Sequence[int], output: int) -> int:
+        """Append the custom operator called `name` and return `output`."""
+        op = schema().OperatorT(
+            opcodeIndex=self._code("CUSTOM", 1, name), inputs=list(inputs), outputs=[output]
+        )
+        self.ops.append(op)
+        return output
+
     def copy_tensor(self, tensor: int, channels: int | None = None) -> int:
         """A new unnamed tensor of the same type and shape, or with another last dimension."""
         twin = copy.copy(self.graph.tensors[tensor])
@@ -239,15 +247,17 @@ class Builder:
         """How `values` are stored without their zeros, and the values that are; `sparse_values`."""
         return sparse_values(values, order, block)
 
-    def _code(self, name: str, version: int) -> int:
+    def _code(self, name: str, version: int, custom: str | None = None) -> int:
         """The index of an operator's code, added where the model has none."""
         kit = schema()
         builtin = getattr(kit.BuiltinOperator, name)
+        wanted = builtin, version, custom
         for index, code in enumerate(self.model.operatorCodes):
-            if code.builtinCode == builtin and code.version == version:
+            if (code.builtinCode, code.version, custom_name(code)) == wanted:
                 return index
         self.model.operatorCodes.append(
             kit.OperatorCodeT(
+                customCode=custom,
                 builtinCode=builtin,
                 deprecatedBuiltinCode=min(builtin, HIGHEST_OLD_CODE),
                 version=version,

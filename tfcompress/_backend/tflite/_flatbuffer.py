@@ -15,6 +15,7 @@ import numpy as np
 
 from tfcompress._backend.tflite._tree import (
     ModelTree,
+    OperatorCodeTree,
     OperatorTree,
     QuantizationTree,
     SchemaModule,
@@ -111,6 +112,12 @@ def write(model: ModelTree) -> bytes:
 def tensor_type(tensor: TensorTree) -> str:
     """A tensor's type by name, e.g. `INT2`."""
     return enum_names("TensorType")[tensor.type]
+
+
+def custom_name(code: OperatorCodeTree) -> str | None:
+    """The name of a custom operator's code; None where it is no custom one."""
+    name = code.customCode
+    return name.decode(errors="replace") if isinstance(name, bytes) else name
 
 
 def op_name(model: ModelTree, op: OperatorTree) -> str:

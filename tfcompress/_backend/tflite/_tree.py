@@ -13,6 +13,9 @@ GraphTree: TypeAlias = Any
 OperatorTree: TypeAlias = Any
 """An `OperatorT`: indices of its input and output tensors, and its options."""
 
+OperatorCodeTree: TypeAlias = Any
+"""An `OperatorCodeT`: which operator, by builtin number or custom name, and its version."""
+
 TensorTree: TypeAlias = Any
 """A `TensorT`: shape, type, buffer, quantization, sparsity."""
 

@@ -12,6 +12,7 @@ from tfcompress.core import ConversionError
 from tfcompress.core._types import Array
 from tfcompress.targets.packing._levels import broadcast
 from tfcompress.targets.packing._weight_file import (
+    DECODE,
     Operator,
     Place,
     Unpack,
@@ -25,6 +26,9 @@ COMPRESSED = 1
 
 ONE_OPERAND = ("CUMSUM", "RESHAPE", "STRIDED_SLICE", "TILE", "TRANSPOSE")
 """Operators whose other inputs say how the first is laid out; they hold no weights."""
+
+TABLES = {("GATHER", 0), (DECODE, 1)}
+"""(operator, input) of tables that codes look up; they are no payload."""
 
 
 class Unpacked:
@@ -83,7 +87,10 @@ class Unpacked:
         index = (operator.graph, operator.inputs[place])
         if place > 0 and operator.kind in ONE_OPERAND:
             return Unpacked(self.file).values(index)
-        return self.values(index, table=operator.kind == "GATHER" and place == 0)
+        is_table = (operator.kind, place) in TABLES
+        # A list of values that GATHER reads is no table: those have rows.
+        is_list = operator.kind == "GATHER" and len(self.file.shape(index)) == 1
+        return self.values(index, table=is_table and not is_list)
 
     def _note(self, place: Place, table: bool) -> None:
         tensor = self.file.tensor(place)
@@ -93,8 +100,7 @@ class Unpacked:
             size += _index_bytes(tensor.sparsity)
         self.types.append(self.file.type(place))
         self.total += size + 12 * len(scales(tensor))
-        # Tables have rows; codes, masks and lists of values do not.
-        if not table or len(self.file.shape(place)) == 1:
+        if not table:
             self.payload += size
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from tfcompress._backend.tflite import _flatbuffer as flatbuffer
@@ -22,6 +22,7 @@ from tfcompress.targets.packing._weight_file import WeightFile, items
 
 PREFERENCES = ("speed", "size")
 RUNTIMES = ("litert", "tflite_runtime", "any")
+"""Interpreters of a host."""
 RESTS = ("float", "int8")
 SPARE = 0.008
 """Share of the packed weights' bytes that "size" may give away, largest layers first, where that is
@@ -51,8 +52,35 @@ def pack(
         names: the model's layers with weights.
         force: layer name → encoding's name, for measuring.
     """
+    packed, expected = rewrite(
+        data,
+        names,
+        lambda layers: _plan(layers, prefer, runtime, rest, force or {}),
+        runtime,
+        unnamed=prefer == "size",
+    )
+    verify(packed, expected)
+    return packed
+
+
+def rewrite(
+    data: bytes,
+    names: Names,
+    planned: Callable[[list[Layer]], Plan],
+    runtime: str,
+    *,
+    unnamed: bool,
+) -> tuple[bytes, list[Layer | None]]:
+    """(the `.tflite` `data` as planned, what `verify` must find in it).
+
+    Args:
+        names: the model's layers with weights.
+        planned: gives the plan of the file's layers.
+        runtime: what the encodings write for.
+        unnamed: leaves out the names of tensors that are neither ends nor weights.
+    """
     model = flatbuffer.read(data)
-    plan = _plan(find_layers(model, names), prefer, runtime, rest, force or {})
+    plan = planned(find_layers(model, names))
     named = _name_weights(model, names)
     builder = Builder(model)
     for op in builder.graph.operators:
@@ -65,11 +93,9 @@ def pack(
     builder.graph.operators = builder.first_ops + builder.ops
     # It tells of the converter's options and lowest runtime, which no longer hold.
     model.metadata = None
-    if prefer == "size":
+    if unnamed:
         _drop_names(model, {name for _, name in named})
-    packed = flatbuffer.write(model)
-    _verify(packed, [plan[op][0] if op in plan else None for op, _ in named])
-    return packed
+    return flatbuffer.write(model), [plan[op][0] if op in plan else None for op, _ in named]
 
 
 def _plan(
@@ -138,7 +164,7 @@ def _drop_names(model: ModelTree, kept: set[str]) -> None:
                 tensor.name = None
 
 
-def _verify(packed: bytes, expected: Sequence[Layer | None]) -> None:
+def verify(packed: bytes, expected: Sequence[Layer | None]) -> None:
     """Every layer read back from the file is on the levels that were to be written.
 
     2s·u + s of a corrected sum may round once more.

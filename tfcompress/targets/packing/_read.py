@@ -41,6 +41,7 @@ class PackedLayer:
         weights: gives the float32 weights that the operator computes with, read anew at each call.
         axis: the weights' dimension of output channels.
         in_loop: whether the operator stands in the body of a loop over time.
+        slices: how many operators compute the layer, each some of its output channels.
     """
 
     name: str
@@ -53,9 +54,11 @@ class PackedLayer:
     weights: Callable[[], Array] = field(repr=False, compare=False)
     axis: int = 0
     in_loop: bool = False
+    slices: int = 1
 
     def __str__(self) -> str:
-        head = f"{self.name:24.24s} {self.op:18s} {self.encoding:16s}"
+        encoding = self.encoding if self.slices == 1 else f"{self.encoding} ×{self.slices}"
+        head = f"{self.name:24.24s} {self.op:18s} {encoding:16s}"
         return f"{head} {self.bits:6.2f} bits {self.bytes:10,d} bytes  {self.levels}"
 
 
@@ -144,6 +147,7 @@ def _layer(file: WeightFile, operand: Operand, name: str) -> PackedLayer:
         weights=partial(_read_again, file, operand),
         axis=operand.axis,
         in_loop=operand.operator.graph != 0,
+        slices=stored.slices,
     )
 
 

@@ -12,11 +12,15 @@ from tfcompress.targets.packing._folded import Folded
 from tfcompress.targets.packing._int2 import Int2
 from tfcompress.targets.packing._int4 import Int4
 from tfcompress.targets.packing._int8 import Int8
+from tfcompress.targets.packing._lookup import Lookup
 from tfcompress.targets.packing._once import Once
 from tfcompress.targets.packing._sum_corrected import Int2Sum, Int8Sum
 
 UNTOUCHED = Float()
 """What every layer can have: its weights as they are."""
+
+LOOKUP = Lookup()
+"""What a layer can have on microcontrollers."""
 
 ENCODINGS: list[Encoding] = [
     Int2Sum(),
@@ -34,6 +38,7 @@ ENCODINGS: list[Encoding] = [
     Folded(),
     Once(),
     Bitmask(),
+    LOOKUP,
     UNTOUCHED,
 ]
 """In the order in which they are asked whether a file's weights are theirs."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from tfcompress._backend.tflite._tree import Sparsity
 from tfcompress.core._types import Array
 from tfcompress.targets.packing._constants import Unpacked, real_values
+from tfcompress.targets.packing._slices import slices_of
 from tfcompress.targets.packing._weight_file import Operator, Place, WeightFile
 
 CHANNEL_AXIS = {
@@ -48,7 +51,9 @@ class StoredWeights:
     """An operand's weights and how they are stored.
 
     Attributes:
-        values: float32, the stored values times the scale that the kernel itself knows.
+        values: float32, the stored values times the scale that the kernel itself knows; of all
+            slices, where the layer is computed in slices.
+        slices: how many operators compute the layer, each some of its output channels.
         operators, types, sparsity, payload, total: what `Unpacked` noted on the way.
     """
 
@@ -56,8 +61,12 @@ class StoredWeights:
         self.file = file
         self.operand = operand
         walk = Unpacked(file)
-        raw = walk.values(operand.place)
-        self.values: Array = real_values(file.tensor(operand.place), raw)
+        places = [
+            (part.graph, part.inputs[operand.input]) for part in slices_of(file, operand.operator)
+        ]
+        parts = [real_values(file.tensor(place), walk.values(place)) for place in places]
+        self.values: Array = parts[0] if len(parts) == 1 else np.concatenate(parts, operand.axis)
+        self.slices: int = len(places)
         self.operators: tuple[str, ...] = tuple(walk.operators)
         self.types: tuple[str, ...] = tuple(walk.types)
         self.sparsity: Sparsity = walk.sparsity

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,11 @@ MOST_ELEMENTS, MOST_PER_BYTE = 1 << 22, 1 << 10
 """Largest tensor that is unpacked, and how large it may be beside the bytes of the file's data: a
 damaged shape must not fill the memory. Words of 16 bits hold 15 weights, sparse rows many more."""
 
+DECODE_NAME = "TFLM_DECODE"
+DECODE = f"CUSTOM {DECODE_NAME}"
+"""The operator of TensorFlow Lite for Microcontrollers that unpacks constants: for each output two
+inputs, what is stored and how."""
+
 REALS = ("FLOAT32", "FLOAT16", "FLOAT64", "INT2", "INT4", "INT8", "UINT8", "INT16")
 """Types of tensors that stand for real numbers; the integers do only if they have a scale."""
 
@@ -42,6 +47,13 @@ class Operator:
     def input(self, place: int) -> int:
         """Index of the input at `place`; −1 where it is left out."""
         return self.inputs[place] if place < len(self.inputs) else -1
+
+    def giving(self, place: int) -> Operator:
+        """The operator as far as its output at `place` is concerned: a DECODE gives several."""
+        if self.kind != DECODE or len(self.outputs) == 1:
+            return self
+        inputs = self.inputs[2 * place : 2 * place + 2]
+        return replace(self, inputs=inputs, outputs=self.outputs[place : place + 1])
 
 
 class WeightFile:
@@ -69,8 +81,8 @@ class WeightFile:
             self._check_buffers(graph)
             self.operators += [self._operator(graph, op) for op in items(tree.operators)]
         for operator in self.operators:
-            for output in operator.outputs:
-                self.producers[operator.graph, output] = operator
+            for place, output in enumerate(operator.outputs):
+                self.producers[operator.graph, output] = operator.giving(place)
             for tensor in dict.fromkeys(operator.inputs):
                 self.consumers[operator.graph, tensor].append(operator)
         for operator in self.operators:
@@ -161,7 +173,14 @@ class WeightFile:
                     f"The .tflite is damaged: an operator of subgraph {graph} names tensor {index},"
                     f" and there are {count}. Write or download the file again."
                 )
-        return Operator(graph, flatbuffer.op_name(self.model, op), op, inputs, outputs)
+        return Operator(graph, self._kind(op), op, inputs, outputs)
+
+    def _kind(self, op: OperatorTree) -> str:
+        """An operator's builtin name; `CUSTOM` and its own name for a custom one."""
+        name = flatbuffer.op_name(self.model, op)
+        if name != "CUSTOM":
+            return name
+        return f"CUSTOM {flatbuffer.custom_name(self.model.operatorCodes[op.opcodeIndex])}"
 
     def _check_buffers(self, graph: int) -> None:
         for index, tensor in enumerate(items(self.model.subgraphs[graph].tensors)):
