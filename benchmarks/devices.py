@@ -68,9 +68,13 @@ def zoo_file(name: str, out: Path) -> Path:
 def arena(path: Path) -> dict[str, Any]:
     """The file's arena by `Micro` and by the wheel alone, and the seconds that the first took."""
     from tfcompress._backend.interpreter._micro_run import measure_arena
+    from tfcompress.core import InterpreterError
 
     start = time.perf_counter()
-    ours = measure_arena(path)
+    try:
+        ours = measure_arena(path)
+    except InterpreterError as error:
+        return {"refused": str(error)}
     seconds = time.perf_counter() - start
     command = [sys.executable, "-c", WHEEL, str(path)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stderr
@@ -118,6 +122,9 @@ def print_arenas(out: Path) -> None:
             return arena(FILE if name == FILE.stem else zoo_file(name, out))
 
         row = kept(out / f"arena_{name}.json", compute)
+        if "refused" in row:
+            print(f"| {name} | {row['refused']} | | | | |", flush=True)
+            continue
         assert row["arena"] == row["wheel"], row
         print(
             f"| {name} | {row['bytes']:,} | {row['arena']:,} | {row['head']:,} | {row['wheel']:,} "
