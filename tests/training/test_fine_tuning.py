@@ -2,6 +2,7 @@
 worse.
 """
 
+import functools
 import importlib
 import warnings
 from collections.abc import Callable
@@ -45,12 +46,25 @@ def few(digits):
     return digits[0][:320], digits[1][:320]
 
 
+@pytest.fixture(scope="module")
+def used_file(small_cnn, few, tmp_path_factory):
+    """`used_file(flavour)`: the file of a net that has been trained for a step, at 3e-3."""
+    folder = tmp_path_factory.mktemp("used")
+
+    def write(flavour):
+        model = small_cnn(flavour)
+        model.fit(few[0][:32], few[1][:32], verbose=0)
+        model.save(folder / f"{flavour}.keras")
+        return folder / f"{flavour}.keras"
+
+    return functools.cache(write)
+
+
 @pytest.fixture
-def used(small_cnn, keras_flavour, few):
+def used(used_file, keras_flavour):
     """A net that has been trained for a step, at a rate of 3e-3."""
-    model = small_cnn(keras_flavour)
-    model.fit(few[0][:32], few[1][:32], verbose=0)
-    return model
+    models = importlib.import_module(keras_flavour).models
+    return models.load_model(used_file(keras_flavour))
 
 
 def expected(peak, steps):
