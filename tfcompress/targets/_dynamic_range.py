@@ -22,7 +22,7 @@ class DynamicRange(Target):
     It needs no samples. Kernels of fewer than 1,024 weights stay float32 (the converter's
     threshold) and are listed as skipped. Often no faster than float, sometimes slower: measure.
     Parity bound: 0.1, twice the largest error of sound files in `benchmarks/parity_bounds.py`
-    (0.044, ResNet-8 on CIFAR-10); a network whose weights 8 bits cannot carry exceeds it.
+    (0.040, ResNet-8 on CIFAR-10); a network whose weights 8 bits cannot carry exceeds it.
     """
 
     max_relative_error: ClassVar[float] = 0.1

@@ -27,7 +27,7 @@ class Int16x8(Target):
         fallback: let operators without a 16×8-bit form stay in float; they are listed as skipped.
 
     Samples calibrate as for Int8. Parity bound: 0.12, twice the largest error of sound files in
-    `benchmarks/parity_bounds.py` (0.058, ResNet-8 on CIFAR-10); the weights' 8 bits dominate.
+    `benchmarks/parity_bounds.py` (0.054, ResNet-8 on CIFAR-10); the weights' 8 bits dominate.
     """
 
     io: str = "float"

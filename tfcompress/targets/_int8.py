@@ -41,7 +41,7 @@ class Int8(Target):
     Samples calibrate the activations' ranges: 100 or more inputs of the training set, of which at
     most 500 are used. A model trained by QuantizeAware brings its ranges and needs them for the
     rest. Parity bound: 0.25, twice the largest error of sound files in
-    `benchmarks/parity_bounds.py` (0.13, ResNet-8 on CIFAR-10).
+    `benchmarks/parity_bounds.py` (0.12, ResNet-8 on CIFAR-10).
     """
 
     io: str = "float"
