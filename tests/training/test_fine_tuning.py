@@ -131,6 +131,16 @@ def test_where_something_was_removed_the_rate_is_that_of_a_training(used, few):
     assert max(again) == pytest.approx(3e-4, rel=0.1)
 
 
+@pytest.mark.parametrize(("own", "later"), [({"optimizer": None}, 3e-4), ({}, 1e-4)])
+def test_a_network_that_lost_parts_is_taught_at_a_higher_rate_until_it_recovered(
+    used, few, own, later
+):
+    damaged = PruneFilters(0.3).apply(used)
+    options = {"trainer": lambda x, y, **more: Distill(used, x, y, **more)}
+    assert max(rates_of(own, damaged, few, **options)) == pytest.approx(3e-3, rel=0.1)
+    assert max(rates_of(own, damaged, few, **options)) == pytest.approx(later, rel=0.1)
+
+
 def test_what_learns_anew_is_trained_at_the_full_rate(used, few):
     assert rates_of({}, used, few, MixedPrecision(1)) == pytest.approx([3e-3] * 10)
 

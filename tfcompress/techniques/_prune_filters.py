@@ -160,7 +160,7 @@ class PruneFilters(Technique):
         """
         plan = self._plan(model, budget=not self._watches)
         new = _filters.watch(model, self.through_norms) if self._watches else plan.make()
-        _keras.carry_compile(model, new, removes=not self._watches)
+        _keras.carry_compile(model, new, removes=not self._watches, whole=model)
         if self.callbacks():
             step_by_step(new)
         return new

@@ -62,8 +62,9 @@ class Distill:
         beta: β, the weight of attention.
         outputs: "softmax", "sigmoid" or "logits": what student and teacher give, where neither
             their graphs nor their values tell.
-        learning_rate, optimizer, validation_data, callbacks, early_stopping: as in Fit, and so is
-            the rate that a copy made by a technique is trained at.
+        optimizer: as in Fit; None for the one that the student is compiled with.
+        learning_rate, validation_data, callbacks, early_stopping: as in Fit, and so is the rate
+            that a copy made by a technique is trained at.
 
     Raises:
         TrainingError: options out of range.
@@ -147,8 +148,9 @@ class Distill:
         self, whole: Model, student: Model, kind: Kind, classes: int, sizes: Sequence[Size]
     ) -> _training.Prepared:
         """Compile `whole`, the student with the layers looked at as further outputs."""
+        own = getattr(student, "optimizer", None) if self.optimizer is None else None
         ready, peak = _training.ready_optimizer(
-            student, self.optimizer, None, self.learning_rate, _keras.flavour(student)
+            student, self.optimizer, own, self.learning_rate, _keras.flavour(student), taught=True
         )
         losses = [soft_loss(kind, classes, self.temperature, self.alpha)]
         losses += [attention_loss(size) for size in sizes]
@@ -160,7 +162,8 @@ class Distill:
         if getattr(student, "optimizer", None) is not None:
             options["jit_compile"] = student.jit_compile
         whole.compile(**options)
-        return _training.Prepared(_training.is_fine_tuned(student), peak, _training.nothing)
+        fine_tuned = _training.is_fine_tuned(student)
+        return _training.Prepared(fine_tuned, peak, _training.recovered(student))
 
     def _classes(self, model: Model) -> int:
         mine, theirs = (tuple(m.outputs[0].shape)[1:] for m in (model, self.teacher))

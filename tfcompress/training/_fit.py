@@ -12,7 +12,15 @@ from tfcompress._backend.bridge import _batches, _training
 from tfcompress.core import DataError, TrainingError
 from tfcompress.core._types import ArrayLike, Callback, Data, Model
 from tfcompress.training._arrays import check_arrays, check_shapes, check_validation, is_batches
-from tfcompress.training._run import Run, check_learning_rate, check_whole_numbers
+from tfcompress.training._distill import Distill
+from tfcompress.training._outputs import output_kind
+from tfcompress.training._recovery import whole_teacher
+from tfcompress.training._run import (
+    Run,
+    check_learning_rate,
+    check_share,
+    check_whole_numbers,
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,8 +40,17 @@ class Fit:
       for its class (Adam: 1e-4) with warm-up and decay.
     - An optimizer that the model was trained with keeps its settings and gets a tenth of its rate,
       or of Keras's for its class where that is higher, with warm-up and decay.
+    - Where parts of the network were removed it gets the whole rate instead of a tenth, and three
+      times Keras's where that is higher and the whole network teaches.
     - Techniques that teach a network what it was not trained for (`MixedPrecision`, `Slim`) train
       at the full rate.
+
+    **What a network that lost parts learns from.** Right after `Prune`, `PruneFilters` or
+    `LowRank` a classifier learns mainly what it answered when it was whole: loss (1 − d)·CE + d·T²·
+    KL as in `Distill`, with T = 4 and d = `distill`. That is so where the data are arrays, the loss
+    is cross-entropy, the whole network is still there and knows the data, and there are neither
+    weights of samples or classes nor a strategy. Else the labels alone teach, as they do in every
+    other training.
 
     With `validation_data` a fine-tuning gives the weights with the lowest val_loss back, those from
     before it included, unless a technique's callbacks have to run to their end. A warning says
@@ -51,6 +68,8 @@ class Fit:
             settings and no history.
         learning_rate: in place of the optimizer's own; the highest one where the model is
             fine-tuned.
+        distill: the share of the loss in which the whole network teaches one that lost parts, in
+            [0, 1]; 0 for the labels alone.
         callbacks: Keras callbacks of either Keras.
         early_stopping: epochs without a better val_loss (loss without `validation_data`) after
             which training stops; the best epoch's weights come back. It is off while a technique's
@@ -78,6 +97,7 @@ class Fit:
     loss: Any = None
     metrics: Any = None
     learning_rate: float | None = None
+    distill: float = 0.9
     callbacks: Sequence[Callback] = ()
     early_stopping: int | None = None
     class_weight: Mapping[int, float] | None = None
@@ -90,6 +110,7 @@ class Fit:
     def __post_init__(self) -> None:
         check_whole_numbers(self, "epochs", "batch_size", "early_stopping", "steps_per_epoch")
         check_learning_rate(self.learning_rate)
+        check_share(self.distill, "distill")
         if not is_batches(self.x, self.y, self.steps_per_epoch, "x"):
             check_arrays(self.x, self.y, self.sample_weight, "training data")
         elif self.sample_weight is not None:
@@ -117,18 +138,15 @@ class Fit:
                 "The model was not made inside this Fit's strategy; build or apply it within "
                 "`with fit.scope():`."
             )
+        if teaching := self._teaching(model):
+            teaching(model, callbacks)
+            self._prepared(model, flavour).restore()  # compiled as after any other training
+            return
         if self.seed is not None:
             _keras.set_seed(self.seed)
         data = self._data(model, flavour)
         with self.scope():
-            prepared = _training.prepare(
-                model,
-                flavour,
-                optimizer=self.optimizer,
-                loss=self.loss,
-                metrics=self.metrics,
-                learning_rate=self.learning_rate,
-            )
+            prepared = self._prepared(model, flavour)
         weights = None if self.class_weight is None else dict(self.class_weight)
         run = Run(model, flavour, prepared, callbacks, self.callbacks, self.early_stopping)
         run.fit(
@@ -138,6 +156,30 @@ class Fit:
             class_weight=weights,
             verbose=self.verbose,
         )
+
+    def _prepared(self, model: Model, flavour: str) -> _training.Prepared:
+        return _training.prepare(
+            model,
+            flavour,
+            optimizer=self.optimizer,
+            loss=self.loss,
+            metrics=self.metrics,
+            learning_rate=self.learning_rate,
+        )
+
+    def _teaching(self, model: Model) -> Distill | None:
+        """The trainer in which the whole network teaches `model`, which lost parts of it."""
+        weighted = self.class_weight is not None or self.sample_weight is not None
+        if not self.distill or weighted or self.strategy is not None:
+            return None
+        teacher = whole_teacher(model, self.x, self.y, self.loss)
+        if teacher is None:
+            return None
+        names = ("epochs", "batch_size", "validation_data", "optimizer", "learning_rate")
+        names += ("callbacks", "early_stopping", "seed", "verbose")
+        options = {name: getattr(self, name) for name in names}
+        kind = output_kind(teacher)
+        return Distill(teacher, self.x, self.y, alpha=self.distill, outputs=kind, **options)
 
     def _data(self, model: Model, flavour: str) -> dict[str, Any]:
         """The arguments of Keras's fit that hold the data."""

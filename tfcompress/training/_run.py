@@ -39,6 +39,12 @@ def check_learning_rate(rate: object) -> None:
     raise TrainingError(f"learning_rate={rate!r}: expected a positive number, such as 1e-4.")
 
 
+def check_share(share: object, name: str) -> None:
+    """Raise TrainingError unless `share` is a number in [0, 1]."""
+    if not (isinstance(share, (int, float)) and 0 <= share <= 1):
+        raise TrainingError(f"{name}={share!r}: expected a share of the loss in [0, 1].")
+
+
 @dataclass
 class Run:
     """One training of `model`.

@@ -33,11 +33,13 @@ class Copy:
         optimizer: what it was compiled with.
         steps: how many steps the optimizer of the model that it is a copy of had taken.
         recovers: parts of the network were, or are, removed, and nothing has been trained since.
+        whole: the network before it lost them, where that is known and still there.
     """
 
     optimizer: weakref.ref[Optimizer] | None
     steps: int
     recovers: bool = False
+    whole: weakref.ref[Model] | None = None
 
 
 _PROBLEMS: weakref.WeakKeyDictionary[Model, str] = weakref.WeakKeyDictionary()
@@ -45,7 +47,12 @@ _COPIES: weakref.WeakKeyDictionary[Model, Copy] = weakref.WeakKeyDictionary()
 
 
 def carry_compile(
-    source: Model, target: Model, *, learns_anew: bool = False, removes: bool = False
+    source: Model,
+    target: Model,
+    *,
+    learns_anew: bool = False,
+    removes: bool = False,
+    whole: Model | None = None,
 ) -> None:
     """Compile `target` as `source` is compiled; the source, its optimizer's state and its metrics
     stay as they are.
@@ -59,6 +66,7 @@ def carry_compile(
         learns_anew: the copy is not fine-tuned but learns what it was not trained for, such as
             weights of one bit: at the rate as it is compiled, to the end of its training.
         removes: parts of the network are missing in the copy, or go while it is trained.
+        whole: the network that still has them, which can say what the copy should answer.
     """
     _PROBLEMS.pop(target, None)
     if source in _PROBLEMS:
@@ -73,14 +81,19 @@ def carry_compile(
         except Untranslatable as problem:
             _PROBLEMS[target] = str(problem)
     if not learns_anew:
-        note_copy(target, before.steps, removes or before.recovers)
+        known = before.whole
+        if whole is not None and not before.recovers:
+            known = weakref.ref(whole)
+        note_copy(target, before.steps, removes or before.recovers, known)
 
 
-def note_copy(model: Model, steps: int, recovers: bool = False) -> None:
+def note_copy(
+    model: Model, steps: int, recovers: bool = False, whole: weakref.ref[Model] | None = None
+) -> None:
     """Note that `model`, as it is compiled now, is a copy; the arguments are those of `Copy`."""
     optimizer = getattr(model, "optimizer", None)
     reference = None if optimizer is None else weakref.ref(optimizer)
-    _COPIES[model] = Copy(reference, steps, recovers)
+    _COPIES[model] = Copy(reference, steps, recovers, whole if recovers else None)
 
 
 def copy_of(model: Model) -> Copy | None:

@@ -32,6 +32,7 @@ from tfcompress.core._errors import TrainingError
 from tfcompress.core._types import Model
 
 SHARE_OF_RATE = 0.1  # of a training's rate, where a network that is whole is trained on
+TAUGHT_RATE = 3.0  # times Keras's, where a network that lost parts learns from a whole one
 _KEPT = (
     "loss",
     "loss_weights",
@@ -99,12 +100,32 @@ def is_fine_tuned(model: Model) -> bool:
     return copy_of(model) is not None
 
 
+def whole_of(model: Model) -> Model | None:
+    """The network that `model` was before it lost parts, where it has not been trained since."""
+    copy = copy_of(model)
+    return None if copy is None or copy.whole is None else copy.whole()
+
+
+def loss_of(model: Model, loss: Any) -> Any:
+    """What `model` is trained for: `loss`, else what it is compiled with, else None."""
+    return _kept(model).get("loss") if loss is None else loss
+
+
+def recovered(model: Model) -> Callable[[], None]:
+    """What notes that `model` was trained, by an optimizer that is not its own."""
+    copy = copy_of(model)
+    if copy is None:
+        return nothing
+    return _restore(model, getattr(model, "optimizer", None), copy.steps)
+
+
 def ready_optimizer(
     model: Model,
     optimizer: Any,
     own: Optimizer | None,
     learning_rate: float | None,
     flavour: str,
+    taught: bool = False,
 ) -> tuple[Optimizer, float | None]:
     """(what trains `model`, without history; the highest rate of its schedule, as in Prepared).
 
@@ -113,6 +134,7 @@ def ready_optimizer(
         optimizer: what a trainer was given: a name, an object of either Keras, or None.
         own: what the model is compiled with, where nothing was given.
         learning_rate: the highest rate where the model is fine-tuned, else the rate.
+        taught: whether another network teaches it.
     """
     native = _as_optimizer(_given(optimizer, own), model, flavour)
     if learning_rate is not None and type(native).__name__ == "MultiOptimizer":
@@ -120,7 +142,7 @@ def ready_optimizer(
     copy, peak = copy_of(model), None
     if copy is not None:
         stated = optimizer is not None and not isinstance(optimizer, str)
-        peak = learning_rate or _peak(native, stated, own, copy)
+        peak = learning_rate or _peak(native, stated, own, copy, taught)
     return fresh(native, learning_rate if peak is None else peak), peak
 
 
@@ -135,17 +157,21 @@ def _given(optimizer: Any, own: Optimizer | None) -> Any:
     return "adam" if own is None else own
 
 
-def _peak(optimizer: Optimizer, stated: bool, before: Optimizer | None, copy: Copy) -> float | None:
+def _peak(
+    optimizer: Optimizer, stated: bool, before: Optimizer | None, copy: Copy, taught: bool
+) -> float | None:
     """The highest rate for the fine-tuning of a copy; None where the optimizer's own rate is the
     user's wish.
 
     That of the training before, at the end of which it may have been next to nothing: so not less
-    than Keras's for the optimizer's class. A tenth of it where nothing was removed from the
-    network.
+    than Keras's for the optimizer's class, or than three times that where the network lost parts
+    and another one teaches it. A tenth of it where nothing was removed from the network.
     """
     if stated or type(optimizer).__name__ == "MultiOptimizer":
         return None
     rate = _usual_rate(optimizer)
+    if copy.recovers and taught:
+        rate *= TAUGHT_RATE
     if before is not None:
         if copy.steps == 0:
             return None

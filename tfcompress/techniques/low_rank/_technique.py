@@ -94,7 +94,7 @@ class LowRank(Technique):
             )
         replaced = {id(kernel.layer): (kernel, ranks) for kernel, ranks in chosen}
         thinner = factored(model, replaced)
-        _keras.carry_compile(model, thinner, removes=True)
+        _keras.carry_compile(model, thinner, removes=True, whole=model)
         return thinner
 
     def skips(self, model: Model) -> tuple[Skipped, ...]:

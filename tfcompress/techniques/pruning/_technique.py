@@ -163,7 +163,7 @@ class Prune(Technique):
             m_by_n=None if groups is None else (groups.zeros, groups.size),
         )
         _tfmot.note(wrapped, "origin", model)
-        _keras.carry_compile(model, wrapped, removes=True)
+        _keras.carry_compile(model, wrapped, removes=True, whole=model)
         return wrapped
 
     def callbacks(self) -> list[Callback]:
