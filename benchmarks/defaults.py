@@ -3,8 +3,9 @@ base and results.
 
 MLPerf Tiny's ResNet-8 with CIFAR-10 (input 0..255), two epochs of 10,000 training images for every
 technique that trains, nothing tuned, as int8 files. Each result is kept, so that an interrupted run
-goes on where it was. `--choose` measures on training images that are not trained on here, which is
-where settings are chosen; without it on the 10,000 test images.
+goes on where it was; `--kept` prints those alone. `--distill 0` has the labels alone teach what
+lost parts. `--choose` measures on training images that are not trained on here, which is where
+settings are chosen; without it on the 10,000 test images.
 """
 
 from __future__ import annotations
@@ -84,13 +85,15 @@ def base(choose: bool) -> dict[str, Any]:
     return {name: float(tfc.evaluate(file, *test)) for name, file in files.items()}
 
 
-def kept(name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def kept(name: str, compute: Callable[[], dict[str, Any]] | None) -> dict[str, Any]:
     """The line of that name in the results, else what `compute` gives, which is added to them."""
     if RESULTS.exists():
         for line in RESULTS.read_text().splitlines():
             result = json.loads(line)
             if result["name"] == name:
                 return result
+    if compute is None:
+        raise SystemExit(f"--kept: {name} is not measured yet.")
     result = {"name": name, **compute()}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     with RESULTS.open("a") as file:
@@ -98,31 +101,37 @@ def kept(name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def main() -> None:
-    """Measure what is not measured yet and print the table."""
+def arguments() -> argparse.Namespace:
+    """What the command was given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--choose", action="store_true")
+    parser.add_argument("--kept", action="store_true", help="measure nothing, print what is there")
     parser.add_argument("--recipes", nargs="*", default=list(RECIPES))
     parser.add_argument("--learning-rate", type=float, help="in place of the default")
-    given = parser.parse_args()
+    parser.add_argument("--distill", type=float, help="in place of the default")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure what is not measured yet and print the table."""
+    given = arguments()
     place = "choose" if given.choose else "test"
-    options: dict[str, Any] = {}
-    rate = "default"
-    if given.learning_rate is not None:
-        options["learning_rate"] = given.learning_rate
-        rate = f"{given.learning_rate:g}"
-    start = kept(f"{place}/base", lambda: base(given.choose))
+    options = {"learning_rate": given.learning_rate, "distill": given.distill}
+    options = {name: value for name, value in options.items() if value is not None}
+    rate = "default" if given.learning_rate is None else f"{given.learning_rate:g}"
+    suffix = "" if given.distill is None else f"_distill{given.distill:g}"
+    start = kept(f"{place}/base", None if given.kept else lambda: base(given.choose))
     print(f"base: float32 {start['accuracy']:.4f}, its int8 {start['int8']:.4f}")
     print("| recipe | rate | accuracy | points | allowed | bytes | seconds |")
     print("|---|---|--:|--:|--:|--:|--:|")
     for recipe in given.recipes:
-        name = f"{place}/{recipe}_{rate}_{given.epochs}"
+        name = f"{place}/{recipe}_{rate}_{given.epochs}{suffix}"
 
         def compute(recipe: str = recipe) -> dict[str, Any]:
             return measure(recipe, options, given.epochs, given.choose)
 
-        result = kept(name, compute)
+        result = kept(name, None if given.kept else compute)
         points = 100 * (result["accuracy"] - start["accuracy"])
         print(
             f"| {recipe}-int8 | {rate} | {result['accuracy']:.4f} | {points:+.2f} | "

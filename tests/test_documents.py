@@ -36,6 +36,27 @@ def test_links_and_files_that_documents_name_exist(path):
         assert (ROOT / named).exists(), named
 
 
+FINE_TUNING = (ROOT / "docs" / "fine_tuning.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "table"),
+    re.findall(r"`python benchmarks/defaults\.py([^`]*)`[^`|]*?\n\n(\|.*?)\n\n", FINE_TUNING, re.S),
+)
+def test_tables_of_fine_tuning_are_what_the_command_prints(words, table):
+    """All of it is in the results that were kept: nothing is trained."""
+    done = subprocess.run(
+        [sys.executable, "benchmarks/defaults.py", *words.split(), "--kept"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    printed = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert printed == table.splitlines()
+
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FEWER_STEPS = {
     "01_first_compression": {"epochs=12": "epochs=2", "epochs=3,": "epochs=1,"},

@@ -1,6 +1,7 @@
 """What a new user does first comes out right, and what is wrong does not read like a success."""
 
 import importlib
+import importlib.util
 import json
 import re
 from collections.abc import Callable
@@ -185,3 +186,28 @@ def test_the_readmes_python_runs_as_written(
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), names)
     assert (tmp_path / "report.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("recipe", "points"),
+    [
+        ("qat", 1.0),
+        ("cluster16", 2.0),
+        ("prune60", 3.5),
+        ("prune60-cluster16-qat", 3.0),
+        ("filters30-finetune", 7.5),
+    ],
+)
+def test_the_defaults_keep_what_a_trained_network_knows(
+    shared: Path, recipe: str, points: float
+) -> None:
+    """Two epochs of 10,000 images on MLPerf's ResNet-8: docs/fine_tuning.md says what came."""
+    path = Path(__file__).parents[1] / "benchmarks" / "defaults.py"
+    spec = importlib.util.spec_from_file_location("benchmark_of_defaults", path)
+    assert spec is not None and spec.loader is not None
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    base = benchmark.base(choose=False)["accuracy"]
+    after = benchmark.measure(recipe, {}, epochs=2, choose=False)["accuracy"]
+    assert 100 * (base - after) <= points
