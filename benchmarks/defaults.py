@@ -3,7 +3,7 @@ base and results.
 
 MLPerf Tiny's ResNet-8 with CIFAR-10 (input 0..255), two epochs of 10,000 training images for every
 technique that trains, nothing tuned, as int8 files. Each result is kept, so that an interrupted run
-goes on where it was; `--kept` prints those alone. `--distill 0` has the labels alone teach what
+goes on where it was; `--kept` prints those alone. `--distill 0.9` has the whole network teach what
 lost parts. `--choose` measures on training images that are not trained on here, which is where
 settings are chosen; without it on the 10,000 test images.
 """

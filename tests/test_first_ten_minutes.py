@@ -190,17 +190,17 @@ def test_the_readmes_python_runs_as_written(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("recipe", "points"),
+    ("recipe", "options", "points"),
     [
-        ("qat", 1.0),
-        ("cluster16", 2.0),
-        ("prune60", 3.5),
-        ("prune60-cluster16-qat", 3.0),
-        ("filters30-finetune", 7.5),
+        ("qat", {}, 1.0),
+        ("cluster16", {}, 2.0),
+        ("prune60", {"distill": 0.9}, 3.5),
+        ("prune60-cluster16-qat", {"distill": 0.9}, 3.0),
+        ("filters30-finetune", {"distill": 0.9}, 7.5),
     ],
 )
 def test_the_defaults_keep_what_a_trained_network_knows(
-    shared: Path, recipe: str, points: float
+    shared: Path, recipe: str, options: dict[str, float], points: float
 ) -> None:
     """Two epochs of 10,000 images on MLPerf's ResNet-8: docs/fine_tuning.md says what came."""
     path = Path(__file__).parents[1] / "benchmarks" / "defaults.py"
@@ -209,5 +209,5 @@ def test_the_defaults_keep_what_a_trained_network_knows(
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)
     base = benchmark.base(choose=False)["accuracy"]
-    after = benchmark.measure(recipe, {}, epochs=2, choose=False)["accuracy"]
+    after = benchmark.measure(recipe, options, epochs=2, choose=False)["accuracy"]
     assert 100 * (base - after) <= points

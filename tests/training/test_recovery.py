@@ -50,41 +50,41 @@ def same(some, others):
 
 @pytest.mark.parametrize("technique", [Prune(0.5), PruneFilters(0.3)], ids=str)
 def test_the_whole_network_teaches_what_lost_parts_of_it(technique, whole, few):
-    by_default = weights_after(Fit(*few, seed=0), technique, whole)
+    with_fit = weights_after(Fit(*few, distill=0.9, seed=0), technique, whole)
     taught = weights_after(Distill(whole, *few, optimizer=None, seed=0), technique, whole)
-    assert same(by_default, taught)
-    assert not same(by_default, weights_after(Fit(*few, distill=0, seed=0), technique, whole))
+    assert same(with_fit, taught)
+    assert not same(with_fit, weights_after(Fit(*few, distill=0, seed=0), technique, whole))
 
 
 def test_a_network_that_knows_nothing_teaches_nothing(small_cnn, keras_flavour, few):
     untrained = small_cnn(keras_flavour)
-    by_default = weights_after(Fit(*few, seed=0), PruneFilters(0.3), untrained)
+    with_fit = weights_after(Fit(*few, distill=0.9, seed=0), PruneFilters(0.3), untrained)
     labels_alone = weights_after(Fit(*few, distill=0, seed=0), PruneFilters(0.3), untrained)
-    assert same(by_default, labels_alone)
+    assert same(with_fit, labels_alone)
 
 
 def test_what_is_trained_once_is_no_longer_taught(whole, few):
     damaged = PruneFilters(0.3).apply(whole)
-    assert recovery.whole_teacher(damaged, *few, None) is whole
+    assert recovery.whole_teacher(damaged, few[0], few[1], None) is whole
     Fit(*few)(damaged)
     assert damaged.optimizer is not None and damaged.loss is not None
-    assert recovery.whole_teacher(damaged, *few, None) is None
-    assert recovery.whole_teacher(FineTune().apply(damaged), *few, None) is None
+    assert recovery.whole_teacher(damaged, few[0], few[1], None) is None
+    assert recovery.whole_teacher(FineTune().apply(damaged), few[0], few[1], None) is None
 
 
 def test_only_what_was_removed_is_taught(whole, few):
-    assert recovery.whole_teacher(LowRank(energy=0.5).apply(whole), *few, None) is whole
-    assert recovery.whole_teacher(Cluster(8).apply(whole), *few, None) is None
-    assert recovery.whole_teacher(whole, *few, None) is None
+    assert recovery.whole_teacher(LowRank(energy=0.5).apply(whole), few[0], few[1], None) is whole
+    assert recovery.whole_teacher(Cluster(8).apply(whole), few[0], few[1], None) is None
+    assert recovery.whole_teacher(whole, few[0], few[1], None) is None
     gated = PruneFilters(0.3, importance="taylor").apply(whole)
-    assert recovery.whole_teacher(gated, *few, None) is None
+    assert recovery.whole_teacher(gated, few[0], few[1], None) is None
 
 
 def test_a_copy_of_the_copy_has_the_same_teacher_while_there_is_one(whole, few):
     damaged = PruneFilters(0.3).apply(whole)
-    assert recovery.whole_teacher(FineTune().apply(damaged), *few, None) is whole
+    assert recovery.whole_teacher(FineTune().apply(damaged), few[0], few[1], None) is whole
     twice = PruneFilters(0.3).apply(damaged)
-    assert recovery.whole_teacher(twice, *few, None) is whole
+    assert recovery.whole_teacher(twice, few[0], few[1], None) is whole
 
 
 def test_other_losses_and_data_are_the_users(whole, few):
@@ -96,10 +96,12 @@ def test_other_losses_and_data_are_the_users(whole, few):
     batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
     assert recovery.whole_teacher(damaged, batches, None, None) is None
     assert recovery.whole_teacher(damaged, {"image": x}, y, None) is None
-    weighted = Fit(x, y, class_weight={0: 2.0, **dict.fromkeys(range(1, 10), 1.0)})
-    assert weighted._teaching(damaged) is None
-    assert Fit(x, y, sample_weight=np.ones(len(y)))._teaching(damaged) is None
-    assert Fit(x, y)._teaching(damaged) is not None
+    weights = {0: 2.0, **dict.fromkeys(range(1, 10), 1.0)}
+    assert Fit(x, y, distill=0.9, class_weight=weights)._teaching(damaged) is None
+    by_sample = Fit(x, y, distill=0.9, sample_weight=np.ones(len(y)))
+    assert by_sample._teaching(damaged) is None
+    assert Fit(x, y, distill=0.9)._teaching(damaged) is not None
+    assert Fit(x, y)._teaching(damaged) is None
 
 
 def test_smoothed_labels_are_the_users():

@@ -45,12 +45,12 @@ class Fit:
     - Techniques that teach a network what it was not trained for (`MixedPrecision`, `Slim`) train
       at the full rate.
 
-    **What a network that lost parts learns from.** Right after `Prune`, `PruneFilters` or
-    `LowRank` a classifier learns mainly what it answered when it was whole: loss (1 − d)·CE + d·T²·
-    KL as in `Distill`, with T = 4 and d = `distill`. That is so where the data are arrays, the loss
-    is cross-entropy, the whole network is still there and knows the data, and there are neither
-    weights of samples or classes nor a strategy. Else the labels alone teach, as they do in every
-    other training.
+    **What a network that lost parts learns from.** With `distill`, right after `Prune`,
+    `PruneFilters` or `LowRank` a classifier learns what it answered when it was whole, too: loss
+    (1 − d)·CE + d·T²·KL as in `Distill`, with T = 4 and d = `distill`. That is so where the data
+    are arrays, the loss is cross-entropy, the whole network is still there and knows the data, and
+    there are neither weights of samples or classes nor a strategy. Else the labels alone teach, as
+    they do in every other training.
 
     With `validation_data` a fine-tuning gives the weights with the lowest val_loss back, those from
     before it included, unless a technique's callbacks have to run to their end. A warning says
@@ -69,7 +69,7 @@ class Fit:
         learning_rate: in place of the optimizer's own; the highest one where the model is
             fine-tuned.
         distill: the share of the loss in which the whole network teaches one that lost parts, in
-            [0, 1]; 0 for the labels alone.
+            [0, 1]; 0 for the labels alone. 0.9 brought more back in docs/fine_tuning.md.
         callbacks: Keras callbacks of either Keras.
         early_stopping: epochs without a better val_loss (loss without `validation_data`) after
             which training stops; the best epoch's weights come back. It is off while a technique's
@@ -97,7 +97,7 @@ class Fit:
     loss: Any = None
     metrics: Any = None
     learning_rate: float | None = None
-    distill: float = 0.9
+    distill: float = 0.0
     callbacks: Sequence[Callback] = ()
     early_stopping: int | None = None
     class_weight: Mapping[int, float] | None = None

@@ -46,8 +46,8 @@ def whole_teacher(model: Model, x: Data, y: ArrayLike, loss: Any) -> Model | Non
 def _is_cross_entropy(loss: Any) -> bool:
     """Whether `loss`, a name, function or object, is one of Keras's without label smoothing."""
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
-    settings = loss.get_config() if hasattr(loss, "get_config") else {}
-    if settings.get("label_smoothing"):
+    get_config = getattr(loss, "get_config", None)
+    if get_config is not None and get_config().get("label_smoothing"):
         return False
     return name.replace("_", "").lower() in CROSS_ENTROPIES
 
