@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from tfcompress._study import compare as compare
     from tfcompress._study import study as study
     from tfcompress.analysis import allocate_bits as allocate_bits
+    from tfcompress.analysis import error_by_layer as error_by_layer
     from tfcompress.analysis import sensitivity as sensitivity
     from tfcompress.analysis import significance as significance
     from tfcompress.core import Artifact as Artifact
@@ -57,6 +58,7 @@ _HOME = {
     "compare": "_study",
     "compress": "_compress",
     "convert": "_compress",
+    "error_by_layer": "analysis",
     "evaluate": "profiling",
     "load_model": "_compress",
     "packed_layers": "targets",

@@ -10,11 +10,15 @@ from tfcompress.analysis._scores import LayerScores
 from tfcompress.analysis._sensitivity import sensitivity
 from tfcompress.analysis._significance import significance
 from tfcompress.analysis.dimension import *  # noqa: F403  (an estimator is listed once, there)
+from tfcompress.analysis.layer_error import ErrorByLayer, KernelError, LayerError, error_by_layer
 
 __all__ = [
     "Cost",
+    "ErrorByLayer",
     "FilterCurves",
+    "KernelError",
     "LayerCost",
+    "LayerError",
     "LayerScores",
     "SignificanceBits",
     "SignificantLayers",
@@ -22,6 +26,7 @@ __all__ = [
     "activations",
     "allocate_bits",
     "cost",
+    "error_by_layer",
     "filter_sensitivity",
     "sensitivity",
     "significance",

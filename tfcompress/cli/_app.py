@@ -12,6 +12,7 @@ import typer
 
 from tfcompress import recipes as _words
 from tfcompress.cli._compress import compress, convert
+from tfcompress.cli._debug import debug
 from tfcompress.cli._demo import demo
 from tfcompress.cli._doctor import doctor
 from tfcompress.cli._measure import compare, cost, micro, profile
@@ -90,6 +91,7 @@ _add(convert)
 _add(recipes)
 _add(significance)
 _add(sensitivity)
+_add(debug)
 _add(cost)
 _add(profile)
 _add(compare)

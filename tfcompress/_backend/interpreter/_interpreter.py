@@ -77,7 +77,10 @@ class Interpreter:
         return [tensor_info(item) for item in details if item["name"] or len(item["shape"])]
 
     def value(self, index: int) -> Array:
-        """What is stored in the tensor of that index: a constant, an input or an output."""
+        """What is stored in the tensor of that index: a constant, an input or an output.
+
+        Any other is there after a run where the file was opened with `keep_tensors`.
+        """
         return self.raw.get_tensor(index)
 
     def ops(self) -> list[OpInfo]:
@@ -213,6 +216,7 @@ def open_interpreter(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     arena_bytes: int | None = None,
+    keep_tensors: bool = False,
 ) -> Interpreter:
     """Open a `.tflite` with its tensors allocated.
 
@@ -226,6 +230,8 @@ def open_interpreter(
         input_names, output_names: put inputs and outputs in that order (a Keras model's), where
             the file knows the names.
         arena_bytes: of "micro": the memory that the file gets.
+        keep_tensors: every tensor of the main graph can be read by `value` after a run; without
+            XNNPACK, which keeps none of its own, and with more memory.
 
     Raises InterpreterError for a missing runtime (with how to install it), a file that is none, or
     one that does not load.
@@ -237,7 +243,9 @@ def open_interpreter(
     options: dict[str, object] = {"num_threads": threads}
     if arena_bytes is not None:
         options["arena_bytes"] = arena_bytes
-    raw, load_ms = _load(data, name, what, options, delegates)
+    if keep_tensors:
+        options["experimental_preserve_all_tensors"] = True
+    raw, load_ms = _load(data, name, what, options, delegates and not keep_tensors)
     opened = Interpreter(raw, name, what, input_names, output_names)
     opened.load_ms = load_ms
     if batch is not None and opened.batch is None:
