@@ -36,9 +36,9 @@ def check_family(name, size):
     options = {} if name.startswith("NASNet") else {"include_top": True}
     model = build(weights=None, input_shape=(size, size, 3), classes=10, **options)
     x = np.random.default_rng(0).uniform(0, 255, (4, size, size, 3)).astype("float32")
-    data = converter.convert(
-        model, converter.Format("int8", optimize=True, activations="int8", fallback=True), x
-    )
+    form = converter.Format("int8", optimize=True, activations="int8", fallback=True)
+    with pytest.warns(UserWarning, match="calibrated on 4 samples"):
+        data = converter.convert(model, form, x)
     errors = error_by_layer(data, model, x, inputs=1)
     measured = {each.layer for each in errors}
     layers = [layer for layer in leaf_layers(model) if type(layer).__name__ != "InputLayer"]
