@@ -167,8 +167,10 @@ class _Run:
         # on who made that one.
         self._set_seed()
         if technique.rules() and self.samples is not None:
-            x = self.samples if len(self.samples) > 1 else self.samples[0]
-            technique = self.clock(f"{technique.label}: decide", technique.decided, self.model, x)
+            decide = technique.decided
+            technique = self.clock(
+                f"{technique.label}: decide", decide, self.model, self._inputs(self.samples)
+            )
         self.decided.append(technique)
         self._note_skipped(technique.skips(self.model))
         before = self.model
@@ -177,9 +179,19 @@ class _Run:
         del before
         release(self.given)
 
+    @staticmethod
+    def _inputs(samples: list[Array]) -> Data:
+        """Samples as the user gives them: one array, or a list of them for several inputs."""
+        return samples if len(samples) > 1 else samples[0]
+
     def _changed(self, technique: Technique) -> Model:
+        what = f"{technique.label}: apply"
         with getattr(self.fit, "scope", nullcontext)():
-            wrapped = self.clock(f"{technique.label}: apply", technique.apply, self.model)
+            if technique.wanted_samples and self.samples is not None:
+                inputs = self._inputs(self.samples)
+                wrapped = self.clock(what, technique.apply_to, self.model, inputs)
+            else:
+                wrapped = self.clock(what, technique.apply, self.model)
         if self.fit is not None and technique.training is not Training.NEVER:
             release(self.given)
             callbacks = technique.callbacks()

@@ -62,9 +62,8 @@ class Recipe(Value):
 
     @property
     def wanted_samples(self) -> int:
-        """How many samples the rules among the techniques' options decide on; 0 without rules."""
-        rules = [rule for technique in self.techniques for rule in technique.rules().values()]
-        return max((rule.inputs for rule in rules), default=0)
+        """How many samples the techniques and their rules look at; 0 where none does."""
+        return max((technique.wanted_samples for technique in self.techniques), default=0)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Recipe:

@@ -79,6 +79,18 @@ class Technique(Value, ABC):
     def apply(self, model: Model) -> Model:
         """A new model with this technique's wrappers on, compiled as `model` is."""
 
+    @property
+    def wanted_samples(self) -> int:
+        """How many samples its rules are decided on, or `apply_to` looks at; 0 for none."""
+        return max((rule.inputs for rule in self.rules().values()), default=0)
+
+    def apply_to(self, model: Model, x: Data) -> Model:
+        """`apply`, fitted to inputs `x` [n, …] without labels, for a technique that looks at them.
+
+        `compress` calls it instead of `apply` where there are samples.
+        """
+        return self.apply(model)
+
     def callbacks(self) -> list[Callback]:
         """The callbacks that `fit` must carry while the wrappers are on."""
         return []

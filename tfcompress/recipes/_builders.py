@@ -76,6 +76,10 @@ def mixed(match: re.Match[str], before: Sequence[Technique]) -> Technique:
     return techniques.MixedPrecision(int(match[1]))
 
 
+def rounded(match: re.Match[str], before: Sequence[Technique]) -> Technique:
+    return techniques.RoundWeights(int(match[1]))
+
+
 def xnor(match: re.Match[str], before: Sequence[Technique]) -> Technique:
     return techniques.MixedPrecision(1)
 

@@ -149,6 +149,13 @@ TECHNIQUES = (
         "mixed([1-8])",
         _builders.mixed,
     ),
+    Word(
+        "roundB",
+        "`RoundWeights(B)`: kernels in B bits, 2 to 8, without training, by samples",
+        "round4-packedsize",
+        "round([2-8])",
+        _builders.rounded,
+    ),
     Word("xnor", "`mixed1`: binary weights", "xnor", "xnor", _builders.xnor),
     Word(
         "twonn-mixedAB, pca-mixedAB",

@@ -10,6 +10,7 @@ from tfcompress.techniques._slim import Slim
 from tfcompress.techniques.low_rank import LowRank
 from tfcompress.techniques.mixed_precision import MixedPrecision
 from tfcompress.techniques.pruning import Prune
+from tfcompress.techniques.rounding import RoundWeights
 
 __all__ = [
     "Cluster",
@@ -19,6 +20,7 @@ __all__ = [
     "Prune",
     "PruneFilters",
     "QuantizeAware",
+    "RoundWeights",
     "Slim",
     "register_channel_rule",
     "register_tf_keras_twin",
