@@ -120,7 +120,7 @@ def test_undecided_and_without_samples(technique, scored):
 
 def test_too_few_samples_are_told(scored, digits):
     recipe = Recipe([Cluster(4, only=SignificantLayers(threshold=0.0))], Float32())
-    with pytest.warns(UserWarning, match="decided on 150 samples; its rules ask for 2,000"):
+    with pytest.warns(UserWarning, match="look at 150 samples and ask for 2,000"):
         tfc.compress(scored("keras")[0], recipe, samples=digits[0][:150], training=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

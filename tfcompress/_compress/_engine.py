@@ -131,8 +131,8 @@ def _sampled(
     count = len(sampled.arrays[0])
     if count < wanted:
         warnings.warn(
-            f"{recipe}: decided on {count:,} samples; its rules ask for {wanted:,}, and dimensions "
-            "grow with their number.",
+            f"{recipe}: its techniques look at {count:,} samples and ask for {wanted:,}; what they "
+            "measure, dimensions above all, changes with their number.",
             stacklevel=3,
         )
     return sampled

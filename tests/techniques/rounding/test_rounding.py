@@ -117,10 +117,12 @@ def test_samples_make_the_outputs_more_exact(tiny, keras_flavour):
 
 def test_packed_and_int8_keep_the_levels(tiny, keras_flavour):
     model, x, _ = tiny(keras_flavour)
-    packed = tfc.compress(model, Recipe([RoundWeights(4)], Packed(prefer="size")), samples=x)
+    packed = tfc.compress(
+        model, Recipe([RoundWeights(4, inputs=256)], Packed(prefer="size")), samples=x
+    )
     layers = {layer.name: layer for layer in tfc.packed_layers(packed.data)}
     assert layers["dense1"].encoding != "float" and layers["dense1"].bits <= 4.1
-    int8 = tfc.compress(model, Recipe([RoundWeights(8)], Int8()), samples=x)
+    int8 = tfc.compress(model, Recipe([RoundWeights(8, inputs=256)], Int8()), samples=x)
     ours = {layer.name: layer for layer in bridge.leaf_layers(int8.model)}
     for layer in tfc.packed_layers(int8.data):
         if layer.name in ("conv1", "dense1", "dense2"):
