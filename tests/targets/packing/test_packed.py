@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -223,7 +224,7 @@ def put_on_levels(model: Model, bits: dict[str, int]) -> Model:
     [{}, {"prefer": "size"}, {"prefer": "size", "runtime": "any"}, {"rest": "int8"}],
     ids=str,
 )
-def test_folded_factors_keep_their_levels(keras_flavour: str, options: dict[str, str]) -> None:
+def test_folded_factors_keep_their_levels(keras_flavour: str, options: dict[str, Any]) -> None:
     model = put_on_levels(
         folded_net(keras_flavour), {"expand": 1, "depth": 3, "project": 2, "down": 2}
     )
@@ -311,7 +312,7 @@ def test_packed_layers_reads_foreign_files(keras_flavour: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("options", [{"prefer": "small"}, {"runtime": "tf"}, {"rest": "int4"}])
-def test_unknown_words_are_named(options: dict[str, str]) -> None:
+def test_unknown_words_are_named(options: dict[str, Any]) -> None:
     with pytest.raises(RecipeError, match="expected one of"):
         Packed(**options)
 
