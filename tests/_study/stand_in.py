@@ -64,7 +64,9 @@ def engine(monkeypatch):
     monkeypatch.setattr(keras, "set_seed", lambda seed: None)
     monkeypatch.setattr(keras, "save_model", lambda model, path: path.write_text(str(model.weight)))
     monkeypatch.setattr(keras, "compile_problem", lambda model: None)
-    monkeypatch.setattr(keras, "load_model", lambda path, trusted=False: Model(float(path.read_text())))
+    monkeypatch.setattr(
+        keras, "load_model", lambda path, trusted=False: Model(float(path.read_text()))
+    )
     monkeypatch.setattr(tfcompress._compress, "compress", compress)
     monkeypatch.setattr(profiling, "evaluate", evaluate)
     monkeypatch.setattr(profiling, "profile_many", profile_many)

@@ -294,7 +294,10 @@ def test_results_hold_what_was_printed_beside_what_was_measured():
         {"net": Report(rows, "t", report.about)},
         "x",
     )
-    assert "| weights | latency ms | images/s |" in text and "| 200 | 0.500 | 2,000 |" in text
+    assert (
+        "| weights | latency ms | images/s, one by one |" in text
+        and "| 200 | 0.500 | 2,000 |" in text
+    )
     assert "| 100, 50% | 0.500, 100% | 2,000, 100% |" in text
     spec["models"]["net"]["printed"]["int4"] = {"accuracy": 1.0}
     with pytest.raises(RecipeError, match="printed 'int4'"):

@@ -6,6 +6,8 @@ import pytest
 
 import tfcompress as tfc
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*was not trained")
+
 
 @pytest.fixture(scope="module")
 def with_code():
