@@ -6,7 +6,7 @@ import pytest
 
 import tfcompress as tfc
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*was not trained")
+pytestmark = pytest.mark.filterwarnings("ignore:.*(was not trained|chance level)")
 
 
 @pytest.fixture(scope="module")
