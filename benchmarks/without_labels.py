@@ -122,13 +122,20 @@ def by_peer(python: str, model: Model, data: Data, how: tuple[str, int, str]) ->
     kind, bits, key = how
     with tempfile.TemporaryDirectory() as folder:
         source, samples, out = (Path(folder) / name for name in ("f.tflite", "x.npy", "q.tflite"))
-        source.write_bytes(tfc.convert(model, "float32").data)
+        source.write_bytes(plain_float(model))
         np.save(samples, data.samples)
         words = [python, "-c", PEER_PROGRAM, *map(str, (source, samples, out)), kind, str(bits)]
         done = subprocess.run([*words, key], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(done.stderr.strip().splitlines()[-1])
         return out.read_bytes()
+
+
+def plain_float(model: Model) -> bytes:
+    """The float file of TensorFlow's converter, whose tensors have unique names: the peer asks."""
+    import tensorflow as tf
+
+    return tf.lite.TFLiteConverter.from_keras_model(model).convert()
 
 
 def measured(make: Callable[[], bytes], data: Data) -> dict[str, float]:

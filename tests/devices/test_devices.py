@@ -15,7 +15,15 @@ from tfcompress import devices
 from tfcompress._backend import vela
 from tfcompress._backend.interpreter import _runtimes
 from tfcompress._backend.tflite._facts import read_facts
-from tfcompress.core import DataError, Device, InterpreterError, Profile, RecipeError, column
+from tfcompress.core import (
+    DataError,
+    Device,
+    InterpreterError,
+    Profile,
+    RecipeError,
+    ResultWarning,
+    column,
+)
 from tfcompress.core._types import Array, ArrayLike
 from tfcompress.devices import Browser, EthosU, Host, Micro, by_name, names
 from tfcompress.devices._ethos_u import _on_cpu
@@ -102,7 +110,9 @@ def test_float_ends_are_left_to_the_cpu(nets: SimpleNamespace) -> None:
     import tf_keras as keras
 
     model = keras.Sequential([keras.layers.Input((4, 4, 2)), keras.layers.Conv2D(4, 3)])
-    data = tfc.convert(model, "int8", samples=np.random.default_rng(0).random((100, 4, 4, 2))).data
+    samples = np.random.default_rng(0).random((100, 4, 4, 2))
+    with pytest.warns(UserWarning, match="more than the .* of the same model in float32"):
+        data = tfc.convert(model, "int8", samples=samples).data
     (npu,) = tfc.profile(data, on=[EthosU()])
     assert set(npu.cpu_ops) == {"QUANTIZE", "DEQUANTIZE"}
     assert any(note.startswith("QUANTIZE on the CPU") for note in npu.notes)
@@ -232,15 +242,16 @@ def test_mlperfs_file(shared: Path) -> None:
 
 def test_a_study_has_columns_of_devices(tiny, tmp_path: Path) -> None:
     model, x, y = tiny("keras")
-    report = tfc.study(
-        model,
-        ["float16", "int8io"],
-        samples=x[:100],
-        evaluate=(x, y),
-        on=[Micro()],
-        profile=False,
-        out=tmp_path,
-    )
+    with pytest.warns(ResultWarning, match="float16: micro cannot run it"):
+        report = tfc.study(
+            model,
+            ["float16", "int8io"],
+            samples=x[:100],
+            evaluate=(x, y),
+            on=[Micro()],
+            profile=False,
+            out=tmp_path,
+        )
     half, whole = report.rows
     assert "arena_bytes@micro" not in half and whole["arena_bytes@micro"] > 0
     assert whole["flash_bytes@micro"] == whole["size_bytes"]
