@@ -241,3 +241,13 @@ def test_a_dataclass_counts_by_its_code_too() -> None:
     text = "@dataclass(frozen=True, eq=False)\nclass Options:\n    epochs: int = 1\n"
     exec(text + "    def __call__(self, model, callbacks): return 7\n", namespace)
     assert fingerprint(namespace["Options"]()) != before  # pyright: ignore[reportCallIssue]
+
+
+def test_a_package_that_is_listed_twice_is_the_same_package(monkeypatch: pytest.MonkeyPatch):
+    """A checkout's own metadata stand beside those that its installation wrote."""
+    code = importlib.import_module("tfcompress._study._code")
+    releases = []
+    for names in (["numpy"], ["numpy", "numpy"]):
+        monkeypatch.setattr(code, "_distributions", lambda names=names: {"numpy": names})
+        releases.append(code._release_of_package.__wrapped__("numpy"))
+    assert releases[0] == releases[1] == np.__version__

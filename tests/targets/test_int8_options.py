@@ -79,6 +79,7 @@ def test_recurrent_kernels_of_a_quantization_aware_model_stay_float32(keras_flav
         assert "memory" in {skipped.layer for skipped in target.skips(model, data)}
 
 
+@pytest.mark.filterwarnings("ignore:int8. the file has")
 def test_images_of_bytes_stay_bytes(keras_flavour):
     k = importlib.import_module(keras_flavour)
     inputs = k.Input((8, 8, 1), dtype="uint8", name="image")

@@ -48,7 +48,8 @@ def _release(module: str) -> str:
 
 @functools.cache
 def _release_of_package(top: str) -> str:
-    packages = _distributions().get(top, ())
+    # A checkout's own metadata beside the installed one names its distribution twice.
+    packages = sorted(set(_distributions().get(top, ())))
     return " ".join(metadata.version(name) for name in packages)
 
 
