@@ -151,3 +151,18 @@ def litert_js():
         return _litert_js.install()
     except InterpreterError as error:
         pytest.skip(f"LiteRT.js is not here: {error}")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium, driven by Playwright; skips without either."""
+    sync = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
+    from tfcompress._backend.chromium import HOW, executable
+
+    with sync.sync_playwright() as kit:
+        try:
+            opened = kit.chromium.launch(executable_path=executable(), args=["--no-sandbox"])
+        except sync.Error as error:
+            pytest.skip(f"needs a Chromium ({HOW}): {str(error).splitlines()[0]}")
+        yield opened
+        opened.close()

@@ -1,6 +1,5 @@
 """The page in a real browser: sorting, hover values, nothing fetched or wider than a phone."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,24 +8,8 @@ import pytest
 
 from tfcompress.report import Report
 
-sync = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
 OpenPage = Callable[..., "tuple[Any, list[str], list[str]]"]
 """Opens the page: it, what it asked for, what its console said."""
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync.sync_playwright() as kit:
-        try:
-            found = kit.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        except sync.Error as error:
-            how = "apt install chromium, or playwright install chromium"
-            pytest.skip(f"needs a Chromium ({how}): {str(error).splitlines()[0]}")
-        yield found
-        found.close()
 
 
 @pytest.fixture

@@ -12,6 +12,25 @@ import tfcompress as tfc
 from tfcompress import serve
 from tfcompress.report import Report
 
+TIMING = {
+    "device": "Pixel 8",
+    "accelerator": "wasm",
+    "threads": 1,
+    "blocks": 40,
+    "runs_a_block": 20,
+    "latency_ms_p50": 0.5,
+    "latency_ms_p90": 0.6,
+    "latency_ms_p99": 0.9,
+    "cold_ms": 30.0,
+    "runtime": "LiteRT.js 2.5.3",
+}
+
+
+@pytest.fixture
+def timing():
+    """What a browser posts of the time that a file takes."""
+    return dict(TIMING)
+
 
 @pytest.fixture(scope="session")
 def study_folder(tmp_path_factory, digits):
@@ -75,20 +94,8 @@ def posted(site):
 
     def body(name="int8", **changes):
         file = next(file for file in site.catalogue.files.values() if file.name == name)
-        timing = {
-            "device": "Pixel 8",
-            "accelerator": "wasm",
-            "threads": 1,
-            "blocks": 40,
-            "runs_a_block": 20,
-            "latency_ms_p50": 0.5,
-            "latency_ms_p90": 0.6,
-            "latency_ms_p99": 0.9,
-            "cold_ms": 30.0,
-            "runtime": "LiteRT.js 2.5.3",
-        }
         outputs = [np.asarray(values).tolist() for values in site.expected(file)]
-        content = {"timing": {**timing, **changes}, "outputs": outputs}
+        content = {"timing": {**TIMING, **changes}, "outputs": outputs}
         return SimpleNamespace(address=f"/api/measurements/{file.key}", content=content)
 
     return body

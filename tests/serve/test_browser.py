@@ -1,6 +1,5 @@
 """The pages in a real browser: try, measure, and the report after a reload."""
 
-import shutil
 import threading
 import time
 
@@ -8,23 +7,6 @@ import numpy as np
 import pytest
 
 from tfcompress import serve
-
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as kit:
-        try:
-            opened = kit.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        except playwright.Error as error:
-            how = "apt install chromium, or playwright install chromium"
-            pytest.skip(f"no Chromium here ({how}): {str(error).splitlines()[0]}")
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -8,19 +8,6 @@ import pytest
 from tfcompress.core._schema import FormatError
 from tfcompress.serve._store import Measurement, Store, check_timing, with_measurements
 
-TIMING = {
-    "device": "Pixel 8",
-    "accelerator": "wasm",
-    "threads": 1,
-    "blocks": 40,
-    "runs_a_block": 20,
-    "latency_ms_p50": 0.5,
-    "latency_ms_p90": 0.6,
-    "latency_ms_p99": 0.9,
-    "cold_ms": 30.0,
-    "runtime": "LiteRT.js 2.5.3",
-}
-
 
 @pytest.mark.parametrize(
     "change",
@@ -40,18 +27,18 @@ TIMING = {
         {"more": 1},
     ],
 )
-def test_what_is_no_timing_is_refused(change):
-    check_timing(TIMING)
+def test_what_is_no_timing_is_refused(timing, change):
+    check_timing(timing)
     with pytest.raises(FormatError):
-        check_timing({**TIMING, **change})
+        check_timing({**timing, **change})
 
 
-def test_all_that_come_at_once_are_kept(tmp_path):
+def test_all_that_come_at_once_are_kept(timing, tmp_path):
     store = Store(tmp_path / "browser")
 
     def post(number):
-        timing = check_timing({**TIMING, "device": f"device {number}"})
-        store.add(Measurement("0" * 64, timing, 0.0))
+        posted = check_timing({**timing, "device": f"device {number}"})
+        store.add(Measurement("0" * 64, posted, 0.0))
 
     threads = [threading.Thread(target=post, args=(number,)) for number in range(24)]
     for thread in threads:
@@ -62,19 +49,19 @@ def test_all_that_come_at_once_are_kept(tmp_path):
     assert kept == {f"device {number}" for number in range(24)}
 
 
-def test_what_is_half_a_file_is_passed_over(tmp_path):
+def test_what_is_half_a_file_is_passed_over(timing, tmp_path):
     store = Store(tmp_path)
-    file = store.add(Measurement("0" * 64, check_timing(TIMING), 0.0))
+    file = store.add(Measurement("0" * 64, check_timing(timing), 0.0))
     (tmp_path / "1.json").write_text(file.read_text()[:40])
     (tmp_path / "2.json").write_text("[]")
     assert len(store.all()) == 1
 
 
-def test_the_newest_of_a_device_is_a_column_of_its_file(site):
+def test_the_newest_of_a_device_is_a_column_of_its_file(timing, site):
     file = next(iter(site.catalogue.files.values()))
     report = site.catalogue.report()
-    old = Measurement(file.sha256, check_timing(TIMING), 0.0, score=0.8)
-    new = Measurement(file.sha256, check_timing({**TIMING, "latency_ms_p50": 0.25}), 0.0, score=0.9)
+    old = Measurement(file.sha256, check_timing(timing), 0.0, score=0.8)
+    new = Measurement(file.sha256, check_timing({**timing, "latency_ms_p50": 0.25}), 0.0, score=0.9)
     shown = with_measurements(report, [old, new])
     assert shown.rows[0]["latency_ms_p50@browser: Pixel 8"] == 0.25
     assert shown.rows[0]["accuracy@browser: Pixel 8"] == 0.9

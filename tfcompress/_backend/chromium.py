@@ -48,7 +48,7 @@ def evaluate(
 
     with sync_playwright() as kit:
         try:
-            browser = kit.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
+            browser = kit.chromium.launch(executable_path=executable(), args=["--no-sandbox"])
         except Error as error:
             raise InterpreterError(f"No Chromium starts here ({_said(error)}): {HOW}.") from error
         page = browser.new_page()
@@ -82,7 +82,7 @@ def _said(error: Exception) -> str:
     return line.rpartition("Error: ")[2] or line
 
 
-def _chromium() -> str | None:
+def executable() -> str | None:
     """The system's Chromium; None: the one that Playwright installed."""
     found = (shutil.which(name) for name in NAMES)
     return next((path for path in found if path), None)

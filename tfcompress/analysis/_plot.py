@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from tfcompress.core import STYLE, Significance
+from tfcompress.analysis._figure import FilePath, styled
+from tfcompress.core import Significance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,19 +15,12 @@ if TYPE_CHECKING:
     from tfcompress.analysis._filters import FilterCurves
 
 MARKED, PLAIN, LINE = "#c0392b", "#9aa5b1", "#1f4e79"
-FilePath = str | PathLike[str] | None
 Curve = Sequence[tuple[int, float]]
 
 
 def draw(scores: Significance, threshold: float | None, path: FilePath) -> Figure:
     """A Matplotlib figure without a window; saved to `path` if given."""
-    from matplotlib import rc_context
-
-    with rc_context(STYLE):
-        figure = _scores(scores, threshold)
-    if path is not None:
-        figure.savefig(path, dpi=150)
-    return figure
+    return styled(lambda: _scores(scores, threshold), path)
 
 
 def _scores(scores: Significance, threshold: float | None) -> Figure:
@@ -53,13 +46,7 @@ def draw_curves(curves: FilterCurves, max_drop: float | None, path: FilePath) ->
 
     As figure 2 of Li et al. 2017.
     """
-    from matplotlib import rc_context
-
-    with rc_context(STYLE):
-        figure = _curves(curves, max_drop)
-    if path is not None:
-        figure.savefig(path, dpi=150)
-    return figure
+    return styled(lambda: _curves(curves, max_drop), path)
 
 
 def _curves(curves: FilterCurves, max_drop: float | None) -> Figure:

@@ -33,11 +33,10 @@ def debug(
     from tfcompress._backend.interpreter._interpreter import check_file
 
     check_file(file)
-    _inputs.require_model_and_data(model, data, "debug compares the layers on real inputs")
     _output.require_writable([plot], overwrite=overwrite)
-    network = _inputs.read_model(model, trust=trust)
-    x = _inputs.data_for_model(data, network, scale)[0].x_train
-    errors = analysis.error_by_layer(file, network, x, inputs=images)
+    purpose = "debug compares the layers on real inputs"
+    network, known = _inputs.model_and_data(model, data, scale, purpose, trust=trust)
+    errors = analysis.error_by_layer(file, network, known.x_train, inputs=images)
     if as_json:
         _output.print_json(errors.to_dict())
     else:

@@ -61,10 +61,18 @@ def require_data(name: str, purpose: str) -> None:
     require_known(name)
 
 
-def require_model_and_data(path: Path, name: str, purpose: str) -> None:
-    """The model's file and the data are there: ModelError or DataError before any work."""
+def model_and_data(
+    path: Path, name: str, scale: str, purpose: str, *, trust: bool
+) -> tuple[Model, Data]:
+    """The Keras model in the file, and the data set on the scale that it takes.
+
+    ModelError or DataError before any work where one of them is not there; `purpose` says what the
+    data are needed for.
+    """
     require_model_file(path)
     require_data(name, purpose)
+    model = read_model(path, trust=trust)
+    return model, data_for_model(name, model, scale)[0]
 
 
 def read_recipe(name: str) -> Recipe:

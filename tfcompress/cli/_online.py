@@ -58,7 +58,7 @@ def online(
     that `serve` shows.
     """
     require_packages()
-    from tfcompress.serve._load import Loads, all_loads
+    from tfcompress.serve._load import Loads, all_loads, listed
 
     counts = _inputs.thread_counts(clients, "--clients")
     if max(counts) > MOST_CLIENTS:
@@ -69,8 +69,9 @@ def online(
     folder = kept_folder(paths, out)
     options = ["--out", str(folder), *(["--data", data, "--scale", scale] if data else [])]
     with _server([*map(str, paths), *options]) as (address, process):
-        loads = all_loads(address, counts, seconds, process, _tell)
-        names = _names(address)
+        files = listed(address)
+        loads = all_loads(address, files, counts, seconds, process, _tell)
+    names = {file["key"]: file["name"] for file in files}
     kept = Loads(folder)
     for key, of_file in loads.items():
         kept.keep(key, of_file)
@@ -84,12 +85,6 @@ def online(
 
 def _tell(what: str) -> None:
     typer.echo(what, err=True)
-
-
-def _names(address: str) -> dict[str, str]:
-    from tfcompress.serve._load import listed
-
-    return {file["key"]: file["name"] for file in listed(address)}
 
 
 def _plain(loads: Sequence[Load]) -> list[dict[str, object]]:
@@ -142,7 +137,7 @@ def _cells(load: Load) -> list[str]:
         f"{load.images_per_second:,.0f}",
         *(f"{time_ms:.2f}" for time_ms in times),
         str(load.failed),
-        f"{load.processor_fraction:.2f}",
+        f"{load.processor_cores:.2f}",
         f"{load.memory_bytes / MIB:.0f}",
         f"{load.memory_growth_bytes / MIB:+.1f}",
     ]

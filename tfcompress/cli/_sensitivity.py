@@ -43,11 +43,10 @@ def sensitivity(
     from tfcompress.analysis._filters import require_max_drop
 
     require_max_drop(max_drop)
-    _inputs.require_model_and_data(model, data, "sensitivity measures accuracy")
     _output.require_writable([plot, recipe], overwrite=overwrite)
-    network = _inputs.read_model(model, trust=trust)
-    images_with_labels = _inputs.data_for_model(data, network, scale)[0]
-    x, y = images_with_labels.x_val[:images], images_with_labels.y_val[:images]
+    purpose = "sensitivity measures accuracy"
+    network, known = _inputs.model_and_data(model, data, scale, purpose, trust=trust)
+    x, y = known.x_val[:images], known.y_val[:images]
     curves = analysis.filter_sensitivity(network, (x, y), by=by, importance=importance)
     ratios = analysis.suggest_ratios(curves, max_drop)
     if as_json:

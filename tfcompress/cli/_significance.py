@@ -52,11 +52,10 @@ def significance(
 
     named = by_name(by)
     _require_view(view)
-    purpose = "significance looks at what the layers make of real inputs"
-    _inputs.require_model_and_data(model, data, purpose)
     _output.require_writable([plot], overwrite=overwrite)
-    network = _inputs.read_model(model, trust=trust)
-    samples = _inputs.data_for_model(data, network, scale)[0].x_train[:images]
+    purpose = "significance looks at what the layers make of real inputs"
+    network, known = _inputs.model_and_data(model, data, scale, purpose, trust=trust)
+    samples = known.x_train[:images]
     scores = analysis.significance(
         network,
         samples,

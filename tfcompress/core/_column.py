@@ -158,7 +158,7 @@ COLUMNS = (
     Column("macs", "MACs", "", True, Format.COUNT, on_request=True),
     Column("weights", "weights", "", True, Format.COUNT, on_request=True),
     Column("images_per_second", "images/s, one by one", on_request=True, derive=_images_per_second),
-    Column("throughput_per_second", "throughput", "samples/s", noisy=True, on_request=False),
+    Column("throughput_per_second", "throughput", "samples/s", noisy=True),
     Column("processor_cores", "cores busy"),
     Column(
         "running_memory_bytes",

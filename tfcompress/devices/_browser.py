@@ -15,11 +15,14 @@ from tfcompress._backend.isolate import in_child
 from tfcompress._backend.litert_js import HOW, LiteRtJs, find
 from tfcompress.core import DataError, Device, InterpreterError, Latency, Profile, RecipeError
 from tfcompress.core._types import Array, ArrayLike
+from tfcompress.devices._threads import require_threads, with_threads
+from tfcompress.profiling._latency import Series, summary
 from tfcompress.profiling._source import Source, on_disk
 
 CHILD = "tfcompress.devices._browser_child"
 ACCELERATORS = ("wasm", "webgpu")
 TIMEOUT = 300.0
+WARMUP_RUNS = 5  # of the page's script, which tells from them how long a block is
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,15 +48,14 @@ class Browser(Device):
             raise RecipeError(
                 f"Browser runs on {' or '.join(ACCELERATORS)}; got {self.accelerator!r}."
             )
-        if not isinstance(self.threads, int) or self.threads < 1:
-            raise RecipeError(f"Browser needs at least one thread; got threads={self.threads!r}.")
+        require_threads("Browser", self.threads)
 
     @property
     def name(self) -> str:
         """`browser`, `browser-4threads` or `browser-webgpu`."""
         if self.accelerator == "webgpu":
             return "browser-webgpu"
-        return "browser" if self.threads == 1 else f"browser-{self.threads}threads"
+        return with_threads("browser", self.threads)
 
     def require(self) -> None:
         """See `Device.require`."""
@@ -86,7 +88,7 @@ class Browser(Device):
             source.sha256,
             f"LiteRT.js {_litert_js().version}, {measured['browser']}",
             init_ms=measured["cold_ms"],
-            latency=(_latency(timing, self.threads),),
+            latency=(_latency(timing["times"], self.threads),),
             notes=(note,),
             device=self.name,
         )
@@ -114,24 +116,13 @@ def _litert_js() -> LiteRtJs:
     return runtime
 
 
-def _latency(timing: dict[str, Any], threads: int) -> Latency:
-    """The page's percentiles as a Latency; `runs` counts blocks."""
-    blocks = np.asarray(timing["times"])
-    windows = [float(np.median(part)) for part in np.array_split(blocks, min(8, len(blocks)))]
-    low, high = np.percentile(blocks, [25, 75])
-    p50 = float(timing["latency_ms_p50"])
-    return Latency(
-        threads=threads,
-        runs=len(blocks),
-        warmup_runs=5,
-        latency_ms_p50=p50,
-        latency_ms_p90=float(timing["latency_ms_p90"]),
-        latency_ms_p99=float(timing["latency_ms_p99"]),
-        latency_ms_mean=float(blocks.mean()),
-        latency_ms_std=float(blocks.std(ddof=1)),
-        latency_ms_min=float(blocks.min()),
-        latency_ms_max=float(blocks.max()),
-        preempted_fraction=0.0,
-        drift_fraction=(max(windows) - min(windows)) / p50,
-        uncertainty_fraction=float(1.57 * (high - low) / len(blocks) ** 0.5 / p50),
+def _latency(times: Sequence[float], threads: int) -> Latency:
+    """What the host's latencies are summarized as, a block of runs taken for a run."""
+    series = Series(
+        threads,
+        invoke=lambda: None,
+        warmup_runs=WARMUP_RUNS,
+        blocks=[[time_ms] for time_ms in times],
+        preempted=[False] * len(times),
     )
+    return summary(series)

@@ -9,6 +9,7 @@ from tfcompress._backend.interpreter._runtimes import NEVER_AUTO, RUNTIMES, choo
 from tfcompress.core import Device, Profile, RecipeError
 from tfcompress.core._types import Array, ArrayLike
 from tfcompress.devices._run import run_in
+from tfcompress.devices._threads import require_threads, with_threads
 from tfcompress.profiling import profile_many
 
 HOSTS = tuple(name for name in RUNTIMES if name not in NEVER_AUTO)
@@ -33,13 +34,12 @@ class Host(Device):
         super().__post_init__()
         if self.runtime not in HOSTS:
             raise RecipeError(f"Host takes a runtime of {', '.join(HOSTS)}; got {self.runtime!r}.")
-        if not isinstance(self.threads, int) or self.threads < 1:
-            raise RecipeError(f"Host needs at least one thread; got threads={self.threads!r}.")
+        require_threads("Host", self.threads)
 
     @property
     def name(self) -> str:
         """`litert`, or `litert-4threads`."""
-        return self.runtime if self.threads == 1 else f"{self.runtime}-{self.threads}threads"
+        return with_threads(self.runtime, self.threads)
 
     def require(self) -> None:
         """See `Device.require`."""

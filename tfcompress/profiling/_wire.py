@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 
 from tfcompress.core._types import Array
+
+
+def answers() -> BinaryIO:
+    """A child's pipe for its answers: its stdout, which nothing else writes to from now on.
+
+    What C++ prints goes to stderr instead, so that it does not get between the answers.
+    """
+    pipe = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return pipe
 
 
 def send(pipe: BinaryIO, head: Mapping[str, Any], arrays: Sequence[Array] = ()) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import segno
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 
 from tfcompress.core import ArtifactError, DataError, InterpreterError
@@ -232,28 +233,34 @@ def _file(site: Site, key: str) -> Served:
 
 def _page(name: str, site: Site, here: str) -> HTMLResponse:
     """A page of this application, with a fresh nonce for its one inline script."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    nonce, report = secrets.token_urlsafe(16), site.catalogue.report()
+    html = (
+        _templates()
+        .get_template(name)
+        .render(
+            title=report.title,
+            links=LINKS,
+            here=here,
+            nonce=nonce,
+            litert=site.litert_js.version if site.litert_js else "",
+            join=site.join,
+            labelled=site.samples.y is not None,
+            count=len(site.samples.x),
+            picture=site.samples.picture,
+            metric=report.metric,
+        )
+    )
+    policy = PAGE_POLICY.replace("NONCE", nonce)
+    return HTMLResponse(html, headers={"Content-Security-Policy": policy})
 
-    nonce = secrets.token_urlsafe(16)
-    pages = Environment(
+
+@cache
+def _templates() -> Environment:
+    return Environment(
         loader=PackageLoader("tfcompress.serve", "pages"),
         autoescape=True,
         undefined=StrictUndefined,
     )
-    html = pages.get_template(name).render(
-        title=site.catalogue.report().title,
-        links=LINKS,
-        here=here,
-        nonce=nonce,
-        litert=site.litert_js.version if site.litert_js else "",
-        join=site.join,
-        labelled=site.samples.y is not None,
-        count=len(site.samples.x),
-        picture=site.samples.picture,
-        metric=site.catalogue.report().metric,
-    )
-    policy = PAGE_POLICY.replace("NONCE", nonce)
-    return HTMLResponse(html, headers={"Content-Security-Policy": policy})
 
 
 @cache

@@ -8,7 +8,6 @@ the answer is the picture as uint8 [height, width, channels].
 from __future__ import annotations
 
 import io
-import os
 import resource
 import sys
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tfcompress.core._types import Array
-from tfcompress.profiling._wire import receive, send
+from tfcompress.profiling._wire import answers, receive, send
 
 MAX_PIXELS = 40_000_000
 MEMORY_BYTES = 2 << 30
@@ -25,14 +24,13 @@ MEMORY_BYTES = 2 << 30
 def main() -> None:
     """Answer every message until stdin ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
+    pipe = answers()
     while (message := receive(sys.stdin.buffer)) is not None:
         head, arrays = message
         try:
-            send(answers, {}, [decoded(arrays[0].tobytes(), head)])
+            send(pipe, {}, [decoded(arrays[0].tobytes(), head)])
         except (OSError, ValueError, SyntaxError, MemoryError) as error:
-            send(answers, {"error": " ".join(str(error).split()) or type(error).__name__})
+            send(pipe, {"error": " ".join(str(error).split()) or type(error).__name__})
 
 
 def decoded(data: bytes, head: dict[str, Any]) -> Array:

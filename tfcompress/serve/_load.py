@@ -7,7 +7,7 @@ import io
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ class Load:
 
     Latencies are of whole requests, in milliseconds. `network_ms`, `queue_ms`, `decode_ms` and
     `inference_ms` are their parts' means: the way and the web server, waiting for the interpreter,
-    reading the picture, the interpreter. `processor_fraction` is of one core, and `memory_bytes`
+    reading the picture, the interpreter. `processor_cores` is how many are busy, and `memory_bytes`
     the resident memory at the end, of the server and its children.
     """
 
@@ -49,7 +49,7 @@ class Load:
     queue_ms: float
     decode_ms: float
     inference_ms: float
-    processor_fraction: float
+    processor_cores: float
     memory_bytes: int
     memory_growth_bytes: int
 
@@ -180,7 +180,7 @@ def _load(tallies: Sequence[_Tally], spent: float, usage: Usage) -> Load:
         queue_ms=queue_ms,
         decode_ms=decode_ms,
         inference_ms=inference_ms,
-        processor_fraction=processor_seconds / spent,
+        processor_cores=processor_seconds / spent,
         memory_bytes=memory,
         memory_growth_bytes=growth,
     )
@@ -222,13 +222,17 @@ def with_loads(report: Report, loads: Loads) -> Report:
 
 def all_loads(
     server: str,
+    files: Sequence[Mapping[str, Any]],
     clients: Sequence[int],
     seconds: float,
     process: int | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> dict[str, list[Load]]:
-    """Key → loads, one for each number of clients, of every file that the server runs."""
-    files = [file for file in listed(server) if not file["refused"]]
+    """Key → loads, one for each number of clients, of those of `files` that the server runs.
+
+    `files` are what `listed` gives.
+    """
+    files = [file for file in files if not file["refused"]]
     loads: dict[str, list[Load]] = {}
     for number, file in enumerate(files):
         if tell is not None:

@@ -152,11 +152,10 @@ class Site:
         """Why the samples do not fit a file; "" where they do."""
         if len(inputs) != 1:
             return f"it has {len(inputs)} inputs; files with one input run here."
-        samples = getattr(self, "samples", None)
-        if samples is not None and not samples.fits(inputs[0]["shape"]):
+        if not self.samples.fits(inputs[0]["shape"]):
             return (
                 f"its input is {inputs[0]['shape']}, the samples are "
-                f"{list(samples.x.shape)}; give --data that fits."
+                f"{list(self.samples.x.shape)}; give --data that fits."
             )
         return ""
 

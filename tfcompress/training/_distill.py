@@ -31,7 +31,7 @@ from tfcompress.training._distillation import (
     taught_batches,
 )
 from tfcompress.training._outputs import Kind, output_kind
-from tfcompress.training._run import Run, check_learning_rate, check_whole_numbers
+from tfcompress.training._run import Run, check_learning_rate, check_share, check_whole_numbers
 
 KEPT_BYTES = 1 << 28  # of attention maps; the maps of more images are asked for batch by batch
 
@@ -106,10 +106,7 @@ class Distill:
             raise TrainingError(
                 f"temperature={self.temperature}: expected a positive number, such as 4."
             )
-        if not 0 <= self.alpha <= 1:
-            raise TrainingError(
-                f"alpha={self.alpha}: the teacher's share of the loss must be in [0, 1]."
-            )
+        check_share(self.alpha, "alpha")
         if self.beta < 0:
             raise TrainingError(f"beta={self.beta}: the weight of attention must not be negative.")
         if isinstance(self.attention, str) and self.attention != "auto":

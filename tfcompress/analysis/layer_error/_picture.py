@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from typing import TYPE_CHECKING
+
+from tfcompress.analysis._figure import FilePath, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 WORST, PLAIN, LINE = "#c0392b", "#9aa5b1", "#1f4e79"
 
 
-def draw(errors: ErrorByLayer, path: str | PathLike[str] | None) -> Figure:
+def draw(errors: ErrorByLayer, path: FilePath) -> Figure:
     """Effect on the outputs as bars, errors as lines, the signal-to-noise ratio below."""
+    return styled(lambda: _figure(errors), path)
+
+
+def _figure(errors: ErrorByLayer) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(max(6.0, 0.3 * len(errors)), 6.4), layout="constrained")
@@ -26,8 +31,6 @@ def draw(errors: ErrorByLayer, path: str | PathLike[str] | None) -> Figure:
     below.set_ylabel("signal to noise, dB")
     below.set_xticks(places, [each.layer for each in errors], rotation=90, fontsize=7)
     figure.suptitle(f"{errors.file}: error by layer, {errors.inputs:,} inputs", fontsize=10)
-    if path is not None:
-        figure.savefig(path, dpi=150)
     return figure
 
 
