@@ -28,6 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 import tfcompress as tfc
+from tfcompress._backend.quiet import quiet
 from tfcompress.core import Recipe, Target
 from tfcompress.core._types import Array, Model
 from tfcompress.targets import Float32, Int8, Packed
@@ -135,7 +136,8 @@ def plain_float(model: Model) -> bytes:
     """The float file of TensorFlow's converter, whose tensors have unique names: the peer asks."""
     import tensorflow as tf
 
-    return tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    with quiet():
+        return tf.lite.TFLiteConverter.from_keras_model(model).convert()
 
 
 def measured(make: Callable[[], bytes], data: Data) -> dict[str, float]:

@@ -230,6 +230,7 @@ def test_a_layer_called_twice_is_compared_call_by_call():
 
 
 def test_table_json_html_and_picture(errors, tmp_path):
+    assert str(errors) == errors.table()
     lines = errors.table().splitlines()
     assert lines[1].startswith(errors.rank()[0]) and len(lines) == 1 + len(errors) + 2
     assert len(errors.table(2).splitlines()) == 1 + 2 + 2

@@ -99,6 +99,9 @@ class ErrorByLayer:
                 return each
         raise KeyError(layer)
 
+    def __str__(self) -> str:
+        return self.table()
+
     def rank(self) -> list[str]:
         """The layers, the one that changes the model's outputs most first."""
         return [each.layer for each in sorted(self.layers, key=lambda each: -each.effect)]
